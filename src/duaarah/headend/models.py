@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What meters are told and what they tell. A Command row is the queue, an Attempt the deed, the meter's word the outcome."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from duaarah.registry.models import Meter
+from duaarah.sms.models import InboundSms, OutboundSegment
+
+
+class Command(models.Model):
+    """One order to one meter; closed only by the meter's own authenticated answer or by its expiry."""
+
+    class Kind(models.TextChoices):
+        LOAD_CREDIT = "LOAD_CREDIT", "Load a token"
+
+    class State(models.TextChoices):
+        QUEUED = "QUEUED", "Waiting for its turn"
+        SENT = "SENT", "Frame under way, lease open"
+        ACKED = "ACKED", "Executed: the meter said so"
+        REJECTED = "REJECTED", "Refused by the meter"
+        EXPIRED = "EXPIRED", "Given up: no answer in time"
+        CANCELLED = "CANCELLED", "Withdrawn before it was sent"
+
+    request_id = models.UUIDField(unique=True)
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="commands")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    payload = models.JSONField(help_text="The intent's fields")
+    priority = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices)
+    correlation = models.UUIDField()
+    created_at = models.DateTimeField(help_text="Business time")
+    expires_at = models.DateTimeField(help_text="Business time")
+    closed_at = models.DateTimeField(null=True, help_text="Business time")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts_max = models.PositiveSmallIntegerField()
+    not_before_at = models.DateTimeField(help_text="Machine time")
+    leased_at = models.DateTimeField(null=True, help_text="Machine time")
+    lease_until_at = models.DateTimeField(null=True, help_text="Machine time")
+    result = models.CharField(max_length=20, blank=True, help_text="The meter's word, by the standard's name")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["meter"], name="headend_one_in_flight", condition=models.Q(state="SENT")
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="SENT", lease_until_at__isnull=False)
+                | (~models.Q(state="SENT") & models.Q(lease_until_at=None)),
+                name="headend_lease_only_while_sent",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["priority", "id"], name="headend_command_due", condition=models.Q(state="QUEUED")),
+            models.Index(fields=["lease_until_at"], name="headend_command_lease", condition=models.Q(state="SENT")),
+            models.Index(fields=["meter", "id"], name="headend_command_meter"),
+        ]
+
+
+class Attempt(models.Model):
+    """One frame sent for a command, under its own invocation counter. Append-only, partitioned by UTC month."""
+
+    command = models.ForeignKey(Command, on_delete=models.PROTECT, related_name="attempt_rows", db_index=False)
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
+    counter = models.BigIntegerField()
+    segment = models.ForeignKey(OutboundSegment, on_delete=models.PROTECT, db_index=False)
+    started_at = models.DateTimeField(help_text="Machine time; the partition key")
+
+    class Meta:
+        managed = True
+        indexes = [
+            models.Index(fields=["meter", "counter"], name="headend_attempt_counter"),
+            models.Index(fields=["command"], name="headend_attempt_command"),
+        ]
+
+
+class MeterEvent(models.Model):
+    """What a meter reported, decoded, with both clocks. Append-only, partitioned by UTC month."""
+
+    class Kind(models.TextChoices):
+        LOW_CREDIT = "LOW_CREDIT", "Low credit"
+        CREDIT_EXHAUSTED = "CREDIT_EXHAUSTED", "Credit exhausted, relay open"
+        TOKEN_RESULT = "TOKEN_RESULT", "Result of a token"
+        LAST_GASP = "LAST_GASP", "Supply lost"
+        POWER_RESTORED = "POWER_RESTORED", "Supply restored"
+        UNKNOWN = "UNKNOWN", "A body that no profile describes"
+
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    counter = models.BigIntegerField(help_text="The meter's invocation counter, authenticated")
+    inbound = models.ForeignKey(InboundSms, on_delete=models.PROTECT, db_index=False)
+    meter_at = models.DateTimeField(null=True, help_text="The meter's clock")
+    arrived_at = models.DateTimeField(help_text="Business time")
+    recorded_at = models.DateTimeField(help_text="Machine time; the partition key")
+    data = models.JSONField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["meter", "id"], name="headend_event_meter"),
+            models.Index(fields=["kind", "id"], name="headend_event_kind"),
+        ]
+
+
+class InvocationCounter(models.Model):
+    """Both directions' counters of one meter (IEC 62056-5-3, 9.2.3.3): persisted before use, never used twice."""
+
+    meter = models.OneToOneField(Meter, on_delete=models.PROTECT, primary_key=True, related_name="invocation_counter")
+    to_meter_latest = models.BigIntegerField(default=0)
+    from_meter_highest = models.BigIntegerField(default=0)
+    from_meter_bitmap = models.BinaryField(max_length=8, default=bytes(8), help_text="The 64 counters below, big-endian")
+    gaps = models.PositiveIntegerField(default=0)
+    latest_contact_at = models.DateTimeField(null=True, help_text="Business time")
+    balance_wh = models.BigIntegerField(null=True, help_text="Credit as last reported")
+    balance_at = models.DateTimeField(null=True, help_text="Business time of that report's arrival")

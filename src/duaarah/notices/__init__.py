@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a meter's report means to people and wallets."""

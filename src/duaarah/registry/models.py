@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Things in the field and how they belong together in time."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.db import models
+
+from duaarah.people.models import AccountHolder, Customer, Organisation, Unit
+
+
+class NetworkNode(models.Model):
+    """A node of the supply tree: substation - feeder - transformer."""
+
+    class Kind(models.TextChoices):
+        SUBSTATION = "SUBSTATION", "Substation"
+        FEEDER = "FEEDER", "Feeder"
+        TRANSFORMER = "TRANSFORMER", "Transformer"
+
+    code = models.CharField(max_length=40, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    unit = models.ForeignKey(Unit, null=True, on_delete=models.PROTECT)
+
+
+class Meter(models.Model):
+    """A prepaid meter: its STS identity (DRN, PAN, key configuration) and its DLMS identity (system title, keys)."""
+
+    drn = models.CharField(max_length=13, unique=True)
+    pan = models.CharField(max_length=18, unique=True)
+    profile = models.CharField(max_length=40)
+    customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="meters")
+    transformer = models.ForeignKey(NetworkNode, null=True, on_delete=models.PROTECT, related_name="meters")
+    zone = models.CharField(max_length=40, default="Asia/Jakarta")
+    tariff_group = models.CharField(max_length=10)
+    region = models.CharField(max_length=40)
+    contracted_va = models.PositiveIntegerField()
+    low_credit_threshold_wh = models.PositiveIntegerField()
+    system_title = models.BinaryField(max_length=8, unique=True)
+    dlms_keys_wrapped = models.BinaryField(max_length=200)
+    sts_register = models.CharField(max_length=40)
+    sgc = models.CharField(max_length=6)
+    ti = models.CharField(max_length=2)
+    krn = models.PositiveSmallIntegerField()
+    kt = models.PositiveSmallIntegerField()
+    ken = models.PositiveSmallIntegerField()
+    base_date = models.PositiveSmallIntegerField(help_text="Year of the STS base date: 1993, 2014 or 2035")
+    dkga = models.CharField(max_length=2)
+    ea = models.CharField(max_length=2)
+
+
+class Site(models.Model):
+    """A place that its owner calls by a short alias, e.g. `BTS014`."""
+
+    class Kind(models.TextChoices):
+        HOME = "HOME", "Home"
+        BTS = "BTS", "BTS tower"
+        BILLBOARD = "BILLBOARD", "Billboard"
+        ATM = "ATM", "ATM kiosk"
+
+    holder = models.ForeignKey(AccountHolder, on_delete=models.PROTECT, related_name="sites")
+    meter = models.OneToOneField(Meter, on_delete=models.PROTECT, related_name="site")
+    alias = models.CharField(max_length=12)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["holder", "alias"], name="registry_site_alias")]
+
+
+class Modem(models.Model):
+    imei = models.CharField(max_length=16, unique=True)
+
+
+class Sim(models.Model):
+    """A SIM card by its ICCID; `msisdn` is canonical (62...)."""
+
+    iccid = models.CharField(max_length=20, unique=True)
+    msisdn = models.CharField(max_length=15, unique=True)
+    operator = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+
+
+def _once(name: str, field: str) -> ExclusionConstraint:
+    """A meter, a SIM and a modem are each in one pairing at a time."""
+    return ExclusionConstraint(
+        name=name, expressions=[(field, RangeOperators.EQUAL), ("valid", RangeOperators.OVERLAPS)]
+    )
+
+
+class Pairing(models.Model):
+    """Meter number, the meter's SIM and the customer's phone, over a span of time (the seed's pairing)."""
+
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="pairings")
+    sim = models.ForeignKey(Sim, on_delete=models.PROTECT, related_name="pairings")
+    modem = models.ForeignKey(Modem, on_delete=models.PROTECT, related_name="pairings")
+    phone = models.CharField(max_length=15)
+    valid = DateTimeRangeField()
+
+    class Meta:
+        constraints = [
+            _once("registry_pairing_meter", "meter"),
+            _once("registry_pairing_sim", "sim"),
+            _once("registry_pairing_modem", "modem"),
+        ]
+        indexes = [models.Index(fields=["phone"], name="registry_pairing_phone")]

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SMPP links and every segment that crosses them. The row an operator sees is the queue itself."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from duaarah.people.models import Organisation
+from duaarah.registry.models import Meter
+
+
+class MessageClass(models.TextChoices):
+    """Why a segment crosses the network; the dated package rules say which of them count."""
+
+    METER_FRAME = "METER_FRAME", "Frame to a meter"
+    METER_PUSH = "METER_PUSH", "Push from a meter"
+    METER_ANSWER = "METER_ANSWER", "A meter's answer to a frame"
+    WARNING = "WARNING", "Low-credit or empty-credit warning"
+    RECEIPT = "RECEIPT", "Receipt of a top-up, or its digits"
+    REPLY = "REPLY", "Answer to a customer's question"
+    NOTICE = "NOTICE", "Outage or public-service notice"
+    CUSTOMER_MO = "CUSTOMER_MO", "A customer's own SMS, charged to his phone"
+    UNKNOWN_MO = "UNKNOWN_MO", "SMS that belongs to nobody we know"
+
+
+class Priority(models.IntegerChoices):
+    """Lower goes first: token and switching before fault, before low credit, before data."""
+
+    TOKEN = 0
+    REPLY = 1
+    FAULT = 2
+    LOW_CREDIT = 3
+    DATA = 4
+
+
+class Bind(models.Model):
+    """One SMPP bind to a mobile operator's SMSC; one worker process holds it by an advisory lock."""
+
+    name = models.CharField(max_length=40, unique=True)
+    operator = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    host = models.CharField(max_length=120)
+    port = models.PositiveIntegerField()
+    tls = models.BooleanField(default=False)
+    system_id = models.CharField(max_length=15)
+    password_wrapped = models.BinaryField(max_length=200)
+    address_range = models.CharField(max_length=40, blank=True)
+    short_codes = ArrayField(models.CharField(max_length=8))
+    window = models.PositiveSmallIntegerField(default=20)
+    tps_max = models.PositiveIntegerField(default=100)
+    enquire_link_s = models.PositiveSmallIntegerField(default=30)
+    response_timeout_s = models.PositiveSmallIntegerField(default=10)
+    active = models.BooleanField(default=True)
+    # What the links worker last saw; machine time, for the operator's eyes.
+    state = models.CharField(max_length=20, default="DOWN")
+    state_at = models.DateTimeField(null=True)
+    state_reason = models.CharField(max_length=200, blank=True)
+
+
+class OutboundSegment(models.Model):
+    """One SMS segment to submit: a row, then an attempt, then an outcome."""
+
+    class State(models.TextChoices):
+        QUEUED = "QUEUED", "Waiting"
+        SUBMITTING = "SUBMITTING", "Handed to the link, no response yet"
+        ACCEPTED = "ACCEPTED", "Accepted by the SMSC"
+        DELIVERED = "DELIVERED", "Delivered to the handset (network receipt)"
+        FAILED = "FAILED", "Accepted, but the network could not deliver"
+        REFUSED = "REFUSED", "Refused by the SMSC for good"
+        AMBIGUOUS = "AMBIGUOUS", "Submitted, the response was lost"
+        CANCELLED = "CANCELLED", "Given up before it was submitted"
+
+    bind = models.ForeignKey(Bind, on_delete=models.PROTECT)
+    meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT)
+    message_class = models.CharField(max_length=20, choices=MessageClass.choices)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices)
+    retry = models.BooleanField(default=False)
+    source = models.CharField(max_length=15)
+    destination = models.CharField(max_length=15)
+    data_coding = models.PositiveSmallIntegerField()
+    esm_class = models.PositiveSmallIntegerField(default=0)
+    payload = models.BinaryField(max_length=254)
+    validity_s = models.PositiveIntegerField()
+    registered = models.BooleanField()
+    correlation = models.UUIDField(null=True)
+    created_at = models.DateTimeField(help_text="Business time")
+    state = models.CharField(max_length=12, choices=State.choices)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    not_before_at = models.DateTimeField(help_text="Machine time")
+    lease_until_at = models.DateTimeField(null=True, help_text="Machine time")
+    submitted_at = models.DateTimeField(null=True, help_text="Machine time")
+    answered_at = models.DateTimeField(null=True, help_text="Machine time")
+    smsc_message_id = models.CharField(max_length=65, blank=True)
+    smsc_status = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["bind", "priority", "id"], name="sms_segment_due", condition=models.Q(state="QUEUED")
+            ),
+            models.Index(
+                fields=["lease_until_at"], name="sms_segment_lease", condition=models.Q(state="SUBMITTING")
+            ),
+            models.Index(
+                fields=["bind", "smsc_message_id"],
+                name="sms_segment_smsc_id",
+                condition=~models.Q(smsc_message_id=""),
+            ),
+            models.Index(fields=["destination", "id"], name="sms_segment_destination"),
+        ]
+
+
+class InboundSms(models.Model):
+    """One SMS from a handset or a meter, committed before it is acknowledged to the SMSC."""
+
+    class Kind(models.TextChoices):
+        BINARY = "BINARY", "8-bit: a meter's frame"
+        TEXT = "TEXT", "Text: a person"
+
+    class State(models.TextChoices):
+        RECEIVED = "RECEIVED", "Waiting to be read"
+        DONE = "DONE", "Read and acted on"
+        REFUSED = "REFUSED", "Read and refused"
+
+    bind = models.ForeignKey(Bind, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    source = models.CharField(max_length=21)
+    destination = models.CharField(max_length=21)
+    data_coding = models.PositiveSmallIntegerField()
+    esm_class = models.PositiveSmallIntegerField()
+    payload = models.BinaryField(max_length=65536)
+    digest = models.BinaryField(max_length=32, help_text="Of everything that a redelivery repeats")
+    received_at = models.DateTimeField(help_text="Machine time")
+    arrived_at = models.DateTimeField(help_text="Business time")
+    state = models.CharField(max_length=10, choices=State.choices)
+    lease_until_at = models.DateTimeField(null=True, help_text="Machine time")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    outcome = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["kind", "id"], name="sms_inbound_due", condition=models.Q(state="RECEIVED")),
+            models.Index(fields=["bind", "digest"], name="sms_inbound_digest"),
+            models.Index(fields=["source", "id"], name="sms_inbound_source"),
+        ]
+
+
+class Receipt(models.Model):
+    """A delivery receipt; parked (segment empty) until the response with its message id is committed."""
+
+    bind = models.ForeignKey(Bind, on_delete=models.PROTECT)
+    segment = models.ForeignKey(OutboundSegment, null=True, on_delete=models.PROTECT, related_name="receipts")
+    message_ids = ArrayField(models.CharField(max_length=70), help_text="Canonical keys of the id")
+    state = models.PositiveSmallIntegerField(help_text="SMPP message_state, 1 to 8")
+    error = models.CharField(max_length=10, blank=True)
+    text = models.CharField(max_length=254, blank=True)
+    received_at = models.DateTimeField(help_text="Machine time")
+
+    class Meta:
+        indexes = [models.Index(fields=["bind", "id"], name="sms_receipt_parked", condition=models.Q(segment=None))]
+
+
+class PackageRule(models.Model):
+    """Dated data: which class of segment counts against the monthly package."""
+
+    message_class = models.CharField(max_length=20, choices=MessageClass.choices)
+    counts = models.BooleanField()
+    valid_from_date = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["message_class", "valid_from_date"], name="sms_package_rule_once")
+        ]
+
+
+class PackageEntry(models.Model):
+    """The SMS package ledger: append-only (trigger). A segment is settled once, whatever became of it."""
+
+    class Kind(models.TextChoices):
+        RESERVE = "RESERVE", "Reserved at enqueue"
+        SETTLE = "SETTLE", "Accepted by the SMSC, or received from a handset"
+        RELEASE = "RELEASE", "Refused for good or cancelled: the reservation ends"
+        HOLD = "HOLD", "Ambiguous: the reservation stays until it is decided"
+
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    segment = models.ForeignKey(OutboundSegment, null=True, on_delete=models.PROTECT)
+    inbound = models.ForeignKey(InboundSms, null=True, on_delete=models.PROTECT)
+    meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT)
+    message_class = models.CharField(max_length=20, choices=MessageClass.choices)
+    counts = models.BooleanField()
+    retry = models.BooleanField()
+    correlation = models.UUIDField(null=True)
+    at = models.DateTimeField(help_text="Business time")
+    month_date = models.DateField(help_text="First day of the package month, WIB")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(segment=None) ^ models.Q(inbound=None), name="sms_package_entry_one_source"
+            ),
+            models.UniqueConstraint(
+                fields=["segment", "kind"], name="sms_package_segment_once", condition=~models.Q(segment=None)
+            ),
+            models.UniqueConstraint(
+                fields=["inbound"], name="sms_package_inbound_once", condition=~models.Q(inbound=None)
+            ),
+        ]
+        indexes = [models.Index(fields=["meter", "month_date"], name="sms_package_meter_month")]

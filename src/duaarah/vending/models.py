@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The money protocol of a top-up: payment, quote, vend, token; and the books, in 1/100 rupiah (`_sen`)."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from duaarah.headend.models import Command
+from duaarah.people.models import AccountHolder
+from duaarah.registry.models import Meter
+
+
+class Channel(models.Model):
+    """Where money is taken: our wallet by SMS, web or API; or elsewhere (ATM, PPOB), told by signed notification."""
+
+    class Kind(models.TextChoices):
+        WALLET = "WALLET", "Paid from a wallet here"
+        DEPOSIT = "DEPOSIT", "Paid from a channel's deposit here"
+        ELSEWHERE = "ELSEWHERE", "Sold elsewhere, notified to us"
+
+    code = models.CharField(max_length=20, unique=True)
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    secret_wrapped = models.BinaryField(max_length=200, null=True, help_text="HMAC secret of notifications")
+    active = models.BooleanField(default=True)
+
+
+class Payment(models.Model):
+    """Money taken by us once: a channel's reference names one payment forever."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT)
+    reference = models.CharField(max_length=64)
+    holder = models.ForeignKey(AccountHolder, null=True, on_delete=models.PROTECT)
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT)
+    amount_idr = models.PositiveBigIntegerField(help_text="The nominal")
+    admin_idr = models.PositiveBigIntegerField()
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "reference"], name="vending_payment_once"),
+            models.CheckConstraint(condition=Q(amount_idr__gt=0), name="vending_payment_positive"),
+        ]
+
+
+class Quote(models.Model):
+    """How a nominal became energy: every line as it was known when the money was taken."""
+
+    payment = models.OneToOneField(Payment, on_delete=models.PROTECT, related_name="quote")
+    tariff_group = models.CharField(max_length=10)
+    rate_idr_per_kwh = models.DecimalField(max_digits=10, decimal_places=2)
+    ppj_rate = models.DecimalField(max_digits=6, decimal_places=4)
+    ppn_rate = models.DecimalField(max_digits=6, decimal_places=4)
+    stamp_sen = models.BigIntegerField()
+    instalment_sen = models.BigIntegerField()
+    ppj_sen = models.BigIntegerField()
+    ppn_sen = models.BigIntegerField()
+    stroom_sen = models.BigIntegerField()
+    rounding_sen = models.BigIntegerField(help_text="Value of the rounding of energy, for the books")
+    energy_wh = models.BigIntegerField()
+
+
+class TIDSequence(models.Model):
+    """The latest TID given for a meter under a base date: row-locked, monotonic, shared by credit and engineering tokens."""
+
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT)
+    base_date = models.PositiveSmallIntegerField()
+    latest_tid = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["meter", "base_date"], name="vending_tid_sequence_once")]
+
+
+class Vend(models.Model):
+    """One token to be, from the money to the meter's word. All that decides the 20 digits is stored before it is used."""
+
+    class State(models.TextChoices):
+        PAID = "PAID", "Money taken, no token yet"
+        ISSUED = "ISSUED", "Token exists, the meter has not answered"
+        LOADED = "LOADED", "The meter accepted it"
+        REJECTED = "REJECTED", "The meter refused it"
+        REFUNDED = "REFUNDED", "No token; the money went back"
+
+    class Origin(models.TextChoices):
+        OURS = "OURS", "Bought through us"
+        ELSEWHERE = "ELSEWHERE", "Bought elsewhere, notified"
+
+    request_id = models.UUIDField(unique=True, help_text="Idempotency key towards the token source")
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    payment = models.OneToOneField(Payment, null=True, on_delete=models.PROTECT, related_name="vend")
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="vends")
+    phone = models.CharField(max_length=15, help_text="Who gets the receipt")
+    state = models.CharField(max_length=10, choices=State.choices)
+    correlation = models.UUIDField(unique=True)
+    drn = models.CharField(max_length=13)
+    pan = models.CharField(max_length=18)
+    base_date = models.PositiveSmallIntegerField()
+    tid = models.PositiveIntegerField()
+    rnd = models.PositiveSmallIntegerField()
+    sts_register = models.CharField(max_length=40)
+    dkga = models.CharField(max_length=2)
+    ea = models.CharField(max_length=2)
+    sgc = models.CharField(max_length=6)
+    ti = models.CharField(max_length=2)
+    krn = models.PositiveSmallIntegerField()
+    kt = models.PositiveSmallIntegerField()
+    ken = models.PositiveSmallIntegerField()
+    requested_wh = models.BigIntegerField()
+    encoded_wh = models.BigIntegerField(null=True, help_text="What the token's field says; never less than requested")
+    paid_at = models.DateTimeField(help_text="Business time")
+    issued_at = models.DateTimeField(null=True)
+    digits_sent_at = models.DateTimeField(null=True, help_text="When the digits went to the customer instead")
+    closed_at = models.DateTimeField(null=True)
+    command = models.OneToOneField(Command, null=True, on_delete=models.PROTECT, related_name="vend")
+    result = models.CharField(max_length=20, blank=True, help_text="The meter's word, by the standard's name")
+    obtain_attempts = models.PositiveSmallIntegerField(default=0)
+    obtain_not_before_at = models.DateTimeField(help_text="Machine time: when the sweeper may ask again")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["drn", "base_date", "tid"], name="vending_tid_once"),
+            models.CheckConstraint(
+                condition=Q(origin="OURS", payment__isnull=False) | Q(origin="ELSEWHERE", payment=None),
+                name="vending_payment_iff_ours",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["obtain_not_before_at"], name="vending_vend_paid", condition=Q(state="PAID")),
+            models.Index(
+                fields=["issued_at"], name="vending_unconfirmed", condition=Q(state="ISSUED", digits_sent_at=None)
+            ),
+            models.Index(fields=["meter", "id"], name="vending_vend_meter"),
+        ]
+
+
+class Token(models.Model):
+    """The 20 digits. Never in a log, never in the audit chain."""
+
+    vend = models.OneToOneField(Vend, on_delete=models.PROTECT, related_name="token")
+    digits = models.CharField(max_length=20, unique=True)
+    energy_wh = models.BigIntegerField()
+    created_at = models.DateTimeField()
+
+
+class Notification(models.Model):
+    """A signed word from elsewhere that a token was sold; the same notification id is the same sale."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT)
+    notification_id = models.CharField(max_length=64)
+    digest = models.BinaryField(max_length=32, help_text="SHA-256 of the signed body")
+    received_at = models.DateTimeField(help_text="Business time")
+    amount_idr = models.PositiveBigIntegerField()
+    vend = models.OneToOneField(Vend, on_delete=models.PROTECT, related_name="notification")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "notification_id"], name="vending_notification_once")
+        ]
+
+
+class Account(models.Model):
+    """A ledger account, by its code: `wallet:12`, `vending:pending`, `pln:stroom`, `pln:ppj` ..."""
+
+    code = models.CharField(max_length=60, unique=True)
+
+
+class LedgerEntry(models.Model):
+    """One booking; its lines sum to zero (deferred trigger). Append-only: a correction is a new entry."""
+
+    class Kind(models.TextChoices):
+        WALLET_FILLED = "WALLET_FILLED", "Wallet filled"
+        PAYMENT_TAKEN = "PAYMENT_TAKEN", "Payment taken, token pending"
+        TOKEN_ISSUED = "TOKEN_ISSUED", "Token issued"
+        REFUND = "REFUND", "Payment returned"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    at = models.DateTimeField()
+    vend = models.ForeignKey(Vend, null=True, on_delete=models.PROTECT, related_name="ledger_entries")
+    reference = models.CharField(max_length=80, unique=True, help_text="The deed that this entry books, once")
+
+
+class LedgerLine(models.Model):
+    entry = models.ForeignKey(LedgerEntry, on_delete=models.PROTECT, related_name="lines")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    amount_sen = models.BigIntegerField(help_text="Debit positive, credit negative")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(amount_sen=0), name="vending_line_not_zero")]
+
+
+class Wallet(models.Model):
+    """A holder's prepaid money; one of the few balances that are a locked row instead of a sum."""
+
+    holder = models.OneToOneField(AccountHolder, on_delete=models.PROTECT, primary_key=True, related_name="wallet")
+    balance_sen = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
