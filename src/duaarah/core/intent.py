@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small vocabulary between the head end and the drivers: what we ask of a meter, what a meter tells us.
+
+Every amount is an integer in the unit that ends its name. `at` is the meter's own clock: an aware instant, or None
+when the meter sent none (or one that is not set). Nothing here knows how any maker writes it down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+# The results of IEC 62055-41, clause 9 (token acceptance), by their stable names.
+TOKEN_RESULTS = (
+    "accept",
+    "crc",
+    "used",
+    "old",
+    "key_expired",
+    "ddtk",
+    "overflow",
+    "range",
+    "unsupported",
+    "lockout",
+)
+
+
+class IntentError(ValueError):
+    """A command or report that cannot exist."""
+
+    code = "bad_intent"
+    retryable = False
+
+
+class MeterRegister(StrEnum):
+    """What can be read from every kind of meter, whatever its address there."""
+
+    CREDIT_LEFT_WH = "credit_left_wh"
+    TOKEN_ENERGY_WH = "token_energy_wh"
+    TOKENS_ACCEPTED = "tokens_accepted"
+    TOKENS_DISTINCT = "tokens_distinct"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCredit:
+    """Enter one STS token, 20 decimal digits. The digits stay out of the repr, hence out of logs."""
+
+    token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.token) != 20 or not (self.token.isascii() and self.token.isdigit()):
+            raise IntentError("A token has exactly 20 decimal digits.")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRegisters:
+    """Read registers, over a connection; SMS carries no GET."""
+
+    registers: tuple[MeterRegister, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.registers) <= len(MeterRegister) or len(set(self.registers)) != len(self.registers):
+            raise IntentError("A read names one or more registers, each once.")
+
+
+Command = LoadCredit | ReadRegisters
+
+
+@dataclass(frozen=True, slots=True)
+class LowCredit:
+    """The credit went under the customer's threshold; sent once per crossing."""
+
+    remaining_wh: int
+    relay_closed: bool
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditExhausted:
+    """The credit is gone and the meter opened its relay (`relay_closed` says whether it really did)."""
+
+    relay_closed: bool
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastGasp:
+    """The supply failed; the meter's last words before its reserve is empty."""
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRestored:
+    """The supply is back."""
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResult:
+    """The meter's own answer to a token: the only proof that credit arrived.
+
+    `command_counter` is the invocation counter of the frame that carried the token, 0 for the keypad. `tid` is None
+    when the token could not be decoded far enough to have one. `energy_wh` is what this token added, 0 if refused.
+    """
+
+    command_counter: int
+    result: str
+    tid: int | None
+    energy_wh: int
+    balance_wh: int
+    at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.result not in TOKEN_RESULTS:
+            raise IntentError(f"{self.result!r} is not a result of a token entry.")
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownReport:
+    """An authenticated message nobody here can read: kept raw, never an error."""
+
+    raw: bytes
+    at: datetime | None = None
+
+
+Report = LowCredit | CreditExhausted | LastGasp | PowerRestored | TokenResult | UnknownReport
