@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from duaarah.core.replay import COUNTER_MAX
 from duaarah.wire.dlms.axdr import Reader, encode_length
 from duaarah.wire.dlms.errors import AuthFailed, Malformed, Unencodable, UnknownApdu, Unprotected
-from duaarah.wire.dlms.replay import COUNTER_MAX
 
 GENERAL_GLO_CIPHERING = 0xDB
 TITLE_OCTETS, KEY_OCTETS, COUNTER_OCTETS, TAG_OCTETS = 8, 16, 4, 12

@@ -9,7 +9,6 @@ DlmsError
 +-- WrongAddress     addressed to or from a SAP that is not ours  wrong_address
 +-- AuthFailed       the GCM tag does not match                   auth_failed
 +-- Unprotected      not both encrypted and authenticated         unprotected
-+-- Replayed         this invocation counter was seen before      replayed
 +-- Unencodable      we were asked for something with no encoding unencodable
     +-- TooLong      more octets than the bearer carries          too_long
 
@@ -66,12 +65,6 @@ class Unprotected(DlmsError):
     """The security control octet asks for less than authenticated encryption."""
 
     code = "unprotected"
-
-
-class Replayed(DlmsError):
-    """The invocation counter was accepted before, or lies below the window."""
-
-    code = "replayed"
 
 
 class Unencodable(DlmsError):

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intent <-> frames, per kind of meter. Pure: a kind is a TOML file under `profiles`, read by importlib.resources."""
+
+from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, register_value
+from duaarah.drivers.frames import Protected, frame, open_frame, unframe
+from duaarah.drivers.kinds import BadProfile, Profile, RegisterAddress, UnknownProfile, profile, profiles
+from duaarah.drivers.reports import decode_report
+from duaarah.wire.dlms.ciphering import Keys
+
+__all__ = [
+    "BadProfile",
+    "Keys",
+    "NotOverSms",
+    "Profile",
+    "Protected",
+    "RegisterAddress",
+    "UnknownProfile",
+    "decode_report",
+    "encode_command",
+    "encode_read",
+    "frame",
+    "open_frame",
+    "profile",
+    "profiles",
+    "register_value",
+    "unframe",
+]

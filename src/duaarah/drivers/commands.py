@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what we want of a meter to the plain APDU its kind understands."""
+
+from __future__ import annotations
+
+from duaarah.core.intent import Command, LoadCredit, MeterRegister
+from duaarah.core.units import to_whole
+from duaarah.drivers.kinds import Profile
+from duaarah.wire.dlms import apdu, axdr
+
+INVOKE_MASK = 0x0F
+
+
+class NotOverSms(Exception):
+    """An intent that this bearer cannot carry: SMS takes unconfirmed ACTION only, a GET needs a connection."""
+
+    code = "not_over_sms"
+    retryable = False
+
+
+def encode_command(profile: Profile, intent: Command, invoke_id: int) -> bytes:
+    """The plain APDU of a command for one SMS. Unconfirmed: the answer is a push, never an ACTION-Response."""
+    if not isinstance(intent, LoadCredit):
+        raise NotOverSms("Registers are read over a connection; SMS carries no GET.")
+    gateway = profile.token
+    digits = bytes.fromhex(intent.token) if gateway.bcd else intent.token.encode("ascii")
+    return apdu.encode(
+        apdu.ActionRequest(
+            apdu.PRIORITY_HIGH | (invoke_id & INVOKE_MASK),
+            gateway.class_id,
+            gateway.obis,
+            gateway.method,
+            axdr.octets(digits),
+        )
+    )
+
+
+def encode_read(profile: Profile, register: MeterRegister, invoke_id: int) -> bytes:
+    """The plain GET-Request-Normal (confirmed) of one register, for a connection."""
+    address = profile.registers[register]
+    invoke_octet = apdu.PRIORITY_HIGH | apdu.SERVICE_CONFIRMED | (invoke_id & INVOKE_MASK)
+    return apdu.encode(apdu.GetRequest(invoke_octet, address.class_id, address.obis, address.attribute))
+
+
+def register_value(profile: Profile, register: MeterRegister, raw: int) -> int:
+    """The raw value of a GET-Response in the unit that ends the register's name."""
+    return to_whole(raw, profile.registers[register].scaler)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kind of meter as data: `profiles/*.toml` says how its link, its token gateway and its push bodies look."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from duaarah.core.intent import TOKEN_RESULTS, MeterRegister
+from duaarah.core.obis import Obis
+from duaarah.wire.dlms.axdr import Tag
+from duaarah.wire.dlms.wrapper import ShortOrder
+
+
+class UnknownProfile(Exception):
+    """No profile of this name."""
+
+    code = "unknown_profile"
+    retryable = False
+
+
+class BadProfile(Exception):
+    """A profile file that cannot be meant: found when it is loaded, never when a meter speaks."""
+
+    code = "bad_profile"
+    retryable = False
+
+
+# report -> the fields its columns must fill
+REPORT_FIELDS = MappingProxyType(
+    {
+        "low_credit": frozenset({"remaining_wh", "relay_closed"}),
+        "credit_exhausted": frozenset({"relay_closed"}),
+        "last_gasp": frozenset[str](),
+        "power_restored": frozenset[str](),
+        "token_result": frozenset({"command_counter", "result", "tid", "energy_wh", "balance_wh"}),
+    }
+)
+_OTHER_COLUMNS = frozenset({"skip", "clock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Wrapper and service access points. `short_order` is None for the full wrapper."""
+
+    short_order: ShortOrder | None
+    client_sap: int
+    server_sap: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGateway:
+    """The method that takes a token (class 115), and whether the digits travel as ASCII or as BCD."""
+
+    class_id: int
+    obis: Obis
+    method: int
+    bcd: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterAddress:
+    """Where a register is found, and the power of ten from its raw value to the unit of our name for it."""
+
+    class_id: int
+    obis: Obis
+    attribute: int
+    scaler: int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One element of a push body: a constant that tells the push from others, or a field of its report.
+
+    `obis` is set where the element is a pair {OBIS, value}. `absent` is the raw value that stands for "none".
+    """
+
+    tag: Tag
+    field: str | None
+    constant: int | bytes | None
+    obis: Obis | None
+    scaler: int
+    null_absent: bool
+    absent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushBody:
+    """The columns of one push and the report it stands for."""
+
+    report: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Everything the drivers know of one kind of meter."""
+
+    name: str
+    link: Link
+    token: TokenGateway
+    registers: MappingProxyType[MeterRegister, RegisterAddress]
+    results: MappingProxyType[int, str]
+    pushes: tuple[PushBody, ...]
+
+
+@cache
+def profiles() -> tuple[str, ...]:
+    """The names of all profiles, sorted."""
+    folder = resources.files("duaarah.drivers") / "profiles"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+@cache
+def profile(name: str) -> Profile:
+    """The profile of this name; UnknownProfile when there is none."""
+    if name not in profiles():
+        raise UnknownProfile("There is no meter profile of this name.")
+    text = (resources.files("duaarah.drivers") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+    loaded = parse(text)
+    if loaded.name != name:
+        raise BadProfile(f"The file {name}.toml calls itself {loaded.name}.")
+    return loaded
+
+
+def parse(text: str) -> Profile:
+    """A profile from TOML text; BadProfile when a part is missing or contradicts another."""
+    try:
+        table = tomllib.loads(text)
+        return Profile(
+            table["name"],
+            _link(table["link"]),
+            _token(table["token"]),
+            _registers(table["registers"]),
+            _results(table["results"]),
+            tuple(_push(push) for push in table["push"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise BadProfile(f"A meter profile is incomplete or wrong: {error}.") from error
+
+
+def _link(table: dict[str, Any]) -> Link:
+    if table["framing"] not in ("short", "wrapper"):
+        raise BadProfile("framing is short or wrapper.")
+    order = ShortOrder(table["short_order"]) if table["framing"] == "short" else None
+    return Link(order, table["client_sap"], table["server_sap"])
+
+
+def _token(table: dict[str, Any]) -> TokenGateway:
+    if table["encoding"] not in ("ascii", "bcd"):
+        raise BadProfile("A token's encoding is ascii or bcd.")
+    return TokenGateway(table["class_id"], Obis.parse(table["obis"]), table["method"], table["encoding"] == "bcd")
+
+
+def _registers(table: dict[str, Any]) -> MappingProxyType[MeterRegister, RegisterAddress]:
+    return MappingProxyType(
+        {
+            register: RegisterAddress(
+                table[register]["class_id"],
+                Obis.parse(table[register]["obis"]),
+                table[register]["attribute"],
+                table[register]["scaler"],
+            )
+            for register in MeterRegister
+        }
+    )
+
+
+def _results(table: dict[str, int]) -> MappingProxyType[int, str]:
+    if set(table) != set(TOKEN_RESULTS) or len(set(table.values())) != len(table):
+        raise BadProfile("Every result of a token entry has one number of its own.")
+    return MappingProxyType({number: result for result, number in table.items()})
+
+
+def _push(table: dict[str, Any]) -> PushBody:
+    columns = tuple(_column(column) for column in table["columns"])
+    fields = [column.field for column in columns if column.field not in _OTHER_COLUMNS and column.field]
+    if len(fields) != len(set(fields)) or set(fields) != REPORT_FIELDS[table["report"]]:
+        raise BadProfile(f"The columns of {table['report']} do not fill its fields exactly once.")
+    if not any(column.constant is not None for column in columns):
+        raise BadProfile(f"Nothing tells the push {table['report']} from another.")
+    return PushBody(table["report"], columns)
+
+
+def _column(table: dict[str, Any]) -> Column:
+    constant = bytes.fromhex(table["hex"]) if "hex" in table else table.get("number")
+    if (constant is None) == ("is" not in table):
+        raise BadProfile("A column is either a constant or a field.")
+    absent = table.get("absent")
+    return Column(
+        tag=Tag[table["type"].upper()],
+        field=table.get("is"),
+        constant=constant,
+        obis=Obis.parse(table["obis"]) if "obis" in table else None,
+        scaler=table.get("scaler", 0),
+        null_absent=absent == "null",
+        absent=int(absent, 0) if absent is not None and absent != "null" else None,
+    )

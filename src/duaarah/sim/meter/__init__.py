@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated prepaid meters: three kinds, real codecs, real token decoding; time and faults come from outside."""
+
+from duaarah.sim.meter.meter import Faults, MeterConfig, SimMeter
+from duaarah.sim.meter.models import MODELS, MeterModel, UnknownModel, model
+from duaarah.sim.meter.tokens import TokenDecoder, TokenOutcome
+
+__all__ = [
+    "MODELS",
+    "Faults",
+    "MeterConfig",
+    "MeterModel",
+    "SimMeter",
+    "TokenDecoder",
+    "TokenOutcome",
+    "UnknownModel",
+    "model",
+]

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each kind of simulated meter writes its pushes down: report -> Data-Notification."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.obis import Obis
+from duaarah.sim.meter.models import RETROFIT_CREDIT, BodyStyle, MeterModel
+from duaarah.wire.dlms.apdu import DataNotification
+from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
+from duaarah.wire.dlms.datetime import DateTime
+
+Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | TokenResult
+
+_NAMED_SETUP = {LowCredit: 1, CreditExhausted: 2, LastGasp: 3, PowerRestored: 4, TokenResult: 5}
+_CODED_EVENT = {
+    LowCredit: 0x0101,
+    CreditExhausted: 0x0102,
+    LastGasp: 0x0201,
+    PowerRestored: 0x0202,
+    TokenResult: 0x0301,
+}
+_PAIRS_EVENT = {LowCredit: 10, CreditExhausted: 11, LastGasp: 20, PowerRestored: 21, TokenResult: 30}
+
+_EVENT_CODE = Obis(0, 0, 96, 11, 0)
+_RELAY = Obis(0, 0, 96, 3, 10)
+_COMMAND_COUNTER = Obis(0, 0, 43, 1, 0)
+_RESULT, _TID, _TOKEN_ENERGY = Obis(0, 0, 128, 40, 1), Obis(0, 0, 128, 40, 2), Obis(0, 0, 128, 40, 3)
+_NO_TID = 0xFFFFFFFF
+
+
+def notification(
+    model: MeterModel, push: Push, *, logical_name: bytes, long_invoke: int, now: datetime
+) -> DataNotification:
+    """The push as this model sends it. `now` is the meter's clock; the retrofit modem has none and says nothing."""
+    match model.body_style:
+        case BodyStyle.NAMED:
+            return DataNotification(long_invoke, DateTime.from_instant(now), _named(model, push, logical_name))
+        case BodyStyle.CODED:
+            return DataNotification(long_invoke, None, _coded(model, push, now))
+        case BodyStyle.PAIRS:
+            return DataNotification(long_invoke, None, _pairs(model, push))
+
+
+def _u8(value: int) -> Data:
+    return Data(Tag.UNSIGNED, value)
+
+
+def _u32(value: int) -> Data:
+    return Data(Tag.DOUBLE_LONG_UNSIGNED, value)
+
+
+def _named(model: MeterModel, push: Push, logical_name: bytes) -> Data:
+    head = (octets(logical_name), octets(Obis(0, _NAMED_SETUP[type(push)], 25, 9, 0).to_octets()))
+    match push:
+        case LowCredit():
+            return structure(*head, _u32(push.remaining_wh), Data(Tag.BOOLEAN, push.relay_closed))
+        case CreditExhausted():
+            return structure(*head, Data(Tag.BOOLEAN, push.relay_closed))
+        case TokenResult():
+            return structure(
+                *head,
+                _u32(push.command_counter),
+                Data(Tag.ENUM, model.result_number(push.result)),
+                Data(Tag.NULL, None) if push.tid is None else _u32(push.tid),
+                _u32(push.energy_wh),
+                _u32(push.balance_wh),
+            )
+        case _:
+            return structure(*head)
+
+
+def _coded(model: MeterModel, push: Push, now: datetime) -> Data:
+    head = (Data(Tag.LONG_UNSIGNED, _CODED_EVENT[type(push)]), octets(DateTime.from_instant(now).to_octets()))
+
+    def steps(energy_wh: int) -> Data:
+        # A fraction of a step is not shown: the display never promises more than the register holds.
+        return Data(Tag.DOUBLE_LONG, energy_wh // model.energy_step_wh)
+
+    match push:
+        case LowCredit():
+            return structure(*head, steps(push.remaining_wh), Data(Tag.ENUM, int(push.relay_closed)))
+        case CreditExhausted():
+            return structure(*head, Data(Tag.ENUM, int(push.relay_closed)))
+        case TokenResult():
+            return structure(
+                *head,
+                _u32(push.command_counter),
+                _u8(model.result_number(push.result)),
+                _u32(_NO_TID if push.tid is None else push.tid),
+                steps(push.energy_wh),
+                steps(push.balance_wh),
+            )
+        case _:
+            return structure(*head)
+
+
+def _pairs(model: MeterModel, push: Push) -> Data:
+    pairs = [(_EVENT_CODE, _u8(_PAIRS_EVENT[type(push)]))]
+    match push:
+        case LowCredit():
+            pairs += [(RETROFIT_CREDIT, _u32(push.remaining_wh)), (_RELAY, Data(Tag.BOOLEAN, push.relay_closed))]
+        case CreditExhausted():
+            pairs += [(_RELAY, Data(Tag.BOOLEAN, push.relay_closed))]
+        case TokenResult():
+            pairs += [
+                (_COMMAND_COUNTER, _u32(push.command_counter)),
+                (_RESULT, _u8(model.result_number(push.result))),
+                (_TID, Data(Tag.NULL, None) if push.tid is None else _u32(push.tid)),
+                (_TOKEN_ENERGY, _u32(push.energy_wh)),
+                (RETROFIT_CREDIT, _u32(push.balance_wh)),
+            ]
+    return Data(Tag.ARRAY, tuple(structure(octets(name.to_octets()), value) for name, value in pairs))

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A prepaid meter as an object: credit, relay, STS decoder and a protected link, but no clock and no socket.
+
+Every instant is a parameter; every method that may speak gives back the SMS payloads to send, in order. Faults are
+switches that a test turns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.obis import TOKEN_GATEWAY
+from duaarah.sim.meter import registers
+from duaarah.sim.meter.bodies import Push, notification
+from duaarah.sim.meter.link import Dropped, MeterLink
+from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
+from duaarah.sim.meter.tokens import TokenDecoder, TokenOutcome
+from duaarah.wire.dlms import apdu
+from duaarah.wire.dlms.axdr import Data, Tag
+from duaarah.wire.dlms.ciphering import Keys
+from duaarah.wire.dlms.errors import DlmsError
+
+MWH_PER_WH = 1000
+CREDIT_MAX_WH = 2_000_000_000  # below 2^31: current_credit_amount of the Credit object is a double-long
+_LONG_INVOKE_MASK = 0xFFFFFF
+_ENTER_TOKEN = 1
+_SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterConfig:
+    """What a meter leaves the factory with. `client_titles`: the head end first, then other readers."""
+
+    kind: str
+    drn: str
+    system_title: bytes
+    keys: Keys
+    client_titles: tuple[bytes, ...]
+    decoder: TokenDecoder
+    credit_wh: int
+    low_credit_threshold_wh: int
+
+
+@dataclass(slots=True)
+class Faults:
+    """What a test may break. `lose_next_answer` counts token answers that never reach the network."""
+
+    tid_store_off: bool = False
+    modem_dead: bool = False
+    lose_next_answer: int = 0
+
+
+@dataclass(slots=True)
+class _Register:
+    """The credit register and the audit of tokens, kept over a power failure. Credit is in mWh: nothing is rounded."""
+
+    credit_mwh: int
+    armed: bool
+    relay_closed: bool
+    powered: bool = True
+    token_energy_wh: int = 0
+    tokens_accepted: int = 0
+    distinct: set[int] = field(default_factory=set)
+
+
+class SimMeter:
+    """One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches."""
+
+    def __init__(self, config: MeterConfig) -> None:
+        if config.credit_wh < 0 or config.low_credit_threshold_wh < 0:
+            raise ValueError("Credit and threshold are not negative.")
+        self.config = config
+        self.model: MeterModel = model(config.kind)
+        self.faults = Faults()
+        self.dropped: Counter[str] = Counter()
+        self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
+        self._decoder = config.decoder
+        above = config.credit_wh >= config.low_credit_threshold_wh
+        self._register = _Register(config.credit_wh * MWH_PER_WH, armed=above, relay_closed=config.credit_wh > 0)
+
+    @property
+    def credit_wh(self) -> int:
+        """Credit left, a fraction of a Wh cut."""
+        return self._register.credit_mwh // MWH_PER_WH
+
+    @property
+    def relay_closed(self) -> bool:
+        """Whether the customer has supply, as far as the meter decides it."""
+        return self._register.relay_closed
+
+    @property
+    def powered(self) -> bool:
+        """Whether the network feeds the meter."""
+        return self._register.powered
+
+    @property
+    def token_energy_wh(self) -> int:
+        """All energy ever accepted from tokens."""
+        return self._register.token_energy_wh
+
+    @property
+    def tokens_accepted(self) -> int:
+        """How many tokens were accepted, a double acceptance counted twice."""
+        return self._register.tokens_accepted
+
+    @property
+    def tokens_distinct(self) -> int:
+        """How many different TIDs were accepted."""
+        return len(self._register.distinct)
+
+    # -- the supply ------------------------------------------------------------------------------------------------
+
+    def consume(self, energy_mwh: int, now: datetime) -> list[bytes]:
+        """The load takes energy; without supply it takes none, and past zero the relay has already opened."""
+        if energy_mwh < 0:
+            raise ValueError("A load takes energy, it gives none back here.")
+        register = self._register
+        if not register.relay_closed or not register.powered:
+            return []
+        register.credit_mwh = max(register.credit_mwh - energy_mwh, 0)
+        pushes: list[bytes] = []
+        if register.armed and register.credit_mwh < self.config.low_credit_threshold_wh * MWH_PER_WH:
+            register.armed = False
+            relay_stays = register.credit_mwh > 0
+            pushes += self._push(LowCredit(self.credit_wh, relay_stays), now)
+        if register.credit_mwh == 0:
+            register.relay_closed = False
+            pushes += self._push(CreditExhausted(relay_closed=False), now)
+        return pushes
+
+    def power_cut(self, now: datetime) -> list[bytes]:
+        """The network fails: the reserve is enough for one last gasp."""
+        if not self._register.powered:
+            return []
+        pushes = self._push(LastGasp(), now)
+        self._register.powered = False
+        return pushes
+
+    def power_restored(self, now: datetime) -> list[bytes]:
+        """The network is back."""
+        if self._register.powered:
+            return []
+        self._register.powered = True
+        return self._push(PowerRestored(), now)
+
+    # -- tokens ----------------------------------------------------------------------------------------------------
+
+    def keypad(self, token: str, now: datetime) -> tuple[str, list[bytes]]:
+        """A person types a token: the result on the display, and the push with command counter 0."""
+        if not self._register.powered:
+            return "unsupported", []
+        outcome = self._enter(token)
+        return outcome.result, self._push(self._answer(0, outcome), now)
+
+    def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
+        """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
+        try:
+            if self.faults.modem_dead or not self._register.powered:
+                raise Dropped("unreachable")
+            plain, counter = self._link.open_sms(payload)
+            token = self._token_of(plain)
+        except Dropped as dropped:
+            self.dropped[dropped.code] += 1
+            return []
+        answer = self._push(self._answer(counter, self._enter(token)), now)
+        if self.faults.lose_next_answer > 0:
+            self.faults.lose_next_answer -= 1
+            return []
+        return answer
+
+    def _token_of(self, plain: bytes) -> str:
+        try:
+            request = apdu.decode(plain)
+        except DlmsError as error:
+            raise Dropped(error.code) from None
+        if not isinstance(request, apdu.ActionRequest):
+            raise Dropped("not_over_sms")
+        if (request.class_id, request.obis, request.method) != (TOKEN_GATEWAY_CLASS, TOKEN_GATEWAY, _ENTER_TOKEN):
+            raise Dropped("unknown_object")
+        if request.parameter is None or request.parameter.tag is not Tag.OCTET_STRING:
+            raise Dropped("bad_token")
+        octets: bytes = request.parameter.value
+        token = octets.hex() if self.model.bcd_tokens else octets.decode("latin-1")
+        if len(token) != 20 or not (token.isascii() and token.isdigit()):
+            raise Dropped("bad_token")
+        return token
+
+    def _enter(self, token: str) -> TokenOutcome:
+        if self.faults.tid_store_off:
+            self._decoder.forget_tids()
+        outcome = self._decoder.enter(token, room_wh=CREDIT_MAX_WH - self.credit_wh)
+        if outcome.result == "accept" and outcome.energy_wh and outcome.tid is not None:
+            self._credit(outcome.tid, outcome.energy_wh)
+        return outcome
+
+    def _credit(self, tid: int, energy_wh: int) -> None:
+        register = self._register
+        register.credit_mwh += energy_wh * MWH_PER_WH
+        register.token_energy_wh += energy_wh
+        register.tokens_accepted += 1
+        register.distinct.add(tid)
+        register.relay_closed = True
+        register.armed = register.credit_mwh >= self.config.low_credit_threshold_wh * MWH_PER_WH
+
+    def _answer(self, command_counter: int, outcome: TokenOutcome) -> TokenResult:
+        return TokenResult(command_counter, outcome.result, outcome.tid, outcome.energy_wh, self.credit_wh)
+
+    # -- the link --------------------------------------------------------------------------------------------------
+
+    def _push(self, push: Push, now: datetime) -> list[bytes]:
+        if self.faults.modem_dead:
+            return []
+        notice = notification(
+            self.model,
+            push,
+            logical_name=f"DUA{self.config.drn:0>13}".encode("ascii"),
+            long_invoke=(self._link.sent_counter + 1) & _LONG_INVOKE_MASK,
+            now=now,
+        )
+        return [self._link.seal_sms(apdu.encode(notice))]
+
+    def answer_request(self, payload: bytes) -> bytes | None:
+        """One wrapped, ciphered request over a connection: the answer, or None when the frame is dropped.
+
+        A GET is answered on the pre-established association; any other service gets an ExceptionResponse.
+        """
+        try:
+            if self.faults.modem_dead or not self._register.powered:
+                raise Dropped("unreachable")
+            plain, _ = self._link.open_tcp(payload)
+        except Dropped as dropped:
+            self.dropped[dropped.code] += 1
+            return None
+        return self._link.seal_tcp(apdu.encode(self._respond(plain)))
+
+    def _respond(self, plain: bytes) -> apdu.GetResponse | apdu.ExceptionResponse:
+        try:
+            request = apdu.decode(plain)
+        except DlmsError:
+            return apdu.ExceptionResponse(_SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED)
+        if not isinstance(request, apdu.GetRequest):
+            return apdu.ExceptionResponse(_SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED)
+        value: Data | None = registers.read(
+            self.model,
+            request,
+            credit_wh=self.credit_wh,
+            token_energy_wh=self.token_energy_wh,
+            accepted=self.tokens_accepted,
+            distinct=self.tokens_distinct,
+        )
+        if value is None:
+            return apdu.GetResponse(request.invoke_octet, access_result=apdu.OBJECT_UNDEFINED)
+        return apdu.GetResponse(request.invoke_octet, value=value)
+
+    # -- what survives ---------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything a real meter keeps in non-volatile memory, as JSON values."""
+        register = self._register
+        return {
+            "credit_mwh": register.credit_mwh,
+            "armed": register.armed,
+            "relay_closed": register.relay_closed,
+            "powered": register.powered,
+            "token_energy_wh": register.token_energy_wh,
+            "tokens_accepted": register.tokens_accepted,
+            "distinct": sorted(register.distinct),
+            "link": self._link.state(),
+            "decoder": self._decoder.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a former `state()`; counters never go back."""
+        self._register = _Register(
+            state["credit_mwh"],
+            state["armed"],
+            state["relay_closed"],
+            state["powered"],
+            state["token_energy_wh"],
+            state["tokens_accepted"],
+            set(state["distinct"]),
+        )
+        self._link.restore(state["link"])
+        self._decoder.restore(state["decoder"])
