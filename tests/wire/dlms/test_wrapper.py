@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,6 @@ from hypothesis import strategies as st
 from duaarah.wire.dlms import hdlc, wrapper
 from duaarah.wire.dlms.errors import DlmsError, Incomplete, Malformed, TooLong, Unencodable
 from duaarah.wire.dlms.wrapper import ShortOrder, Wrapped
-import contextlib
 
 
 def test_the_full_wrapper() -> None:
