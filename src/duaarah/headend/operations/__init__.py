@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of the head end: queue a command (joins), claim and send (T3), accept a frame and close (join T4), end leases."""
+
+from duaarah.headend.operations.commands import cancel_queued, close_command, end_leases, queue_command
+from duaarah.headend.operations.frames import AcceptedFrame, accept_frame
+from duaarah.headend.operations.send import claim_and_send
+
+__all__ = [
+    "AcceptedFrame",
+    "accept_frame",
+    "cancel_queued",
+    "claim_and_send",
+    "close_command",
+    "end_leases",
+    "queue_command",
+]

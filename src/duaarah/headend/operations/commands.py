@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a command between its queueing and its closing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.db import connection, transaction
+
+from duaarah.audit import operations as audit
+from duaarah.headend.models import Command
+
+ATTEMPTS_MAX = 8
+LIFE_S = 7 * 24 * 3600
+BACKOFF_S_MAX = 3600
+
+
+def queue_command(
+    *,
+    request_id: uuid.UUID,
+    meter_id: int,
+    kind: str,
+    payload: dict[str, Any],
+    priority: int,
+    correlation: uuid.UUID,
+    now: dt.datetime,
+) -> Command:
+    """Joining: one command, idempotent by its request id."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A command is queued in the transaction that makes it true.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        machine_now = cursor.fetchone()[0]
+    command, _ = Command.objects.get_or_create(
+        request_id=request_id,
+        defaults={
+            "meter_id": meter_id,
+            "kind": kind,
+            "payload": payload,
+            "priority": priority,
+            "state": Command.State.QUEUED,
+            "correlation": correlation,
+            "created_at": now,
+            "expires_at": now + dt.timedelta(seconds=LIFE_S),
+            "attempts_max": ATTEMPTS_MAX,
+            "not_before_at": machine_now,
+        },
+    )
+    return command
+
+
+def close_command(*, command_id: int, state: str, result: str, now: dt.datetime) -> bool:
+    """Joining: close an open command with the meter's word; False when it was closed before."""
+    return bool(
+        Command.objects.filter(
+            pk=command_id, state__in=[Command.State.QUEUED, Command.State.SENT, Command.State.EXPIRED]
+        ).update(state=state, result=result, closed_at=now, lease_until_at=None)
+    )
+
+
+def cancel_queued(*, command_id: int, now: dt.datetime) -> bool:
+    """Joining: withdraw a command that was never sent; False when it was."""
+    return bool(
+        Command.objects.filter(pk=command_id, state=Command.State.QUEUED, attempts=0).update(
+            state=Command.State.CANCELLED, closed_at=now
+        )
+    )
+
+
+# A lost answer: the command goes back to the queue and will be sent again under a new counter, ever more slowly.
+_REQUEUE = """
+UPDATE headend_command SET state = 'QUEUED', lease_until_at = NULL, leased_at = NULL,
+    not_before_at = clock_timestamp()
+        + least(%(backoff_max)s, %(backoff)s * power(2, greatest(attempts - 1, 0))) * interval '1 second'
+WHERE id IN (SELECT id FROM headend_command
+             WHERE state = 'SENT' AND lease_until_at < clock_timestamp()
+                 AND attempts < attempts_max AND expires_at > %(now)s
+             ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
+"""
+
+_EXPIRE = """
+UPDATE headend_command SET state = 'EXPIRED', lease_until_at = NULL, leased_at = NULL, closed_at = %(now)s
+WHERE id IN (SELECT id FROM headend_command
+             WHERE (state = 'SENT' AND lease_until_at < clock_timestamp() AND attempts >= attempts_max)
+                 OR (state IN ('SENT', 'QUEUED') AND expires_at <= %(now)s)
+             ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id, meter_id, correlation
+"""
+
+
+def end_leases(*, now: dt.datetime, backoff_s: int) -> int:
+    """
+    Entry: put commands whose answer did not come back into the queue, or expire them; returns how many moved.
+
+    `backoff_s` doubles with each attempt, up to an hour. A stuck meter never stops the queue of others.
+    """
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(_REQUEUE, {"now": now, "backoff": backoff_s, "backoff_max": BACKOFF_S_MAX})
+        moved = cursor.rowcount
+        cursor.execute(_EXPIRE, {"now": now})
+        expired = cursor.fetchall()
+        for command_id, meter_id, correlation in expired:
+            audit.record_refusal(
+                at=now,
+                actor="headend",
+                verb="headend.end_leases",
+                subject=f"command:{command_id}",
+                code="expired",
+                correlation=correlation,
+                detail={"meter": meter_id},
+            )
+    return moved + len(expired)

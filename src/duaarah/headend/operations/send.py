@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""T3: claim due commands, advance the counters, build the frames, queue their segments. One transaction a batch."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+
+from duaarah.core.intent import LoadCredit
+from duaarah.core.replay import COUNTER_MAX
+from duaarah.headend.models import Command
+from duaarah.headend.ports import Driver, KeyUnwrapper
+from duaarah.sms.models import MessageClass, Priority
+from duaarah.sms.operations import SegmentOrder, enqueue_segments
+from duaarah.sms.queries import route
+
+BATCH_MAX = 50
+SHORT_CODE = "3123"
+DATA_CODING_8BIT = 4
+
+# The counter row is locked with the command: one sender at a time for each meter, and no counter is given twice.
+_CLAIM = """
+SELECT c.id, c.kind, c.payload, c.priority, c.correlation, c.attempts, c.meter_id,
+    m.drn, m.profile, m.system_title, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn
+FROM headend_command c
+JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
+JOIN registry_meter m ON m.id = c.meter_id
+JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::timestamptz
+JOIN registry_sim s ON s.id = p.sim_id
+WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
+    AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
+ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
+"""
+
+_COUNT = """
+UPDATE headend_invocationcounter SET to_meter_latest = v.counter
+FROM unnest(%s::bigint[], %s::bigint[]) AS v (meter_id, counter)
+WHERE headend_invocationcounter.meter_id = v.meter_id
+"""
+
+_SENT = """
+UPDATE headend_command SET state = 'SENT', attempts = attempts + 1, leased_at = clock_timestamp(),
+    lease_until_at = clock_timestamp() + %s * interval '1 second'
+WHERE id = ANY(%s)
+"""
+
+_ATTEMPT = """
+INSERT INTO headend_attempt (command_id, meter_id, counter, segment_id, started_at)
+SELECT v.*, clock_timestamp() FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS v
+"""
+
+
+@dataclass(frozen=True)
+class _Due:
+    command_id: int
+    kind: str
+    payload: dict[str, Any]
+    priority: int
+    correlation: uuid.UUID
+    attempts: int
+    meter_id: int
+    drn: str
+    profile: str
+    system_title: bytes
+    keys_wrapped: bytes
+    counter: int
+    msisdn: str
+
+
+def claim_and_send(
+    *, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int, limit: int = BATCH_MAX
+) -> int:
+    """
+    Entry (T3): send up to `limit` due commands, oldest token first, one in flight a meter; returns how many.
+
+    The meter is offline or the radio dead: the lease ends (`end_leases`) and the command goes again under a new counter.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            due = _claim(now, limit)
+            if due:
+                _send(due, driver, keys, now, lease_s)
+            return len(due)
+    except IntegrityError as error:
+        # Two workers met at one meter between snapshot and lock; the one-in-flight constraint decided. Try again later.
+        if "headend_one_in_flight" not in str(error):
+            raise
+        return 0
+
+
+def _claim(now: dt.datetime, limit: int) -> list[_Due]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"now": now, "limit": limit})
+        rows = cursor.fetchall()
+    first: dict[int, _Due] = {}
+    for row in rows:
+        payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
+        item = _Due(row[0], row[1], payload, *row[3:9], bytes(row[9]), bytes(row[10]), row[11] + 1, row[12])
+        first.setdefault(item.meter_id, item)
+    return list(first.values())
+
+
+def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> None:
+    bind_id = route(source=SHORT_CODE).pk
+    with connection.cursor() as cursor:
+        # Before use: a counter that a crash loses is skipped, never repeated.
+        cursor.execute(_COUNT, [[d.meter_id for d in due], [d.counter for d in due]])
+    orders = [_order(d, bind_id, driver, keys, lease_s) for d in due]
+    segments = enqueue_segments(orders, now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(_SENT, [lease_s, [d.command_id for d in due]])
+        cursor.execute(
+            _ATTEMPT,
+            [[d.command_id for d in due], [d.meter_id for d in due], [d.counter for d in due], segments],
+        )
+
+
+def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s: int) -> SegmentOrder:
+    if due.counter > COUNTER_MAX:
+        raise OverflowError(f"The invocation counter of meter {due.drn} is used up; its key must be rotated.")
+    payload = driver.build(
+        profile=due.profile,
+        intent=_intent(due),
+        keys=keys.meter_keys(drn=due.drn, wrapped=due.keys_wrapped),
+        counter=due.counter,
+        system_title=due.system_title,
+    )
+    return SegmentOrder(
+        bind_id=bind_id,
+        meter_id=due.meter_id,
+        message_class=MessageClass.METER_FRAME,
+        priority=Priority.TOKEN,
+        retry=due.attempts > 0,
+        source=SHORT_CODE,
+        destination=due.msisdn,
+        data_coding=DATA_CODING_8BIT,
+        payload=payload,
+        # A stale frame must not act later than its command: it dies in the network with its lease.
+        validity_s=lease_s,
+        registered=True,
+        correlation=due.correlation,
+    )
+
+
+def _intent(due: _Due) -> LoadCredit:
+    if due.kind != Command.Kind.LOAD_CREDIT:
+        raise ValueError(f"No intent for command kind {due.kind}.")
+    return LoadCredit(token=due.payload["token"])

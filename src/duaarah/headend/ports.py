@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the head end needs from a driver: intent to frame, frame to report. `wiring` brings the implementation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from duaarah.core.intent import Command, Report
+
+
+@dataclass(frozen=True)
+class MeterKeys:
+    """A meter's DLMS global unicast key and authentication key, 16 octets each. Never printed."""
+
+    encryption: bytes = field(repr=False)
+    authentication: bytes = field(repr=False)
+
+
+class FrameRefused(Exception):
+    """A frame that is not authentic, not readable, or not this meter's. `code` says which; nothing was changed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class OpenedFrame:
+    """An authenticated frame: its invocation counter and what it says."""
+
+    counter: int
+    report: Report
+
+
+class Driver(Protocol):
+    """Maps between intents and the payload of one SMS, for every kind of meter, by the name of its profile."""
+
+    def build(self, *, profile: str, intent: Command, keys: MeterKeys, counter: int, system_title: bytes) -> bytes:
+        """The ciphered, wrapped payload of one SMS (at most 140 octets) for the meter with this system title."""
+        ...
+
+    def open(self, *, profile: str, payload: bytes, keys: MeterKeys, system_title: bytes) -> OpenedFrame:
+        """Authenticate and read a meter's SMS. Raises FrameRefused (auth_failed, malformed, wrong_meter ...)."""
+        ...
+
+
+class KeyUnwrapper(Protocol):
+    def meter_keys(self, *, drn: str, wrapped: bytes) -> MeterKeys:
+        """A meter's keys as they are stored (wrapped), opened."""
+        ...

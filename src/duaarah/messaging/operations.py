@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queueing messages (joining), and handing the due ones to the SMS side (entry)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.db import connection, transaction
+
+from duaarah.core.gsm7 import encode
+from duaarah.messaging.models import Message
+from duaarah.sms.models import Priority
+from duaarah.sms.operations import SegmentOrder, enqueue_segments
+from duaarah.sms.queries import route
+
+SHORT_CODE_PREMIUM = "3123"
+SHORT_CODE_SOCIAL = "8123"
+VALIDITY_S = {Priority.TOKEN: 24 * 3600, Priority.REPLY: 600}
+VALIDITY_DEFAULT_S = 4 * 3600
+HAND_BATCH_MAX = 50
+
+
+def queue_message(
+    *,
+    dedupe: str,
+    phone: str,
+    template: str,
+    language: str,
+    text: str,
+    message_class: str,
+    priority: int,
+    meter_id: int | None,
+    correlation: uuid.UUID | None,
+    now: dt.datetime,
+    due_at: dt.datetime | None = None,
+    source: str = SHORT_CODE_PREMIUM,
+    bind_name: str = "",
+) -> bool:
+    """Joining: queue one message; returns False when `dedupe` was queued before (nothing is changed then)."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A message is queued in the transaction that makes it true.")
+    made = Message.objects.bulk_create(
+        [
+            Message(
+                dedupe=dedupe,
+                meter_id=meter_id,
+                phone=phone,
+                source=source,
+                template=template,
+                language=language,
+                text=text,
+                message_class=message_class,
+                priority=priority,
+                bind_name=bind_name,
+                correlation=correlation,
+                state=Message.State.QUEUED,
+                created_at=now,
+                due_at=due_at or now,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    return bool(made) and Message.objects.filter(dedupe=dedupe, created_at=now).exists()
+
+
+_HANDED = """
+UPDATE messaging_message SET state = 'HANDED', segment_id = v.segment_id
+FROM unnest(%s::bigint[], %s::bigint[]) AS v (id, segment_id) WHERE messaging_message.id = v.id
+"""
+
+
+def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
+    """Entry: turn due messages into segments, message and segment in one transaction; returns how many."""
+    with transaction.atomic(durable=True):
+        messages = list(
+            Message.objects.select_for_update(skip_locked=True)
+            .filter(state=Message.State.QUEUED, due_at__lte=now)
+            .order_by("priority", "id")[:limit]
+        )
+        if not messages:
+            return 0
+        binds = {key: route(source=key[0], bind_name=key[1]) for key in {(m.source, m.bind_name) for m in messages}}
+        orders = [_order(m, binds[(m.source, m.bind_name)].pk) for m in messages]
+        ids = enqueue_segments(orders, now=now)
+        with connection.cursor() as cursor:
+            cursor.execute(_HANDED, [[m.pk for m in messages], ids])
+    return len(messages)
+
+
+def _order(message: Message, bind_id: int) -> SegmentOrder:
+    return SegmentOrder(
+        bind_id=bind_id,
+        meter_id=message.meter_id,
+        message_class=message.message_class,
+        priority=message.priority,
+        retry=False,
+        source=message.source,
+        destination=message.phone,
+        data_coding=0,
+        payload=encode(message.text),
+        validity_s=VALIDITY_S.get(Priority(message.priority), VALIDITY_DEFAULT_S),
+        registered=message.priority == Priority.TOKEN,
+        correlation=message.correlation,
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only way for an interface to obtain a meter. An unknown number learns nothing: every refusal reads the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from duaarah.registry.models import Meter, Pairing
+
+
+class MeterUnknown(Exception):
+    """No such meter for whoever asks."""
+
+    code = "meter_unknown"
+
+
+class MeterAmbiguous(Exception):
+    """The phone has several meters and the message names none of them."""
+
+    code = "meter_ambiguous"
+
+    def __init__(self, aliases: list[str]) -> None:
+        super().__init__("Several meters belong to this number; name one of them.")
+        self.aliases = aliases
+
+
+def pairings_of_phone(*, phone: str, at: dt.datetime) -> list[Pairing]:
+    """The pairings of a canonical phone number that are valid at `at`, oldest first; empty for a stranger."""
+    return list(
+        Pairing.objects.filter(phone=phone, valid__contains=at)
+        .select_related("meter__customer__holder", "meter__site", "sim")
+        .order_by("id")
+    )
+
+
+def meter_for_phone(*, phone: str, alias: str | None, at: dt.datetime) -> Pairing:
+    """
+    The pairing that a customer's SMS is about.
+
+    Raises:
+        MeterUnknown: nothing is paired with this phone, or the alias is not one of its sites.
+        MeterAmbiguous: several meters and no alias.
+    """
+    pairings = pairings_of_phone(phone=phone, at=at)
+    if alias is not None:
+        pairings = [p for p in pairings if _alias(p).casefold() == alias.casefold() or p.meter.drn == alias]
+    if not pairings:
+        raise MeterUnknown("No meter belongs to this number.")
+    if len(pairings) > 1:
+        raise MeterAmbiguous([_alias(p) or p.meter.drn for p in pairings])
+    return pairings[0]
+
+
+def meter_for_channel(*, drn: str, idpel: str | None, at: dt.datetime) -> Pairing | None:
+    """
+    The present pairing of a meter that a payment channel names (None for a meter without two-way service).
+
+    Raises:
+        MeterUnknown: no such DRN, or it does not belong to the idpel.
+    """
+    meter = Meter.objects.select_related("customer").filter(drn=drn).first()
+    if meter is None or (idpel and (meter.customer is None or meter.customer.idpel != idpel)):
+        raise MeterUnknown("The meter number is not known, or does not belong to this customer.")
+    return pairing_of_meter(meter_id=meter.pk, at=at)
+
+
+def pairing_of_meter(*, meter_id: int, at: dt.datetime) -> Pairing | None:
+    """The pairing of a meter at `at`, if it has one."""
+    return (
+        Pairing.objects.filter(meter_id=meter_id, valid__contains=at)
+        .select_related("meter__customer__holder", "meter__site", "sim")
+        .first()
+    )
+
+
+def pairing_of_sim(*, msisdn: str, at: dt.datetime) -> Pairing | None:
+    """The pairing of the meter whose modem holds this SIM at `at`."""
+    return (
+        Pairing.objects.filter(sim__msisdn=msisdn, valid__contains=at)
+        .select_related("meter__customer__holder", "meter__site", "sim")
+        .first()
+    )
+
+
+def _alias(pairing: Pairing) -> str:
+    site = getattr(pairing.meter, "site", None)
+    return site.alias if site is not None else ""

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of the SMS side."""
+
+from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
+from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound
+
+__all__ = ["SegmentOrder", "book_inbound", "claim_inbound", "close_inbound", "enqueue_segments"]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inbound SMS: claimed under a lease, booked once in the package ledger, closed with an outcome."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.db import connection, transaction
+
+from duaarah.sms.models import InboundSms
+from duaarah.sms.operations.enqueue import package_month
+
+LEASE_S = 30
+ATTEMPTS_MAX = 5
+
+_CLAIM = """
+UPDATE sms_inboundsms SET lease_until_at = clock_timestamp() + %(lease)s * interval '1 second', attempts = attempts + 1
+WHERE id IN (
+    SELECT id FROM sms_inboundsms
+    WHERE state = 'RECEIVED' AND kind = %(kind)s AND attempts < %(attempts_max)s
+        AND (lease_until_at IS NULL OR lease_until_at < clock_timestamp())
+    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+_BOOK = """
+INSERT INTO sms_packageentry (kind, inbound_id, meter_id, message_class, counts, retry, correlation, at, month_date)
+SELECT 'SETTLE', %(inbound)s, %(meter)s, %(class)s,
+    coalesce((SELECT r.counts FROM sms_packagerule r
+              WHERE r.message_class = %(class)s AND r.valid_from_date <= %(month)s
+              ORDER BY r.valid_from_date DESC LIMIT 1), true),
+    %(retry)s, %(correlation)s, %(at)s, %(month)s
+ON CONFLICT DO NOTHING
+"""
+
+
+def claim_inbound(*, kind: str, limit: int) -> list[int]:
+    """Entry: lease up to `limit` waiting SMS of a kind; returns their ids, oldest first."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"kind": kind, "limit": limit, "lease": LEASE_S, "attempts_max": ATTEMPTS_MAX})
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def book_inbound(
+    *,
+    inbound_id: int,
+    meter_id: int | None,
+    message_class: str,
+    correlation: uuid.UUID | None,
+    now: dt.datetime,
+    retry: bool = False,
+) -> None:
+    """Joining: settle one received segment in the package ledger, once whatever repeats."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A segment is booked in the transaction that reads it.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BOOK,
+            {
+                "inbound": inbound_id,
+                "meter": meter_id,
+                "class": message_class,
+                "retry": retry,
+                "correlation": correlation,
+                "at": now,
+                "month": package_month(now),
+            },
+        )
+
+
+def close_inbound(*, inbound_id: int, state: str, outcome: str) -> None:
+    """Joining: the SMS was read; `outcome` is a stable code."""
+    InboundSms.objects.filter(pk=inbound_id).update(state=state, outcome=outcome[:60], lease_until_at=None)

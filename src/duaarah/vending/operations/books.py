@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing ledger entries: one entry per deed, lines that sum to zero, accounts made when first used."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from django.db import connection, transaction
+
+from duaarah.vending.models import Account, LedgerEntry, LedgerLine
+
+PENDING = "vending:pending"
+CASH = "cash:received"
+STROOM = "pln:stroom"
+PPJ = "pln:ppj"
+PPN = "pln:ppn"
+STAMP = "pln:stamp"
+INSTALMENT = "pln:instalment"
+ROUNDING = "pln:rounding"
+ADMIN = "channel:admin"
+
+
+def wallet_account(holder_id: int) -> str:
+    return f"wallet:{holder_id}"
+
+
+def book(
+    *, kind: str, reference: str, at: dt.datetime, vend_id: int | None, lines_sen: Mapping[str, int]
+) -> LedgerEntry:
+    """
+    Joining: one entry; `lines_sen` maps an account's code to its amount (debit positive); zero lines are left out.
+
+    Raises:
+        ValueError: the lines do not sum to zero (the database would refuse them at commit).
+        IntegrityError: this deed was booked before.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A booking joins the transaction of its deed.")
+    lines = {code: amount for code, amount in lines_sen.items() if amount}
+    if sum(lines.values()) != 0 or not lines:
+        raise ValueError("A ledger entry sums to zero.")
+    ids = _account_ids(list(lines))
+    entry = LedgerEntry.objects.create(kind=kind, at=at, vend_id=vend_id, reference=reference)
+    LedgerLine.objects.bulk_create(
+        LedgerLine(entry=entry, account_id=ids[code], amount_sen=amount) for code, amount in lines.items()
+    )
+    return entry
+
+
+def _account_ids(codes: list[str]) -> dict[str, int]:
+    ids = dict(Account.objects.filter(code__in=codes).values_list("code", "pk"))
+    missing = [code for code in codes if code not in ids]
+    if missing:
+        # Two first users of an account may race; the unique code decides, both read the winner.
+        Account.objects.bulk_create([Account(code=code) for code in missing], ignore_conflicts=True)
+        ids = dict(Account.objects.filter(code__in=codes).values_list("code", "pk"))
+    return ids

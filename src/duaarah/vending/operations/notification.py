@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token sold elsewhere (ATM, PPOB) enters at T2: checked with the meter's own key, then loaded like any other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from django.db import IntegrityError, connection, transaction
+
+from duaarah.audit import operations as audit
+from duaarah.registry.access import MeterUnknown, meter_for_channel, pairing_of_meter
+from duaarah.registry.models import Meter
+from duaarah.vending.models import Channel, Notification, Token, Vend
+from duaarah.vending.operations.tids import keep_foreign_tid
+from duaarah.vending.operations.top_up import send_to_meter
+from duaarah.vending.ports import KeyTerms, TokenFacts, TokenNotForMeter, TokenReader
+
+
+class NotificationRefused(Exception):
+    """The notification was not taken. `code` says why; nothing was loaded."""
+
+    code = "notification_refused"
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sale:
+    """What a channel says it sold; `digest` is SHA-256 of the signed body, to tell a repeat from a contradiction."""
+
+    notification_id: str
+    digest: bytes
+    drn: str
+    idpel: str | None
+    digits: str
+    amount_idr: int
+
+    def __repr__(self) -> str:
+        return f"Sale(notification_id={self.notification_id!r}, amount_idr={self.amount_idr})"
+
+
+def take_notification(
+    *, channel: Channel, sale: Sale, reader: TokenReader, now: dt.datetime
+) -> tuple[Vend, bool]:
+    """
+    Entry: the vend of a token sold elsewhere, and whether this notification had brought it before.
+
+    Raises:
+        NotificationRefused: meter_unknown, token_not_for_meter, token_known (another notification brought these
+            digits or this TID), notification_conflict (the same id with another body). An audit line says so.
+    """
+    try:
+        repeat = _repeat(channel, sale)
+        if repeat is not None:
+            return repeat, True
+        meter, facts = _read(sale, reader, now)
+        return _take(channel, sale, meter, facts, now), False
+    except NotificationRefused as error:
+        with transaction.atomic(durable=True):
+            audit.record_refusal(
+                at=now,
+                actor=f"channel:{channel.code}",
+                verb="vending.take_notification",
+                subject=f"notification:{sale.notification_id}",
+                code=error.code,
+                reason=str(error),
+            )
+        raise
+
+
+def _repeat(channel: Channel, sale: Sale) -> Vend | None:
+    earlier = (
+        Notification.objects.select_related("vend")
+        .filter(channel=channel, notification_id=sale.notification_id)
+        .first()
+    )
+    if earlier is None:
+        return None
+    if bytes(earlier.digest) != sale.digest:
+        raise NotificationRefused("notification_conflict", "This notification id was used for another sale.")
+    return earlier.vend
+
+
+def _read(sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Meter, TokenFacts]:
+    try:
+        meter_for_channel(drn=sale.drn, idpel=sale.idpel, at=now)
+        meter = Meter.objects.get(drn=sale.drn)
+        return meter, reader.read(digits=sale.digits, pan=meter.pan, keys=meter_key_terms(meter))
+    except MeterUnknown as error:
+        raise NotificationRefused(error.code, str(error)) from error
+    except TokenNotForMeter as error:
+        raise NotificationRefused(error.code, str(error)) from error
+
+
+def meter_key_terms(meter: Meter) -> KeyTerms:
+    """The key configuration that a meter has now."""
+    return KeyTerms(
+        register=meter.sts_register,
+        dkga=meter.dkga,
+        ea=meter.ea,
+        sgc=meter.sgc,
+        ti=meter.ti,
+        krn=meter.krn,
+        kt=meter.kt,
+        ken=meter.ken,
+        base_date=meter.base_date,
+    )
+
+
+def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> Vend:
+    try:
+        with transaction.atomic(durable=True):
+            vend = _vend(sale, meter, facts, now)
+            Token.objects.create(vend=vend, digits=sale.digits, energy_wh=facts.energy_wh, created_at=now)
+            Notification.objects.create(
+                channel=channel,
+                notification_id=sale.notification_id,
+                digest=sale.digest,
+                received_at=now,
+                amount_idr=sale.amount_idr,
+                vend=vend,
+            )
+            keep_foreign_tid(meter_id=meter.pk, base_date=meter.base_date, tid=facts.tid)
+            send_to_meter(vend, sale.digits, sale.amount_idr, now)
+            vend.save(update_fields=["command", "digits_sent_at"])
+            audit.record(
+                at=now,
+                actor=f"channel:{channel.code}",
+                verb="vending.take_notification",
+                subject=f"meter:{meter.pk}",
+                correlation=vend.correlation,
+                detail={"vend": vend.pk, "tid": facts.tid, "encoded_wh": facts.energy_wh},
+            )
+            return vend
+    except IntegrityError as error:
+        if "vending_notification_once" in str(error):
+            repeat = _repeat(channel, sale)
+            if repeat is not None:
+                return repeat
+        if "vending_tid_once" in str(error) or "vending_token_digits" in str(error):
+            # The digits or their TID are known under another purchase: never load one sale twice.
+            repeat = _repeat(channel, sale)
+            if repeat is not None:
+                return repeat
+            raise NotificationRefused("token_known", "This token was brought to us before.") from error
+        raise
+
+
+def _vend(sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> Vend:
+    pairing = pairing_of_meter(meter_id=meter.pk, at=now)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        machine_now = cursor.fetchone()[0]
+    return Vend.objects.create(
+        request_id=uuid.uuid4(),
+        origin=Vend.Origin.ELSEWHERE,
+        payment=None,
+        meter=meter,
+        phone=pairing.phone if pairing else "",
+        state=Vend.State.ISSUED,
+        correlation=uuid.uuid4(),
+        drn=meter.drn,
+        pan=meter.pan,
+        base_date=meter.base_date,
+        tid=facts.tid,
+        rnd=0,
+        sts_register=meter.sts_register,
+        dkga=meter.dkga,
+        ea=meter.ea,
+        sgc=meter.sgc,
+        ti=meter.ti,
+        krn=meter.krn,
+        kt=meter.kt,
+        ken=meter.ken,
+        requested_wh=facts.energy_wh,
+        encoded_wh=facts.energy_wh,
+        paid_at=now,
+        issued_at=now,
+        obtain_not_before_at=machine_now,
+    )

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What vending needs from a source of tokens. Implementations live elsewhere; `wiring` brings them together."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyTerms:
+    """The whole STS key configuration that a token was, or is to be, made with (IEC 62055-41)."""
+
+    register: str
+    dkga: str
+    ea: str
+    sgc: str
+    ti: str
+    krn: int
+    kt: int
+    ken: int
+    base_date: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRequest:
+    """Everything that decides the 20 digits; the same request gives the same token, forever."""
+
+    request_id: uuid.UUID
+    pan: str
+    keys: KeyTerms
+    tid: int
+    rnd: int
+    energy_wh: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """A token exists: its digits, and the energy its field really says (never less than asked for)."""
+
+    digits: str
+    encoded_wh: int
+
+    def __repr__(self) -> str:
+        return f"Issued(encoded_wh={self.encoded_wh})"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """There will be no token for this request; the money goes back."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Nobody can say whether a token was made: ask again with the same request, never buy again."""
+
+    reason: str
+
+
+class TokenSource(Protocol):
+    def obtain(self, request: TokenRequest) -> Issued | Refused | Unknown: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenFacts:
+    """What a token sold elsewhere says once it is decrypted with this meter's key."""
+
+    tid: int
+    energy_wh: int
+
+
+class TokenNotForMeter(Exception):
+    """The digits do not decode with this meter's key, or carry no electricity credit."""
+
+    code = "token_not_for_meter"
+
+
+class TokenReader(Protocol):
+    def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
+        """Raises TokenNotForMeter."""
+        ...
