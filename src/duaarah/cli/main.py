@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the command, import only its module, call it. Exit 2 means wrong usage, with a sentence that helps."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from duaarah import __version__
+
+COMMANDS = {
+    "demo": "a living town on real protocols (--once: one simulated day, then a verdict)",
+    "up": "production: database, links, workers and web on this machine",
+    "web": "the web process alone",
+    "worker": "one worker alone: links, headend, messenger, sweeper, chores",
+    "sim": "a simulator alone: smsc, town, bank",
+    "sts": "STS tokens: batch",
+    "bench": "measure: topup",
+    "audit": "the audit chain: verify",
+    "migrate": "bring the database's schema up to date",
+}
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"Dua Arah {__version__}: two-way prepaid electricity.",
+            "",
+            "usage: ./duaarah COMMAND ...",
+            "",
+            *lines,
+            f"  {'test':<{width}}  every check (--quick: the fast ones)",
+            "",
+            "./duaarah COMMAND --help says more.",
+        ]
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; returns the exit status."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_overview(), file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(__version__)
+        return 0
+    name = argv[0]
+    if name not in COMMANDS:
+        print(f"duaarah: there is no command {name!r}.\n\n{_overview()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"duaarah.cli.{name}")
+    parser = argparse.ArgumentParser(prog=f"./duaarah {name}", description=COMMANDS[name])
+    module.add_arguments(parser)
+    args = parser.parse_args(argv[1:])
+    try:
+        status: int = module.run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    return status

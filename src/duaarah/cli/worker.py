@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`worker NAME`: one worker process against the database that DUAARAH_DATABASE_URL names."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+WORKERS = ("links", "headend", "messenger", "sweeper", "chores")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", choices=WORKERS)
+
+
+def run(args: argparse.Namespace) -> int:
+    from duaarah.project.start import setup
+
+    setup(f"worker-{args.name}")
+    module = importlib.import_module(f"duaarah.workers.{args.name}")
+    status: int = module.main()
+    return status

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Django's settings, all of them from the environment; the table of variables is docs/operating/configuration.md."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import psycopg.conninfo
+
+from duaarah.project.places import CHECKOUT, data_dir
+
+DATA_DIR = data_dir()
+
+
+def _secret_key() -> str:
+    """The variable, else a key made once and kept in the data folder, readable by its owner only."""
+    if given := os.environ.get("DUAARAH_SECRET_KEY"):
+        return given
+    path = DATA_DIR / "secret-key"
+    try:
+        return path.read_text()
+    except OSError:
+        made = secrets.token_urlsafe(50)
+    try:
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    except OSError:
+        return made
+    with os.fdopen(descriptor, "w") as file:
+        file.write(made)
+    return made
+
+
+def _database() -> dict[str, Any]:
+    """Django's database settings from one URL or conninfo string."""
+    given = os.environ.get("DUAARAH_DATABASE_URL", "")
+    parts = psycopg.conninfo.conninfo_to_dict(given) if given else {}
+    known = {key: str(parts.pop(key, "") or "") for key in ("dbname", "user", "password", "host", "port")}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": known["dbname"] or "duaarah",
+        "USER": known["user"],
+        "PASSWORD": known["password"],
+        "HOST": known["host"],
+        "PORT": known["port"],
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            **{key: str(value) for key, value in parts.items()},
+            "options": "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
+            "pool": {"min_size": 1, "max_size": int(os.environ.get("DUAARAH_POOL_MAX", "4")), "timeout": 10},
+        },
+    }
+
+
+SECRET_KEY = _secret_key()
+DEBUG = False
+ALLOWED_HOSTS = [h for h in os.environ.get("DUAARAH_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if h]
+ROOT_URLCONF = "duaarah.project.urls"
+WSGI_APPLICATION = "duaarah.project.wsgi.application"
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "people.Login"
+
+FEATURES = (
+    "audit",
+    "clock",
+    "people",
+    "registry",
+    "sms",
+    "headend",
+    "messaging",
+    "outages",
+    "vending",
+    "notices",
+)
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.postgres",
+    "procrastinate.contrib.django",
+    *(f"duaarah.{name}" for name in FEATURES),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+TEMPLATES: list[dict[str, Any]] = []
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+LANGUAGE_CODE = "id"
+LANGUAGES = [("id", "Bahasa Indonesia"), ("en", "English")]
+LOCALE_PATHS = [CHECKOUT / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Jakarta"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+LOGGING_CONFIG = None
+
+# The platform's own settings.
+KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
+KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
+COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
+COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
+SEGMENT_LEASE_S = int(os.environ.get("DUAARAH_SEGMENT_LEASE_S", "60"))

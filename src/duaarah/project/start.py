@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing a process to life: logs, Django, the database it needs, the children it watches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from duaarah.project import logs
+from duaarah.project.database import EmbeddedCluster
+from duaarah.project.places import data_dir
+from duaarah.project.supervisor import ChildSpec, Supervisor
+
+_MIGRATION_LOCK = 0x44554102
+WORKERS = ("links", "headend", "messenger", "sweeper", "chores")
+
+
+def setup(process: str) -> None:
+    """Logs and Django, once. The settings read the environment."""
+    logs.install(process, os.environ.get("DUAARAH_LOG_LEVEL", "INFO"))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duaarah.project.settings")
+    import django
+
+    django.setup()
+
+
+
+@contextmanager
+def database_ready() -> Iterator[None]:
+    """Django set up against the external database, or against the embedded one, started for as long as needed."""
+    if os.environ.get("DUAARAH_DATABASE_URL"):
+        setup("command")
+        yield
+        return
+    cluster = EmbeddedCluster(data_dir() / "postgres")
+    cluster.start()
+    try:
+        os.environ["DUAARAH_DATABASE_URL"] = cluster.conninfo("duaarah")
+        setup("command")
+        migrate()
+        yield
+    finally:
+        cluster.stop()
+
+
+def migrate() -> None:
+    """Apply the migrations under an advisory lock, so that two starting machines do not meet."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATION_LOCK])
+
+
+def serve_web(host: str, port: int, threads: int) -> int:
+    """Replace this process by granian serving the WSGI application."""
+    command = web_command(host, port, threads)
+    os.execv(command[0], command)
+
+
+def web_command(host: str, port: int, threads: int = 4) -> list[str]:
+    """The command line of the web process."""
+    return [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--blocking-threads",
+        str(threads),
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "duaarah.project.wsgi:application",
+    ]
+
+
+def platform_children(host: str, port: int) -> list[ChildSpec]:
+    """Links, workers and web, in the order in which they start."""
+    workers = [ChildSpec(name, [sys.executable, "-m", "duaarah", "worker", name]) for name in WORKERS]
+    return [*workers, ChildSpec("web", web_command(host, port))]
+
+
+def up(host: str, port: int) -> int:
+    """Run the platform until SIGTERM or Ctrl-C; 0 when it drained cleanly."""
+    logs.install("up", os.environ.get("DUAARAH_LOG_LEVEL", "INFO"))
+    cluster = None
+    if not os.environ.get("DUAARAH_DATABASE_URL"):
+        cluster = EmbeddedCluster(data_dir() / "postgres")
+        cluster.start()
+        os.environ["DUAARAH_DATABASE_URL"] = cluster.conninfo("duaarah")
+    try:
+        setup("up")
+        migrate()
+        from django.db import connections
+
+        connections.close_all()
+        print(f"Dua Arah runs on http://{host}:{port}/ ; Ctrl-C stops it.", file=sys.stderr)
+        return Supervisor(platform_children(host, port)).run_until_stopped()
+    finally:
+        if cluster is not None:
+            cluster.stop()

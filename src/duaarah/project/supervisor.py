@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Children and their keeper: started in order, restarted with backoff, stopped together.
+
+A child that crashes five times in a minute stops everything, visibly: a system that flaps is worse than one that is
+down. Children die with their keeper (PR_SET_PDEATHSIG), whatever kills it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+LOG = logging.getLogger(__name__)
+CRASHES_MAX = 5
+CRASH_WINDOW_S = 60
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+DRAIN_S = 10
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """A child's name, command line, and what it needs in its environment beside ours."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def die_with_parent() -> None:
+    """In the child, before exec: be killed when the parent dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class _Child:
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.process: subprocess.Popen[bytes] | None = None
+        self.crashes: deque[float] = deque(maxlen=CRASHES_MAX)
+        self.restarts = 0
+        self.start_at_s = 0.0
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.spec.command,
+            env={**os.environ, **self.spec.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - only async-signal-safe calls
+        )
+
+    def crashed(self, now_s: float) -> bool:
+        """Note a crash; True when there were too many."""
+        self.crashes.append(now_s)
+        self.restarts += 1
+        self.start_at_s = now_s + BACKOFF_S[min(len(self.crashes), len(BACKOFF_S)) - 1]
+        return len(self.crashes) == CRASHES_MAX and now_s - self.crashes[0] < CRASH_WINDOW_S
+
+
+class Supervisor:
+    """Keeps a list of children alive. Use `start` and `stop` as a library, `run_until_stopped` as a process."""
+
+    def __init__(self, children: list[ChildSpec]) -> None:
+        self._children = [_Child(spec) for spec in children]
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self.failed: str | None = None
+
+    def start(self) -> None:
+        """Start every child, and a thread that watches them."""
+        for child in self._children:
+            child.start()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.1):
+            now_s = time.monotonic()
+            for child in self._children:
+                if self._tend(child, now_s):
+                    self.failed = f"{child.spec.name} crashed {CRASHES_MAX} times within {CRASH_WINDOW_S} s"
+                    LOG.error("%s; everything stops. Its last log lines say why.", self.failed)
+                    self._stopping.set()
+                    return
+
+    def _tend(self, child: _Child, now_s: float) -> bool:
+        process = child.process
+        if process is None:
+            if now_s >= child.start_at_s:
+                child.start()
+            return False
+        status = process.poll()
+        if status is None:
+            return False
+        child.process = None
+        LOG.warning("%s ended with status %s and will be restarted", child.spec.name, status)
+        return child.crashed(now_s)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a child, or None while it is down."""
+        process = self._child(name).process
+        return process.pid if process is not None else None
+
+    def kill(self, name: str) -> None:
+        """kill -9 of one child; it will be restarted."""
+        process = self._child(name).process
+        if process is not None:
+            process.kill()
+
+    def restarts(self, name: str) -> int:
+        """How often a child had to be started again."""
+        return self._child(name).restarts
+
+    def _child(self, name: str) -> _Child:
+        return next(child for child in self._children if child.spec.name == name)
+
+    def stop(self) -> bool:
+        """SIGTERM to all, in reverse order; SIGKILL after ten seconds. True when all drained by themselves."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        running = [child.process for child in reversed(self._children) if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline_s = time.monotonic() + DRAIN_S
+        clean = True
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                clean = False
+                process.kill()
+                process.wait()
+        return clean
+
+    def run_until_stopped(self) -> int:
+        """Start, wait for SIGTERM or SIGINT (or for too many crashes), stop; 0 when all went cleanly."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        self.start()
+        self._stopping.wait()
+        clean = self.stop()
+        return 0 if clean and self.failed is None else 1
