@@ -3,7 +3,6 @@
 
 from duaarah.sim.meter.meter import Faults, MeterConfig, SimMeter
 from duaarah.sim.meter.models import MODELS, MeterModel, UnknownModel, model
-from duaarah.sim.meter.tokens import TokenDecoder, TokenOutcome
 
 __all__ = [
     "MODELS",
@@ -11,8 +10,6 @@ __all__ = [
     "MeterConfig",
     "MeterModel",
     "SimMeter",
-    "TokenDecoder",
-    "TokenOutcome",
     "UnknownModel",
     "model",
 ]

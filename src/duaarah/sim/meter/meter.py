@@ -14,18 +14,17 @@ from typing import Any
 
 from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import TOKEN_GATEWAY
+from duaarah.core.sts import Entry, MeterDecoder
 from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
-from duaarah.sim.meter.tokens import TokenDecoder, TokenOutcome
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 MWH_PER_WH = 1000
-CREDIT_MAX_WH = 2_000_000_000  # below 2^31: current_credit_amount of the Credit object is a double-long
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
@@ -40,7 +39,7 @@ class MeterConfig:
     system_title: bytes
     keys: Keys
     client_titles: tuple[bytes, ...]
-    decoder: TokenDecoder
+    decoder: MeterDecoder
     credit_wh: int
     low_credit_threshold_wh: int
 
@@ -153,8 +152,8 @@ class SimMeter:
         """A person types a token: the result on the display, and the push with command counter 0."""
         if not self._register.powered:
             return "unsupported", []
-        outcome = self._enter(token)
-        return outcome.result, self._push(self._answer(0, outcome), now)
+        entry = self._enter(token, now, by_keypad=True)
+        return entry.result.value, self._push(self._answer(0, entry), now)
 
     def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
         """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
@@ -166,7 +165,7 @@ class SimMeter:
         except Dropped as dropped:
             self.dropped[dropped.code] += 1
             return []
-        answer = self._push(self._answer(counter, self._enter(token)), now)
+        answer = self._push(self._answer(counter, self._enter(token, now, by_keypad=False)), now)
         if self.faults.lose_next_answer > 0:
             self.faults.lose_next_answer -= 1
             return []
@@ -189,13 +188,13 @@ class SimMeter:
             raise Dropped("bad_token")
         return token
 
-    def _enter(self, token: str) -> TokenOutcome:
-        if self.faults.tid_store_off:
-            self._decoder.forget_tids()
-        outcome = self._decoder.enter(token, room_wh=CREDIT_MAX_WH - self.credit_wh)
-        if outcome.result == "accept" and outcome.energy_wh and outcome.tid is not None:
-            self._credit(outcome.tid, outcome.energy_wh)
-        return outcome
+    def _enter(self, token: str, now: datetime, *, by_keypad: bool) -> Entry:
+        self._decoder.tid_store_on = not self.faults.tid_store_off
+        now_s = int(now.timestamp())
+        entry = self._decoder.enter(token, now_s=now_s, credit_wh=self.credit_wh, by_keypad=by_keypad)
+        if entry.energy_wh and entry.fields is not None and entry.fields.tid is not None:
+            self._credit(entry.fields.tid, entry.energy_wh)
+        return entry
 
     def _credit(self, tid: int, energy_wh: int) -> None:
         register = self._register
@@ -206,8 +205,9 @@ class SimMeter:
         register.relay_closed = True
         register.armed = register.credit_mwh >= self.config.low_credit_threshold_wh * MWH_PER_WH
 
-    def _answer(self, command_counter: int, outcome: TokenOutcome) -> TokenResult:
-        return TokenResult(command_counter, outcome.result, outcome.tid, outcome.energy_wh, self.credit_wh)
+    def _answer(self, command_counter: int, entry: Entry) -> TokenResult:
+        tid = None if entry.fields is None else entry.fields.tid
+        return TokenResult(command_counter, entry.result.value, tid, entry.energy_wh, self.credit_wh)
 
     # -- the link --------------------------------------------------------------------------------------------------
 
@@ -285,4 +285,6 @@ class SimMeter:
             set(state["distinct"]),
         )
         self._link.restore(state["link"])
-        self._decoder.restore(state["decoder"])
+        register_max_wh = self._decoder.register_max_wh
+        self._decoder = MeterDecoder.restore(state["decoder"])
+        self._decoder.register_max_wh = register_max_wh

@@ -1,0 +1,135 @@
+"""The drivers and the simulated meters, written apart from each other, joined by a null link."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sim.meter.meters import (
+    HEAD_END_TITLE,
+    KEYS,
+    KINDS,
+    METER_TITLE,
+    NOW,
+    OTHER_KEY,
+    TID,
+    answer,
+    build,
+    command,
+    read,
+    token,
+)
+
+from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, MeterRegister, PowerRestored, TokenResult
+from duaarah.drivers import Keys, frame, open_frame, profile, profiles, unframe
+from duaarah.sim.meter import MODELS
+from duaarah.wire.dlms.errors import AuthFailed, DlmsError, TooLong, WrongAddress
+
+# The clock as the report carries it; the retrofit modem has none.
+AT = {"single-phase-modem": NOW, "three-phase-modem": NOW, "three-phase-retrofit": None}
+
+
+def test_both_sides_know_the_same_kinds() -> None:
+    assert profiles() == KINDS == tuple(sorted(MODELS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_travels_loads_and_is_confirmed(kind: str) -> None:
+    meter = build(kind)
+    pushes = meter.receive_sms(command(kind, token(), 41), NOW)
+    assert read(kind, pushes[0]) == (1, TokenResult(41, "accept", TID, 10_000, 30_000, AT[kind]))
+    assert (meter.credit_wh, meter.token_energy_wh, meter.tokens_accepted) == (30_000, 10_000, 1)
+    assert len(pushes) == 1 and not meter.dropped
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_of_another_meter_is_answered_crc_and_adds_nothing(kind: str) -> None:
+    meter = build(kind)
+    result = answer(kind, meter.receive_sms(command(kind, token(key=OTHER_KEY), 1), NOW))
+    assert result == TokenResult(1, "crc", None, 0, 20_000, AT[kind])
+    assert (meter.credit_wh, meter.token_energy_wh, meter.tokens_accepted) == (20_000, 0, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_token_under_a_new_counter_is_answered_used(kind: str) -> None:
+    meter = build(kind)
+    meter.receive_sms(command(kind, token(), 1), NOW)
+    result = answer(kind, meter.receive_sms(command(kind, token(), 2), NOW))
+    assert result == TokenResult(2, "used", TID, 0, 30_000, AT[kind])
+    assert (meter.credit_wh, meter.tokens_accepted, meter.tokens_distinct) == (30_000, 1, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_other_report_is_read_as_it_was_meant(kind: str) -> None:
+    meter = build(kind, credit_wh=6_000)
+    (low,) = meter.consume(1_000_400, NOW)
+    remaining = {"three-phase-modem": 4_990}.get(kind, 4_999)  # a coarse register cuts, it never rounds up
+    assert read(kind, low) == (1, LowCredit(remaining, True, AT[kind]))
+    (gasp,) = meter.power_cut(NOW)
+    assert read(kind, gasp) == (2, LastGasp(AT[kind]))
+    (restored,) = meter.power_restored(NOW)
+    assert read(kind, restored) == (3, PowerRestored(AT[kind]))
+    (gone,) = meter.consume(9_000_000, NOW)
+    assert read(kind, gone) == (4, CreditExhausted(False, AT[kind]))
+
+
+# kind -> octets of the SMS: token, answer, refused answer, low credit, credit exhausted, last gasp
+SIZES = {
+    "single-phase-modem": (65, 98, 94, 83, 78, 76),
+    "three-phase-modem": (55, 77, 77, 62, 57, 55),
+    "three-phase-retrofit": (71, 128, 124, 83, 68, 56),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_message_fits_one_sms_with_these_octets(kind: str) -> None:
+    meter = build(kind, credit_wh=6_000)
+    frames = [command(kind, token(), 1)]
+    frames += meter.receive_sms(frames[0], NOW)
+    frames += meter.receive_sms(command(kind, token(key=OTHER_KEY), 2), NOW)
+    frames += meter.consume(11_500_000, NOW)
+    frames += meter.consume(11_500_000, NOW)
+    frames += meter.power_cut(NOW)
+    assert tuple(len(payload) for payload in frames) == SIZES[kind]
+    assert max(SIZES[kind]) <= 140
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frame_of_one_kind_is_refused_as_another(kind: str) -> None:
+    (low,) = build(kind, credit_wh=5_000).consume(1_000, NOW)
+    for other in KINDS:
+        if other != kind:
+            with pytest.raises(DlmsError):
+                unframe(profile(other), low)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_our_own_frame_reflected_is_refused(kind: str) -> None:
+    with pytest.raises(WrongAddress):
+        unframe(profile(kind), command(kind, token(), 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_push_with_a_wrong_tag_or_other_keys_is_refused_before_anything_is_read(kind: str) -> None:
+    (low,) = build(kind, credit_wh=5_000).consume(1_000, NOW)
+    altered = low[:-1] + bytes((low[-1] ^ 1,))
+    with pytest.raises(AuthFailed):
+        open_frame(unframe(profile(kind), altered), keys=KEYS)
+    protected = unframe(profile(kind), low)
+    assert (protected.system_title, protected.counter) == (METER_TITLE, 1)
+    with pytest.raises(AuthFailed):
+        open_frame(protected, keys=Keys(bytes(16), bytes(16)))
+
+
+def test_a_frame_past_140_octets_is_not_made() -> None:
+    known = profile("single-phase-modem")
+    # 110 plain octets are the most: 28 of ciphering (short form of its length) and 2 of the short wrapper.
+    made = frame(known, bytes(110), keys=KEYS, system_title=HEAD_END_TITLE, counter=1, to_meter=True)
+    assert len(made) == 140
+    with pytest.raises(TooLong):
+        frame(known, bytes(111), keys=KEYS, system_title=HEAD_END_TITLE, counter=1, to_meter=True)
+    with pytest.raises(TooLong):
+        unframe(known, bytes(141))
+
+
+def test_every_register_has_an_address_in_every_profile() -> None:
+    for kind in KINDS:
+        assert set(profile(kind).registers) == set(MeterRegister)
