@@ -54,9 +54,7 @@ def database(cluster_conninfo: str) -> Iterator[str]:
     default = connections["default"]
     default.close()
     default.close_pool()
-    default.settings_dict.update(
-        NAME=name, USER=parts["user"], PASSWORD=parts["password"], HOST=parts["host"], PORT=""
-    )
+    default.settings_dict.update(NAME=name, USER=parts["user"], PASSWORD=parts["password"], HOST=parts["host"], PORT="")
     conninfo = make_conninfo(cluster_conninfo, dbname=name)
     yield conninfo
     default.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from duaarah.project.database import DataFolderBusy, EmbeddedCluster
 
 

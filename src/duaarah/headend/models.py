@@ -42,9 +42,7 @@ class Command(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["meter"], name="headend_one_in_flight", condition=models.Q(state="SENT")
-            ),
+            models.UniqueConstraint(fields=["meter"], name="headend_one_in_flight", condition=models.Q(state="SENT")),
             models.CheckConstraint(
                 condition=models.Q(state="SENT", lease_until_at__isnull=False)
                 | (~models.Q(state="SENT") & models.Q(lease_until_at=None)),
@@ -108,7 +106,9 @@ class InvocationCounter(models.Model):
     meter = models.OneToOneField(Meter, on_delete=models.PROTECT, primary_key=True, related_name="invocation_counter")
     to_meter_latest = models.BigIntegerField(default=0)
     from_meter_highest = models.BigIntegerField(default=0)
-    from_meter_bitmap = models.BinaryField(max_length=8, default=bytes(8), help_text="The 64 counters below, big-endian")
+    from_meter_bitmap = models.BinaryField(
+        max_length=8, default=bytes(8), help_text="The 64 counters below, big-endian"
+    )
     gaps = models.PositiveIntegerField(default=0)
     latest_contact_at = models.DateTimeField(null=True, help_text="Business time")
     balance_wh = models.BigIntegerField(null=True, help_text="Credit as last reported")

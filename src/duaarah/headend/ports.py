@@ -36,8 +36,8 @@ class OpenedFrame:
 class Driver(Protocol):
     """Maps between intents and the payload of one SMS, for every kind of meter, by the name of its profile."""
 
-    def build(self, *, profile: str, intent: Command, keys: MeterKeys, counter: int, system_title: bytes) -> bytes:
-        """The ciphered, wrapped payload of one SMS (at most 140 octets) for the meter with this system title."""
+    def build(self, *, profile: str, intent: Command, keys: MeterKeys, counter: int) -> bytes:
+        """The ciphered, wrapped payload of one SMS (at most 140 octets), in the head end's own name."""
         ...
 
     def open(self, *, profile: str, payload: bytes, keys: MeterKeys, system_title: bytes) -> OpenedFrame:

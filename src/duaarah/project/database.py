@@ -130,7 +130,7 @@ class EmbeddedCluster:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=self._become,  # noqa: PLW1509 - only system calls
+                preexec_fn=self._become,
                 env=self._environment(install),
                 cwd="/",
             )
@@ -230,7 +230,7 @@ class EmbeddedCluster:
             ],
             capture_output=True,
             text=True,
-            preexec_fn=self._become,  # noqa: PLW1509
+            preexec_fn=self._become,
             env=self._environment(install),
             cwd="/",
             check=False,

@@ -15,7 +15,9 @@ import re
 import sys
 
 _TOKEN = re.compile(r"(?<!\d)(?:\d{20}|\d{4}(?:[ -]\d{4}){4})(?!\d)")
-_KEY = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){16,}(?![0-9A-Fa-f])|(?<![0-9A-Fa-f])[0-9A-Fa-f]{16}(?![0-9A-Fa-f])")
+_KEY = re.compile(
+    r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){16,}(?![0-9A-Fa-f])|(?<![0-9A-Fa-f])[0-9A-Fa-f]{16}(?![0-9A-Fa-f])"
+)
 _PHONE = re.compile(r"(?<!\d)(?:\+?62|0)8\d{5,11}(\d{3})(?!\d)")
 _ISI = re.compile(r"(?i)\b((?:ISI|BELI)\b(?:\s+\S+){0,2}?\s+[\d.]+(?:rb)?)\s+\S+")
 _NAMED = re.compile(r"(?i)\b(pin|code|password|passphrase|secret|vending_key|ek|ak)\b(\W{1,4})(\w{3,})")

@@ -26,7 +26,6 @@ def setup(process: str) -> None:
     django.setup()
 
 
-
 @contextmanager
 def database_ready() -> Iterator[None]:
     """Django set up against the external database, or against the embedded one, started for as long as needed."""

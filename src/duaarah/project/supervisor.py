@@ -56,7 +56,7 @@ class _Child:
             env={**os.environ, **self.spec.environment},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - only async-signal-safe calls
+            preexec_fn=die_with_parent,
         )
 
     def crashed(self, now_s: float) -> bool:

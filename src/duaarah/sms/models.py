@@ -95,12 +95,8 @@ class OutboundSegment(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["bind", "priority", "id"], name="sms_segment_due", condition=models.Q(state="QUEUED")
-            ),
-            models.Index(
-                fields=["lease_until_at"], name="sms_segment_lease", condition=models.Q(state="SUBMITTING")
-            ),
+            models.Index(fields=["bind", "priority", "id"], name="sms_segment_due", condition=models.Q(state="QUEUED")),
+            models.Index(fields=["lease_until_at"], name="sms_segment_lease", condition=models.Q(state="SUBMITTING")),
             models.Index(
                 fields=["bind", "smsc_message_id"],
                 name="sms_segment_smsc_id",

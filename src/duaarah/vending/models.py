@@ -154,9 +154,7 @@ class Notification(models.Model):
     vend = models.OneToOneField(Vend, on_delete=models.PROTECT, related_name="notification")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["channel", "notification_id"], name="vending_notification_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["channel", "notification_id"], name="vending_notification_once")]
 
 
 class Account(models.Model):

@@ -5,23 +5,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='BusinessClock',
+            name="BusinessClock",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('anchor_at', models.DateTimeField()),
-                ('machine_anchor_at', models.DateTimeField()),
-                ('rate', models.PositiveIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("anchor_at", models.DateTimeField()),
+                ("machine_anchor_at", models.DateTimeField()),
+                ("rate", models.PositiveIntegerField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='clock_one_row')],
+                "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="clock_one_row")],
             },
         ),
     ]

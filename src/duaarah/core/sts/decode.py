@@ -66,9 +66,7 @@ def decode(
     return Decoded(_judge(fields, kt, ken, tid_store, oldest_tid), fields)
 
 
-def _judge(
-    fields: Fields, kt: int, ken: int, tid_store: Collection[int] | None, oldest_tid: int | None
-) -> Result:
+def _judge(fields: Fields, kt: int, ken: int, tid_store: Collection[int] | None, oldest_tid: int | None) -> Result:
     if fields.tid is None:
         return Result.ACCEPT
     # A default key may carry a meter to its own key, never credit.

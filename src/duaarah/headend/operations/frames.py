@@ -93,9 +93,7 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
     book_inbound(
         inbound_id=inbound.pk,
         meter_id=meter.pk,
-        message_class=MessageClass.METER_ANSWER
-        if isinstance(opened.report, TokenResult)
-        else MessageClass.METER_PUSH,
+        message_class=MessageClass.METER_ANSWER if isinstance(opened.report, TokenResult) else MessageClass.METER_PUSH,
         correlation=answered[1],
         retry=answered[2],
         now=now,
@@ -128,7 +126,6 @@ def _answered(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | No
 
 
 def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, now: dt.datetime) -> None:
-    import json
 
     data = {
         key: value.hex() if isinstance(value, bytes) else value

@@ -26,7 +26,7 @@ DATA_CODING_8BIT = 4
 # The counter row is locked with the command: one sender at a time for each meter, and no counter is given twice.
 _CLAIM = """
 SELECT c.id, c.kind, c.payload, c.priority, c.correlation, c.attempts, c.meter_id,
-    m.drn, m.profile, m.system_title, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn
+    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn
 FROM headend_command c
 JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
 JOIN registry_meter m ON m.id = c.meter_id
@@ -66,7 +66,6 @@ class _Due:
     meter_id: int
     drn: str
     profile: str
-    system_title: bytes
     keys_wrapped: bytes
     counter: int
     msisdn: str
@@ -100,7 +99,7 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
     first: dict[int, _Due] = {}
     for row in rows:
         payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
-        item = _Due(row[0], row[1], payload, *row[3:9], bytes(row[9]), bytes(row[10]), row[11] + 1, row[12])
+        item = _Due(row[0], row[1], payload, *row[3:9], bytes(row[9]), row[10] + 1, row[11])
         first.setdefault(item.meter_id, item)
     return list(first.values())
 
@@ -128,7 +127,6 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s:
         intent=_intent(due),
         keys=keys.meter_keys(drn=due.drn, wrapped=due.keys_wrapped),
         counter=due.counter,
-        system_title=due.system_title,
     )
     return SegmentOrder(
         bind_id=bind_id,

@@ -27,9 +27,7 @@ class Delivery:
     changed: bool
 
 
-def record_delivery(
-    *, meter_id: int, report: TokenResult, command_id: int | None, now: dt.datetime
-) -> Delivery:
+def record_delivery(*, meter_id: int, report: TokenResult, command_id: int | None, now: dt.datetime) -> Delivery:
     """
     Joining: close command and vend by the meter's answer, queue the one receipt; a repeated answer changes nothing.
 

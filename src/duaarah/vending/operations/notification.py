@@ -43,9 +43,7 @@ class Sale:
         return f"Sale(notification_id={self.notification_id!r}, amount_idr={self.amount_idr})"
 
 
-def take_notification(
-    *, channel: Channel, sale: Sale, reader: TokenReader, now: dt.datetime
-) -> tuple[Vend, bool]:
+def take_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Vend, bool]:
     """
     Entry: the vend of a token sold elsewhere, and whether this notification had brought it before.
 

@@ -104,9 +104,7 @@ def top_up(
     Raises:
         TopUpRefused: NominalRefused, WalletTooLow, NoPrice, ReferenceReused; nothing moved, an audit line says so.
     """
-    vend, repeated = take_payment(
-        pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now
-    )
+    vend, repeated = take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     outcome = obtain_token(vend=vend, token_source=token_source, now=now)
     return TopUpOutcome(vend=outcome.vend, digits=outcome.digits, repeated=repeated)
 
@@ -130,9 +128,7 @@ def take_payment(
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
             raise
-        return take_payment(
-            pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now
-        )
+        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     except TopUpRefused as error:
         _record_refusal(pairing.meter, channel, reference, error, now)
         raise
@@ -266,9 +262,7 @@ def _new_vend(pairing: Pairing, payment: Payment, energy_wh: int, now: dt.dateti
     )
 
 
-def _record_refusal(
-    meter: Meter, channel: Channel, reference: str, error: TopUpRefused, now: dt.datetime
-) -> None:
+def _record_refusal(meter: Meter, channel: Channel, reference: str, error: TopUpRefused, now: dt.datetime) -> None:
     with transaction.atomic(durable=True):
         audit.record_refusal(
             at=now,

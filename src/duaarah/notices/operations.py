@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a meter's report means: T4, the transaction that reads a frame and does everything that follows from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+
+from django.db import IntegrityError, transaction
+
+from duaarah.audit import operations as audit
+from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.headend.operations import AcceptedFrame, accept_frame
+from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
+from duaarah.messaging.operations import queue_message
+from duaarah.messaging.texts import kwh, local_time, render, rupiah, short_drn
+from duaarah.notices.models import ReplyCode
+from duaarah.outages.models import MeterSupply
+from duaarah.outages.operations import record_supply
+from duaarah.registry.models import Pairing
+from duaarah.sms.models import InboundSms, MessageClass, Priority
+from duaarah.sms.operations import book_inbound, close_inbound
+from duaarah.vending.operations import record_delivery
+
+CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXYZ"
+CODE_DIGITS = "23456789"
+CODE_LIFE_S = 48 * 3600
+SUGGESTED_IDR = 50_000
+_DRAWS_MAX = 20
+
+
+def take_frame(*, inbound_id: int, driver: Driver, keys: KeyUnwrapper, now: dt.datetime) -> str:
+    """
+    Entry (T4): read one inbound binary SMS and act on it; returns the outcome's code.
+
+    Counter, event, delivery, supply state, messages and the package entry commit together or not at all. A frame that
+    is refused leaves its row as REFUSED, one package entry and one audit line, and nothing else.
+    """
+    with transaction.atomic(durable=True):
+        inbound = InboundSms.objects.select_for_update().get(pk=inbound_id)
+        if inbound.state != InboundSms.State.RECEIVED:
+            return "done_before"
+        try:
+            accepted = accept_frame(inbound=inbound, driver=driver, keys=keys, now=now)
+        except FrameRefused as error:
+            return _refuse(inbound, error, now)
+        outcome = _act(accepted, now)
+        close_inbound(inbound_id=inbound.pk, state=InboundSms.State.DONE, outcome=outcome)
+        return outcome
+
+
+def _refuse(inbound: InboundSms, error: FrameRefused, now: dt.datetime) -> str:
+    book_inbound(inbound_id=inbound.pk, meter_id=None, message_class=MessageClass.UNKNOWN_MO, correlation=None, now=now)
+    close_inbound(inbound_id=inbound.pk, state=InboundSms.State.REFUSED, outcome=error.code)
+    audit.record_refusal(
+        at=now,
+        actor=f"sim:...{inbound.source[-3:]}",
+        verb="headend.accept_frame",
+        subject=f"inbound:{inbound.pk}",
+        code=error.code,
+        reason=str(error),
+    )
+    return error.code
+
+
+def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
+    pairing, report = accepted.pairing, accepted.report
+    match report:
+        case TokenResult():
+            record_delivery(meter_id=pairing.meter_id, report=report, command_id=accepted.command_id, now=now)
+            if report.balance_wh > 0:
+                record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
+            return f"token_{report.result}"
+        case LowCredit():
+            warn_low_credit(pairing=pairing, remaining_wh=report.remaining_wh, now=now)
+            return "low_credit"
+        case CreditExhausted():
+            record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.STROOM_HABIS, now=now)
+            warn_exhausted(pairing=pairing, now=now)
+            return "credit_exhausted"
+        case LastGasp():
+            record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.PADAM, now=now)
+            return "last_gasp"
+        case PowerRestored():
+            record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
+            return "power_restored"
+    return "unknown_report"
+
+
+def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) -> None:
+    """Joining: one warning with a one-time code for this crossing of the threshold."""
+    language = _language(pairing)
+    code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
+    text = render(
+        "low_credit",
+        language,
+        kwh=kwh(remaining_wh, language),
+        meter=_name(pairing),
+        nominal_plain=str(SUGGESTED_IDR),
+        nominal=rupiah(SUGGESTED_IDR, language),
+        code=code.code,
+    )
+    _warn(pairing, "low_credit", code, text, Priority.LOW_CREDIT, now)
+
+
+def warn_exhausted(*, pairing: Pairing, now: dt.datetime) -> None:
+    """Joining: the supply was cut because the credit is gone, not because the grid failed."""
+    language = _language(pairing)
+    code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
+    text = render(
+        "credit_exhausted",
+        language,
+        time=local_time(now, pairing.meter.zone, language),
+        meter=_name(pairing),
+        nominal_plain=str(SUGGESTED_IDR),
+        code=code.code,
+    )
+    _warn(pairing, "credit_exhausted", code, text, Priority.FAULT, now)
+
+
+def _warn(pairing: Pairing, template: str, code: ReplyCode, text: str, priority: int, now: dt.datetime) -> None:
+    queue_message(
+        dedupe=f"{template}:code:{code.pk}",
+        phone=pairing.phone,
+        template=template,
+        language=_language(pairing),
+        text=text,
+        message_class=MessageClass.WARNING,
+        priority=priority,
+        meter_id=pairing.meter_id,
+        correlation=None,
+        now=now,
+    )
+
+
+def issue_reply_code(*, pairing: Pairing, nominal_idr: int, now: dt.datetime) -> ReplyCode:
+    """
+    Joining: a code such as `K7P`, live for two days, once per phone.
+
+    An earlier live code of the same meter is replaced: one warning, one way to answer it.
+    """
+    ReplyCode.objects.filter(meter_id=pairing.meter_id, phone=pairing.phone, used_at=None).update(
+        used_at=now, used_by="replaced"
+    )
+    for _ in range(_DRAWS_MAX):
+        drawn = "".join(secrets.choice(letters) for letters in (CODE_LETTERS, CODE_DIGITS, CODE_LETTERS))
+        try:
+            with transaction.atomic():
+                return ReplyCode.objects.create(
+                    phone=pairing.phone,
+                    code=drawn,
+                    meter_id=pairing.meter_id,
+                    nominal_idr=nominal_idr,
+                    created_at=now,
+                    expires_at=now + dt.timedelta(seconds=CODE_LIFE_S),
+                )
+        except IntegrityError:
+            # The same three characters are live for another meter of this phone.
+            continue
+    raise RuntimeError("No free reply code for this phone.")
+
+
+class CodeRefused(Exception):
+    """No such live code for this phone, meter and nominal."""
+
+    code = "code_refused"
+
+
+def spend_reply_code(
+    *, phone: str, code: str, meter_id: int, nominal_idr: int, reference: str, now: dt.datetime
+) -> None:
+    """
+    Entry: spend a code for one purchase. The same reference may come again: it is the same purchase.
+
+    Raises:
+        CodeRefused: unknown, used for another purchase, expired, for another meter, or for a larger nominal than it
+            allows. An audit line says so, the code stays as it was.
+    """
+    with transaction.atomic(durable=True):
+        found = (
+            ReplyCode.objects.select_for_update()
+            .filter(phone=phone, code=code.upper(), meter_id=meter_id)
+            .order_by("-pk")
+            .first()
+        )
+        if found is not None and found.used_by == reference:
+            return
+        fine = (
+            found is not None and found.used_at is None and found.expires_at > now and nominal_idr <= found.nominal_idr
+        )
+        if fine and found is not None:
+            found.used_at, found.used_by = now, reference
+            found.save(update_fields=["used_at", "used_by"])
+        else:
+            audit.record_refusal(
+                at=now,
+                actor=f"phone:...{phone[-3:]}",
+                verb="notices.spend_reply_code",
+                subject=f"meter:{meter_id}",
+                code=CodeRefused.code,
+            )
+    if not fine:
+        raise CodeRefused("The code is wrong, used or expired.")
+
+
+def _language(pairing: Pairing) -> str:
+    customer = pairing.meter.customer
+    return customer.holder.language if customer is not None else "id"
+
+
+def _name(pairing: Pairing) -> str:
+    """A site by its alias, a home by the ends of its number."""
+    site = getattr(pairing.meter, "site", None)
+    return site.alias if site is not None and site.kind != "HOME" else short_drn(pairing.meter.drn)

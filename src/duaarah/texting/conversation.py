@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One customer's SMS in, one SMS out.
+
+The purchase reference is the inbound row itself, and so is the reply's identity: whatever is repeated after a crash,
+he buys once and is answered once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from duaarah.audit import operations as audit
+from duaarah.core.gsm7 import decode
+from duaarah.core.msisdn import MSISDNError, canonical
+from duaarah.core.tariff import NOMINALS_IDR
+from duaarah.headend.models import InvocationCounter
+from duaarah.messaging.operations import SHORT_CODE_PREMIUM, queue_message
+from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, short_drn, token_groups
+from duaarah.notices.operations import CodeRefused, spend_reply_code
+from duaarah.people.operations import PINLocked, PINRefused, check_pin
+from duaarah.registry.access import MeterAmbiguous, MeterUnknown, meter_for_phone, pairings_of_phone
+from duaarah.registry.models import Pairing
+from duaarah.sms.models import InboundSms, MessageClass, Priority
+from duaarah.sms.operations import book_inbound, close_inbound
+from duaarah.texting.grammar import Asked, Verb, parse
+from duaarah.vending.models import Channel, Vend
+from duaarah.vending.operations import top_up
+from duaarah.vending.operations.top_up import NominalRefused, NoPrice, WalletTooLow
+from duaarah.vending.ports import TokenSource
+from duaarah.vending.queries import latest_vend
+
+CHANNEL = "SMS"
+_UCS2 = 8
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The template and its values; None as a template: another message (the receipt) is the answer."""
+
+    template: str | None
+    values: dict[str, str]
+    outcome: str
+
+
+def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> str:
+    """Read one inbound text, do what it asks by one domain call, and queue the one answer; returns the outcome's code."""
+    inbound = InboundSms.objects.select_related("bind").get(pk=inbound_id)
+    if inbound.state != InboundSms.State.RECEIVED:
+        return "done_before"
+    try:
+        phone = canonical(inbound.source)
+    except MSISDNError:
+        return _finish(inbound, None, "", "id", Reply(None, {}, "not_a_phone"), now)
+    pairings = pairings_of_phone(phone=phone, at=now)
+    if not pairings:
+        return _finish(inbound, None, phone, "id", Reply("unknown_sender", {}, "unknown_sender"), now)
+    language = _language(pairings[0])
+    asked = parse(_text(inbound))
+    reply, pairing = _reply(inbound, asked, phone, language, token_source, now)
+    return _finish(inbound, pairing, phone, language, reply, now)
+
+
+def _text(inbound: InboundSms) -> str:
+    octets = bytes(inbound.payload)
+    if inbound.data_coding == _UCS2:
+        return octets.decode("utf-16-be", errors="replace")
+    return decode(octets) if inbound.data_coding == 0 else octets.decode("latin-1")
+
+
+def _reply(
+    inbound: InboundSms, asked: Asked, phone: str, language: str, token_source: TokenSource, now: dt.datetime
+) -> tuple[Reply, Pairing | None]:
+    if asked.verb is None:
+        return Reply("not_understood", {}, "not_understood"), None
+    if asked.verb is Verb.HELP:
+        return Reply("help", {}, "help"), None
+    try:
+        pairing = _meter(phone, asked, now)
+    except MeterAmbiguous as error:
+        return _which(asked, error.aliases), None
+    except MeterUnknown:
+        return Reply("not_understood", {}, "meter_unknown"), None
+    if asked.verb is Verb.BALANCE:
+        return _balance(pairing, language), pairing
+    if asked.verb is Verb.TOKEN:
+        return _latest_token(pairing, language), pairing
+    return _buy(inbound, asked, pairing, phone, language, token_source, now), pairing
+
+
+def _meter(phone: str, asked: Asked, now: dt.datetime) -> Pairing:
+    """The meter an SMS is about: by its alias, by its reply code, or the only one there is."""
+    try:
+        return meter_for_phone(phone=phone, alias=asked.alias, at=now)
+    except MeterAmbiguous:
+        if asked.code is not None:
+            for pairing in pairings_of_phone(phone=phone, at=now):
+                if pairing.meter.replycode_set.filter(phone=phone, code=asked.code).exists():
+                    return pairing
+        raise
+
+
+def _which(asked: Asked, aliases: list[str]) -> Reply:
+    verb = asked.verb.value if asked.verb else Verb.BALANCE.value
+    example = f"{verb} {aliases[0]}" + (f" {asked.nominal_idr}" if asked.nominal_idr else "")
+    shown = ", ".join(aliases[:5]) + (" ..." if len(aliases) > 5 else "")
+    return Reply("which_meter", {"example": example, "aliases": shown}, "which_meter")
+
+
+def _balance(pairing: Pairing, language: str) -> Reply:
+    counters = InvocationCounter.objects.filter(pk=pairing.meter_id).first()
+    if counters is None or counters.balance_wh is None or counters.balance_at is None:
+        return Reply("balance_unknown", {"meter": _name(pairing)}, "balance_unknown")
+    values = {
+        "kwh": kwh(counters.balance_wh, language),
+        "meter": _name(pairing),
+        "time": local_time(counters.balance_at, pairing.meter.zone, language),
+    }
+    return Reply("balance", values, "balance")
+
+
+def _latest_token(pairing: Pairing, language: str) -> Reply:
+    vend = latest_vend(meter_id=pairing.meter_id)
+    if vend is None:
+        return Reply("no_token", {"meter": _name(pairing)}, "no_token")
+    values = {
+        "meter": _name(pairing),
+        "token": token_groups(vend.token.digits),
+        "kwh": kwh(vend.encoded_wh or 0, language),
+        "time": local_time(vend.paid_at, pairing.meter.zone, language),
+        "state": TOKEN_STATES[vend.state][language],
+    }
+    return Reply("latest_token", values, "latest_token")
+
+
+def _buy(
+    inbound: InboundSms,
+    asked: Asked,
+    pairing: Pairing,
+    phone: str,
+    language: str,
+    token_source: TokenSource,
+    now: dt.datetime,
+) -> Reply:
+    if asked.nominal_idr is None or asked.nominal_idr not in NOMINALS_IDR:
+        return _wrong_nominal(asked, language)
+    reference = f"sms:{inbound.pk}"
+    refusal = _authorise(asked, pairing, phone, reference, now)
+    if refusal is not None:
+        return refusal
+    try:
+        outcome = top_up(
+            pairing=pairing,
+            amount_idr=asked.nominal_idr,
+            channel=Channel.objects.get(code=CHANNEL),
+            reference=reference,
+            token_source=token_source,
+            now=now,
+        )
+    except WalletTooLow as error:
+        values = {
+            "wallet": rupiah(error.balance_idr, language),
+            "nominal": rupiah(asked.nominal_idr, language),
+            "va": _virtual_account(pairing),
+        }
+        return Reply("wallet_empty", values, error.code)
+    except NominalRefused:
+        return _wrong_nominal(asked, language)
+    except NoPrice as error:
+        return Reply("no_rate", {"meter": _name(pairing)}, error.code)
+    if outcome.vend.state == Vend.State.PAID:
+        return Reply("purchase_pending", {"nominal": rupiah(asked.nominal_idr, language)}, "purchase_pending")
+    # The receipt (or the digits, or the refund) is the answer: a top-up takes one SMS to the customer, not two.
+    return Reply(None, {}, "bought")
+
+
+def _authorise(asked: Asked, pairing: Pairing, phone: str, reference: str, now: dt.datetime) -> Reply | None:
+    """None when the SMS carries the authority to spend: a live reply code, or the holder's PIN."""
+    plain = str(asked.nominal_idr)
+    customer = pairing.meter.customer
+    try:
+        if asked.code is not None and asked.nominal_idr is not None:
+            spend_reply_code(
+                phone=phone,
+                code=asked.code,
+                meter_id=pairing.meter_id,
+                nominal_idr=asked.nominal_idr,
+                reference=reference,
+                now=now,
+            )
+            return None
+        if asked.pin is None or customer is None:
+            return Reply("pin_needed", {"nominal_plain": plain}, "pin_needed")
+        check_pin(holder=customer.holder, pin=asked.pin, now=now)
+    except PINLocked as error:
+        return Reply("pin_locked", {}, error.code)
+    except (PINRefused, CodeRefused) as error:
+        return Reply("code_refused", {"nominal_plain": plain}, error.code)
+    return None
+
+
+def _wrong_nominal(asked: Asked, language: str) -> Reply:
+    nominals = ", ".join(_thousands(n) for n in NOMINALS_IDR)
+    return Reply("wrong_nominal", {"given": asked.nominal_text or "-", "nominals": nominals}, "wrong_nominal")
+
+
+def _thousands(amount_idr: int) -> str:
+    return f"{amount_idr // 1_000_000}jt" if amount_idr >= 1_000_000 else f"{amount_idr // 1000}rb"
+
+
+def _virtual_account(pairing: Pairing) -> str:
+    """Where the holder's wallet is filled: the idpel behind the biller's prefix."""
+    return f"888{pairing.meter.customer.idpel}" if pairing.meter.customer else "-"
+
+
+def _language(pairing: Pairing) -> str:
+    customer = pairing.meter.customer
+    return customer.holder.language if customer is not None else "id"
+
+
+def _name(pairing: Pairing) -> str:
+    site = getattr(pairing.meter, "site", None)
+    return site.alias if site is not None and site.kind != "HOME" else short_drn(pairing.meter.drn)
+
+
+def _finish(
+    inbound: InboundSms, pairing: Pairing | None, phone: str, language: str, reply: Reply, now: dt.datetime
+) -> str:
+    """One transaction: the answer is queued, the segment is booked to the customer's own phone, the row is closed."""
+    known = reply.outcome not in ("unknown_sender", "not_a_phone")
+    with transaction.atomic(durable=True):
+        row = InboundSms.objects.select_for_update().get(pk=inbound.pk)
+        if row.state != InboundSms.State.RECEIVED:
+            return "done_before"
+        if reply.template is not None:
+            queue_message(
+                dedupe=f"reply:{inbound.pk}",
+                phone=phone,
+                template=reply.template,
+                language=language,
+                text=render(reply.template, language, **reply.values),
+                message_class=MessageClass.REPLY,
+                priority=Priority.REPLY,
+                meter_id=pairing.meter_id if pairing else None,
+                correlation=None,
+                now=now,
+                source=inbound.destination if inbound.destination.isdigit() else SHORT_CODE_PREMIUM,
+                bind_name=inbound.bind.name,
+            )
+        book_inbound(
+            inbound_id=inbound.pk,
+            meter_id=pairing.meter_id if pairing else None,
+            message_class=MessageClass.CUSTOMER_MO if known else MessageClass.UNKNOWN_MO,
+            correlation=None,
+            now=now,
+        )
+        if not known:
+            audit.record_refusal(
+                at=now,
+                actor=f"phone:...{inbound.source[-3:]}",
+                verb="texting.answer",
+                subject=f"inbound:{inbound.pk}",
+                code=reply.outcome,
+            )
+        close_inbound(
+            inbound_id=inbound.pk,
+            state=InboundSms.State.DONE if known else InboundSms.State.REFUSED,
+            outcome=reply.outcome,
+        )
+    return reply.outcome

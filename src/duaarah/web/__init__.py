@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interfaces for people and other systems: each translates and makes one call."""

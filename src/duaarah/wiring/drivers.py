@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""headend's Driver port over the profiles of `drivers`."""
+
+from __future__ import annotations
+
+from duaarah import drivers
+from duaarah.core.intent import Command
+from duaarah.headend.ports import FrameRefused, MeterKeys, OpenedFrame
+from duaarah.wire.dlms.errors import DlmsError
+
+# The head end's own system title: one half of every nonce towards meters, known to each meter from provisioning.
+HEAD_END_TITLE = b"DUAHES01"
+INVOKE_MASK = 0x0F
+
+
+class DriverDirectory:
+    """Every kind of meter, by the name of its profile."""
+
+    def build(self, *, profile: str, intent: Command, keys: MeterKeys, counter: int) -> bytes:
+        """See headend.ports.Driver. Raises UnknownProfile."""
+        kind = drivers.profile(profile)
+        return drivers.frame(
+            kind,
+            drivers.encode_command(kind, intent, counter & INVOKE_MASK),
+            keys=drivers.Keys(keys.encryption, keys.authentication),
+            system_title=HEAD_END_TITLE,
+            counter=counter,
+            to_meter=True,
+        )
+
+    def open(self, *, profile: str, payload: bytes, keys: MeterKeys, system_title: bytes) -> OpenedFrame:
+        """See headend.ports.Driver."""
+        kind = drivers.profile(profile)
+        try:
+            protected = drivers.unframe(kind, payload)
+            if protected.system_title != system_title:
+                raise FrameRefused("wrong_meter", "The frame names another meter than the one paired with this SIM.")
+            plain = drivers.open_frame(protected, keys=drivers.Keys(keys.encryption, keys.authentication))
+        except DlmsError as error:
+            raise FrameRefused(error.code, str(error)) from error
+        return OpenedFrame(protected.counter, drivers.decode_report(kind, plain))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The head end's loop: frames to meters (T3), frames from meters (T4)."""
+
+from __future__ import annotations
+
+import logging
+
+from duaarah.clock.queries import now
+from duaarah.headend.operations import claim_and_send
+from duaarah.notices.operations import take_frame
+from duaarah.sms.models import InboundSms
+from duaarah.sms.operations import claim_inbound
+from duaarah.wiring.drivers import DriverDirectory
+from duaarah.wiring.keystores import MeterKeyring, key_store
+from duaarah.workers.loop import Loop, command_lease_s
+
+LOG = logging.getLogger(__name__)
+INBOUND_BATCH = 50
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    driver, keys, lease_s = DriverDirectory(), MeterKeyring(key_store()), command_lease_s()
+
+    def send() -> int:
+        return claim_and_send(driver=driver, keys=keys, now=now(), lease_s=lease_s)
+
+    def receive() -> int:
+        claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH)
+        for inbound_id in claimed:
+            outcome = take_frame(inbound_id=inbound_id, driver=driver, keys=keys, now=now())
+            LOG.info("frame %d: %s", inbound_id, outcome)
+        return len(claimed)
+
+    return Loop([receive, send], wakers=frozenset({"command", "inbound"}), idle_s=0.5).run()

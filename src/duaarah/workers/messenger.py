@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messenger's loop: due messages become segments, customers' texts get their answers."""
+
+from __future__ import annotations
+
+import logging
+
+from duaarah.clock.queries import now
+from duaarah.messaging.operations import hand_over
+from duaarah.sms.models import InboundSms
+from duaarah.sms.operations import claim_inbound
+from duaarah.texting.conversation import answer
+from duaarah.wiring.keystores import key_store
+from duaarah.wiring.token_sources import OwnKeys
+from duaarah.workers.loop import Loop
+
+LOG = logging.getLogger(__name__)
+INBOUND_BATCH = 20
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    token_source = OwnKeys(key_store())
+
+    def hand() -> int:
+        return hand_over(now=now())
+
+    def converse() -> int:
+        claimed = claim_inbound(kind=InboundSms.Kind.TEXT, limit=INBOUND_BATCH)
+        for inbound_id in claimed:
+            outcome = answer(inbound_id=inbound_id, token_source=token_source, now=now())
+            LOG.info("text %d: %s", inbound_id, outcome)
+        return len(claimed)
+
+    return Loop([converse, hand], wakers=frozenset({"message", "inbound"}), idle_s=0.5).run()

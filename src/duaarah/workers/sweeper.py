@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sweeper's loop: whatever a crash, a silent meter or a lost response left behind is moved on."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from duaarah.audit.operations import seal
+from duaarah.clock.queries import now
+from duaarah.headend.operations import end_leases
+from duaarah.sms.operations import judge_stale_segments, match_parked_receipts
+from duaarah.vending.operations import resume_paid, send_digits_instead
+from duaarah.wiring.keystores import key_store
+from duaarah.wiring.token_sources import OwnKeys
+from duaarah.workers.loop import Loop
+
+IDLE_S = 0.5
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    token_source = OwnKeys(key_store())
+    backoff_s: int = settings.COMMAND_BACKOFF_S
+    steps = [
+        lambda: resume_paid(token_source=token_source, now=now()),
+        lambda: end_leases(now=now(), backoff_s=backoff_s),
+        lambda: send_digits_instead(now=now()),
+        lambda: judge_stale_segments(now=now()),
+        match_parked_receipts,
+        seal,
+    ]
+    return Loop(steps, wakers=frozenset({"sweep"}), idle_s=IDLE_S).run()

@@ -1,0 +1,37 @@
+"""Every check of the house, in order; `--quick` leaves out what starts a database or a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+
+
+def main() -> int:
+    quick = "--quick" in sys.argv[1:]
+    rest = [argument for argument in sys.argv[1:] if argument != "--quick"]
+    checks = [
+        [str(BIN / "ruff"), "check", "src", "tests"],
+        [str(BIN / "ruff"), "format", "--check", "src", "tests"],
+        [str(BIN / "mypy")],
+        [str(BIN / "lint-imports")],
+        [sys.executable, "-m", "pytest", "-n", "2", *(["-m", "not slow"] if quick else []), *rest],
+    ]
+    failed = []
+    for command in checks:
+        name = Path(command[0]).name if "pytest" not in command else "pytest"
+        print(f"-- {name}", flush=True)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
+            failed.append(name)
+    if failed:
+        print(f"Failed: {', '.join(failed)}.", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
