@@ -8,18 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 
 CONTROLLER = os.environ.setdefault("DUAARAH_TEST_CONTROLLER", str(os.getpid()))
 RUN_FOLDER = Path(tempfile.gettempdir()) / f"duaarah-tests-{CONTROLLER}"
 os.environ["DUAARAH_DATA"] = str(RUN_FOLDER)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duaarah.project.settings")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    import django
-
-    django.setup()
+django.setup()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -3,5 +3,14 @@
 
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound
+from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
-__all__ = ["SegmentOrder", "book_inbound", "claim_inbound", "close_inbound", "enqueue_segments"]
+__all__ = [
+    "SegmentOrder",
+    "book_inbound",
+    "claim_inbound",
+    "close_inbound",
+    "enqueue_segments",
+    "judge_stale_segments",
+    "match_parked_receipts",
+]
