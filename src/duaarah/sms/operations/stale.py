@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -66,7 +67,7 @@ def judge_stale_segments(*, now: dt.datetime) -> int:
         cursor.execute(_AMBIGUOUS)
         ids = [row[0] for row in cursor.fetchall()]
         if ids:
-            values = {"ids": ids, "now": now, "month": package_month(now)}
+            values: dict[str, Any] = {"ids": ids, "now": now, "month": package_month(now)}
             cursor.execute(_HOLD, values)
             cursor.execute(_AGAIN, values)
     return len(ids)

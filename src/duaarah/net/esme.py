@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An SMPP client over a socket: connects, binds, pumps bytes, comes back with backoff. No message is kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from duaarah.wire.smpp import pdu as p
+from duaarah.wire.smpp.errors import SMPPError
+from duaarah.wire.smpp.pdu import PDU
+from duaarah.wire.smpp.session import Answered, LinkDead, Request, Session, State, Unanswered
+
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
+TICK_S = 0.2
+READ_OCTETS = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class ESMEConfig:
+    """Where and as whom to bind. The password is never printed."""
+
+    host: str
+    port: int
+    system_id: str
+    password: str = field(repr=False)
+    address_range: str = ""
+    window: int = 20
+    enquire_link_s: float = 30
+    response_timeout_s: float = 10
+
+
+class ESMEHandler(Protocol):
+    """Called from the event loop; none of these may block."""
+
+    def on_bound(self) -> None: ...
+    def on_response(self, token: object, status: int, message_id: str) -> None: ...
+    def on_ambiguous(self, token: object) -> None: ...
+    def on_deliver(self, pdu: PDU) -> None: ...
+    def on_down(self, reason: str) -> None: ...
+
+
+class ESME:
+    """`run` keeps the bind up until `stop`; `submit` and `ack` write at once."""
+
+    def __init__(self, config: ESMEConfig, handler: ESMEHandler) -> None:
+        self.config = config
+        self._handler = handler
+        self._session: Session | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._stopping = False
+
+    @property
+    def free(self) -> int:
+        """How many messages the window takes now; 0 while not bound."""
+        return self._session.free if self._session is not None else 0
+
+    @property
+    def bound(self) -> bool:
+        return self._session is not None and self._session.state is State.BOUND
+
+    def submit(
+        self,
+        token: object,
+        *,
+        source: str,
+        destination: str,
+        short_message: bytes,
+        data_coding: int,
+        validity_s: int,
+        registered: bool,
+        esm_class: int = 0,
+    ) -> None:
+        """submit_sm; its end comes by on_response or on_ambiguous. Raises LocalProtocolError when `free` is 0."""
+        assert self._session is not None and self._writer is not None
+        self._writer.write(
+            self._session.send_message(
+                p.SUBMIT_SM,
+                token,
+                time.monotonic(),
+                text={
+                    "source_addr": source,
+                    "destination_addr": destination,
+                    "validity_period": p.relative_validity(validity_s),
+                },
+                number={
+                    "dest_addr_ton": 1 if len(destination) > 6 else 0,
+                    "dest_addr_npi": 1,
+                    "source_addr_ton": 1 if len(source) > 6 else 0,
+                    "source_addr_npi": 1,
+                    "data_coding": data_coding,
+                    "registered_delivery": int(registered),
+                    "esm_class": esm_class,
+                },
+                short_message=short_message,
+            )
+        )
+
+    def ack(self, request: PDU, status: int = p.ESME_ROK) -> None:
+        """deliver_sm_resp; a link that is gone needs none, the SMSC will deliver again."""
+        if self._session is not None and self._writer is not None and self.bound:
+            self._writer.write(self._session.respond(request, status))
+
+    async def run(self) -> None:
+        """Bind, pump, come back; until `stop`."""
+        backoff_s = BACKOFF_FIRST_S
+        while not self._stopping:
+            was_bound, reason = await self._connection()
+            self._handler.on_down(reason)
+            if self._stopping:
+                return
+            backoff_s = BACKOFF_FIRST_S if was_bound else min(backoff_s * 2, BACKOFF_MAX_S)
+            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+
+    async def stop(self) -> None:
+        """Graceful unbind."""
+        self._stopping = True
+        if self._session is not None and self._writer is not None and self.bound:
+            with contextlib.suppress(OSError, SMPPError):
+                self._writer.write(self._session.unbind(time.monotonic()))
+                await asyncio.wait_for(self._writer.drain(), 1)
+        if self._writer is not None:
+            self._writer.close()
+
+    async def _connection(self) -> tuple[bool, str]:
+        """One connection from connect to loss: whether it was bound, and why it ended."""
+        config = self.config
+        try:
+            reader, writer = await asyncio.wait_for(asyncio.open_connection(config.host, config.port), 10)
+        except (OSError, TimeoutError) as error:
+            return False, f"cannot connect ({type(error).__name__})"
+        self._writer = writer
+        self._session = session = Session(
+            window=config.window,
+            response_timeout_s=config.response_timeout_s,
+            enquire_link_s=config.enquire_link_s,
+        )
+        was_bound = False
+        reason = "closed by the peer"
+        try:
+            writer.write(
+                session.bind(
+                    system_id=config.system_id,
+                    password=config.password,
+                    address_range=config.address_range,
+                    now_s=time.monotonic(),
+                )
+            )
+            while session.state is not State.CLOSED:
+                with contextlib.suppress(TimeoutError):
+                    data = await asyncio.wait_for(reader.read(READ_OCTETS), TICK_S)
+                    if not data:
+                        break
+                    events, replies = session.receive(data, time.monotonic())
+                    writer.write(replies)
+                    was_bound = self._dispatch(events) or was_bound
+                events, request = session.tick(time.monotonic())
+                writer.write(request)
+                was_bound = self._dispatch(events) or was_bound
+        except (OSError, SMPPError) as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            self._session = self._writer = None
+            for event in session.lost():
+                if isinstance(event, Unanswered):
+                    self._handler.on_ambiguous(event.token)
+            writer.close()
+        return was_bound, reason
+
+    def _dispatch(self, events: list[Request | Answered | Unanswered | LinkDead]) -> bool:
+        bound = False
+        for event in events:
+            match event:
+                case Answered(pdu=pdu) if pdu.command & ~p.RESPONSE in p.BINDS:
+                    if pdu.status != p.ESME_ROK:
+                        raise SMPPError(f"The SMSC refuses the bind with status {pdu.status:#x}.")
+                    bound = True
+                    self._handler.on_bound()
+                case Answered(pdu=pdu, token=token) if pdu.command in (p.SUBMIT_SM | p.RESPONSE, p.GENERIC_NACK):
+                    self._handler.on_response(token, pdu.status, pdu.text.get("message_id", ""))
+                case Unanswered(token=token):
+                    self._handler.on_ambiguous(token)
+                case Request(pdu=pdu) if pdu.command == p.DELIVER_SM:
+                    self._handler.on_deliver(pdu)
+                case LinkDead():
+                    raise SMPPError("The SMSC does not answer.")
+        return bound

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One SMPP session without sockets: bytes in, events out; requests in, bytes out. ESME and SMSC share the state table.
+
+deliver_sm is answered only when the caller says so: after its commit. Times are monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from duaarah.wire.smpp import pdu as p
+from duaarah.wire.smpp.errors import LocalProtocolError, MalformedPDU, RemoteProtocolError
+from duaarah.wire.smpp.pdu import PDU
+
+
+class State(Enum):
+    OPEN = auto()
+    BINDING = auto()
+    BOUND = auto()
+    UNBINDING = auto()
+    CLOSED = auto()
+
+
+class Move(Enum):
+    BIND_ASKED = auto()
+    BIND_GRANTED = auto()
+    BIND_DENIED = auto()
+    UNBIND_ASKED = auto()
+    UNBIND_DONE = auto()
+    LOST = auto()
+
+
+# Every transition there is (specification 2.2); the table does not know which side we are.
+TABLE: Mapping[tuple[State, Move], State] = {
+    (State.OPEN, Move.BIND_ASKED): State.BINDING,
+    (State.BINDING, Move.BIND_GRANTED): State.BOUND,
+    (State.BINDING, Move.BIND_DENIED): State.OPEN,
+    (State.BOUND, Move.UNBIND_ASKED): State.UNBINDING,
+    (State.UNBINDING, Move.UNBIND_DONE): State.CLOSED,
+    (State.OPEN, Move.UNBIND_ASKED): State.UNBINDING,
+    **{(state, Move.LOST): State.CLOSED for state in State},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The peer asks: bind, submit_sm, deliver_sm, unbind. It is answered with `respond`."""
+
+    pdu: PDU
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The peer answered one of our requests; `token` is what the caller gave with it."""
+
+    pdu: PDU
+    token: object
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No response within the timer, or the link was lost: nobody knows what became of it."""
+
+    token: object
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDead:
+    """enquire_link stayed without an answer: close the connection."""
+
+
+Event = Request | Answered | Unanswered | LinkDead
+SEQUENCE_MAX = 0x7FFFFFFF
+
+
+class Session:
+    """See the module. `window` bounds our unanswered requests; the codec's ceiling bounds a PDU."""
+
+    def __init__(self, *, window: int = 10, response_timeout_s: float = 10, enquire_link_s: float = 30) -> None:
+        self.state = State.OPEN
+        self.window = window
+        self._response_timeout_s = response_timeout_s
+        self._enquire_link_s = enquire_link_s
+        self._sequence = 0
+        self._buffer = bytearray()
+        self._waiting: dict[int, tuple[float, object, int]] = {}
+        self._heard_at_s: float | None = None
+        self._enquired_at_s: float | None = None
+
+    @property
+    def outstanding(self) -> int:
+        """Messages of ours that wait for their response."""
+        return sum(1 for _, _, command in self._waiting.values() if command in (p.SUBMIT_SM, p.DELIVER_SM))
+
+    @property
+    def free(self) -> int:
+        """How many more messages the window takes."""
+        return max(0, self.window - self.outstanding) if self.state is State.BOUND else 0
+
+    def _move(self, move: Move) -> None:
+        target = TABLE.get((self.state, move))
+        if target is None:
+            raise LocalProtocolError(f"{move.name} is not possible while {self.state.name}.")
+        self.state = target
+
+    # -- our requests ------------------------------------------------------------------------------------------------
+
+    def bind(self, *, system_id: str, password: str, address_range: str, now_s: float) -> bytes:
+        """bind_transceiver. Raises LocalProtocolError unless the session is open."""
+        self._move(Move.BIND_ASKED)
+        text = {"system_id": system_id, "password": password, "address_range": address_range}
+        return self._request(p.BIND_TRANSCEIVER, None, now_s, text=text, number={"interface_version": 0x34})
+
+    def send_message(
+        self,
+        command: int,
+        token: object,
+        now_s: float,
+        *,
+        text: Mapping[str, str],
+        number: Mapping[str, int],
+        short_message: bytes,
+        tlvs: tuple[tuple[int, bytes], ...] = (),
+    ) -> bytes:
+        """submit_sm or deliver_sm. Raises LocalProtocolError when not bound or the window is full."""
+        if not self.free:
+            raise LocalProtocolError("Not bound, or the window is full.")
+        return self._request(command, token, now_s, text=text, number=number, short_message=short_message, tlvs=tlvs)
+
+    def unbind(self, now_s: float) -> bytes:
+        """Graceful end."""
+        self._move(Move.UNBIND_ASKED)
+        return self._request(p.UNBIND, None, now_s)
+
+    def _request(self, command: int, token: object, now_s: float, **content: object) -> bytes:
+        self._sequence = self._sequence % SEQUENCE_MAX + 1
+        self._waiting[self._sequence] = (now_s + self._response_timeout_s, token, command)
+        return p.encode(PDU(command, self._sequence, **content))  # type: ignore[arg-type]
+
+    # -- our answers -------------------------------------------------------------------------------------------------
+
+    def respond(self, request: PDU, status: int = p.ESME_ROK, *, message_id: str = "", system_id: str = "") -> bytes:
+        """The response to a request of the peer; a bind that is granted opens the session for messages."""
+        if request.command in p.BINDS:
+            if self.state is State.OPEN:
+                self._move(Move.BIND_ASKED)
+            self._move(Move.BIND_GRANTED if status == p.ESME_ROK else Move.BIND_DENIED)
+        text = {"message_id": message_id, "system_id": system_id}
+        return p.encode(PDU(request.command | p.RESPONSE, request.sequence, status, text=text))
+
+    # -- what comes in -----------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now_s: float) -> tuple[list[Event], bytes]:
+        """
+        Take bytes as they come, split or joined anywhere; events in order, and bytes to send back at once.
+
+        Raises:
+            RemoteProtocolError: the framing is lost (a length below 16 or above the ceiling).
+        """
+        self._heard_at_s = now_s
+        self._enquired_at_s = None
+        self._buffer += data
+        events: list[Event] = []
+        replies = bytearray()
+        start = 0
+        while len(self._buffer) - start >= p.HEADER.size:
+            length = int.from_bytes(self._buffer[start : start + 4], "big")
+            if not p.HEADER.size <= length <= p.PDU_OCTETS_MAX:
+                raise RemoteProtocolError(f"A PDU of {length} octets is not taken.")
+            if len(self._buffer) - start < length:
+                break
+            octets = bytes(self._buffer[start : start + length])
+            start += length
+            replies += self._take(octets, events)
+        del self._buffer[:start]
+        return events, bytes(replies)
+
+    def _take(self, octets: bytes, events: list[Event]) -> bytes:
+        try:
+            pdu = p.decode(octets)
+        except MalformedPDU as error:
+            return p.encode(PDU(p.GENERIC_NACK, error.sequence, p.ESME_RSYSERR))
+        if pdu.is_response:
+            self._take_response(pdu, events)
+            return b""
+        if pdu.command == p.ENQUIRE_LINK:
+            return p.encode(PDU(p.ENQUIRE_LINK | p.RESPONSE, pdu.sequence))
+        if pdu.command == p.UNBIND:
+            self.state = State.CLOSED
+            events.append(Request(pdu))
+            return p.encode(PDU(p.UNBIND | p.RESPONSE, pdu.sequence))
+        if pdu.command in (p.SUBMIT_SM, p.DELIVER_SM) and self.state is not State.BOUND:
+            return p.encode(PDU(pdu.command | p.RESPONSE, pdu.sequence, p.ESME_RINVBNDSTS))
+        if pdu.command in (p.SUBMIT_SM, p.DELIVER_SM, *p.BINDS):
+            events.append(Request(pdu))
+            return b""
+        return p.encode(PDU(p.GENERIC_NACK, pdu.sequence, p.ESME_RINVCMDID))
+
+    def _take_response(self, pdu: PDU, events: list[Event]) -> None:
+        waiting = self._waiting.pop(pdu.sequence, None)
+        if waiting is None:
+            return
+        _, token, command = waiting
+        if command in p.BINDS:
+            self._move(Move.BIND_GRANTED if pdu.status == p.ESME_ROK else Move.BIND_DENIED)
+            events.append(Answered(pdu, token))
+        elif command == p.UNBIND:
+            self._move(Move.UNBIND_DONE)
+            events.append(Answered(pdu, token))
+        elif command != p.ENQUIRE_LINK:
+            events.append(Answered(pdu, token))
+
+    def tick(self, now_s: float) -> tuple[list[Event], bytes]:
+        """What the clock brings: requests that stay unanswered, an enquire_link, a dead link."""
+        events: list[Event] = []
+        late = [sequence for sequence, (until_s, _, _) in self._waiting.items() if until_s <= now_s]
+        for sequence in late:
+            _, token, command = self._waiting.pop(sequence)
+            if command in (p.ENQUIRE_LINK, *p.BINDS, p.UNBIND):
+                events.append(LinkDead())
+            else:
+                events.append(Unanswered(token))
+        if self.state is not State.BOUND:
+            return events, b""
+        if self._heard_at_s is None:
+            self._heard_at_s = now_s
+        if self._enquired_at_s is None and now_s - self._heard_at_s >= self._enquire_link_s:
+            self._enquired_at_s = now_s
+            return events, self._request(p.ENQUIRE_LINK, None, now_s)
+        return events, b""
+
+    def lost(self) -> list[Event]:
+        """The connection is gone: whatever waits is unanswered."""
+        self._move(Move.LOST)
+        events: list[Event] = [
+            Unanswered(token) for _, token, command in self._waiting.values() if command in (p.SUBMIT_SM, p.DELIVER_SM)
+        ]
+        self._waiting.clear()
+        return events
