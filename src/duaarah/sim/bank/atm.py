@@ -146,8 +146,13 @@ class ATM:
     def _notify(self, sale: Sale, done: Callable[[Sale, Outcome], None] | None, *, forged: bool = False) -> None:
         def took(outcome: Outcome) -> None:
             if not forged:
-                self.outcomes[sale.notification_id] = outcome
+                self._remember(sale.notification_id, outcome)
             if done is not None:
                 done(sale, outcome)
 
         self._notifier.send(sale.body, took, forged=forged)
+
+    def _remember(self, notification_id: str, outcome: Outcome) -> None:
+        self.outcomes[notification_id] = outcome
+        while len(self.outcomes) > KEPT_SALES:
+            self.outcomes.pop(next(iter(self.outcomes)))
