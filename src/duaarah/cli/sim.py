@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sim smsc`: the built-in SMSC alone."""
+"""`sim smsc` and `sim town`: one simulator alone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ import asyncio
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["smsc"])
-    parser.add_argument("--port", type=int, default=0, help="SMPP port (0: any free one)")
-    parser.add_argument("--control-port", type=int, default=0)
-    parser.add_argument(
+    from duaarah.sim.town import server as town
+
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="smsc|town")
+    smsc = kinds.add_parser("smsc", help="the built-in SMSC")
+    smsc.add_argument("--port", type=int, default=0, help="SMPP port (0: any free one)")
+    smsc.add_argument("--control-port", type=int, default=0)
+    smsc.add_argument(
         "--account", action="append", default=[], metavar="USER:PASSWORD", help="an ESME account; repeatable"
     )
+    town.add_arguments(kinds.add_parser("town", help="meters, phones and an ATM, on any SMSC"))
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.what == "town":
+        from duaarah.sim.town import server as town
+
+        return town.run(args)
     from duaarah.sim.smsc.server import serve
 
     accounts = dict(item.split(":", 1) for item in args.account if ":" in item) or {"duaarah": "demo", "town": "demo"}

@@ -18,6 +18,8 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 LOG = logging.getLogger(__name__)
 CRASHES_MAX = 5
@@ -43,19 +45,22 @@ def die_with_parent() -> None:
 
 
 class _Child:
-    def __init__(self, spec: ChildSpec) -> None:
+    def __init__(self, spec: ChildSpec, log: Path | None) -> None:
         self.spec = spec
+        self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self.crashes: deque[float] = deque(maxlen=CRASHES_MAX)
         self.restarts = 0
         self.start_at_s = 0.0
 
     def start(self) -> None:
+        output: Any = self.log.open("ab") if self.log is not None else sys.stderr
         self.process = subprocess.Popen(
             self.spec.command,
             env={**os.environ, **self.spec.environment},
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
+            stdout=output,
+            stderr=output,
             preexec_fn=die_with_parent,
         )
 
@@ -70,8 +75,8 @@ class _Child:
 class Supervisor:
     """Keeps a list of children alive. Use `start` and `stop` as a library, `run_until_stopped` as a process."""
 
-    def __init__(self, children: list[ChildSpec]) -> None:
-        self._children = [_Child(spec) for spec in children]
+    def __init__(self, children: list[ChildSpec], *, log: Path | None = None) -> None:
+        self._children = [_Child(spec, log) for spec in children]
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self.failed: str | None = None

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seeded world as registry rows: what a utility would have entered before the day begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.db import transaction
+
+from duaarah.core.sts import KeyRegister
+from duaarah.headend.models import InvocationCounter
+from duaarah.headend.ports import MeterKeys
+from duaarah.keystore import FileKeyStore
+from duaarah.people.models import AccountHolder, Customer, Organisation
+from duaarah.people.operations import set_pin
+from duaarah.registry.models import Meter, Modem, NetworkNode, Pairing, Sim, Site
+from duaarah.sim.town.world import CHANNEL, REGISTER, START, Holder, TownMeter, World
+from duaarah.sms.models import Bind
+from duaarah.vending.models import Channel
+from duaarah.vending.operations import fill_wallet
+from duaarah.wiring.keystores import wrap_bind_password, wrap_channel_secret, wrap_meter_keys
+
+SHORT_CODES = ["3123", "8123"]
+
+
+def make_keys(world: World, path: Path, passphrase: str) -> FileKeyStore:
+    """The platform's key file for this town."""
+    store = FileKeyStore.create(path, passphrase)
+    sts = world.meters[0].sts
+    store.add(
+        KeyRegister(
+            register_id=REGISTER,
+            dkga=sts.dkga,
+            sgc=sts.sgc,
+            krn=sts.krn,
+            kt=sts.kt,
+            ken=sts.ken,
+            base_date=sts.base_date,
+        ),
+        world.vending_key,
+    )
+    return store
+
+
+def register_world(world: World, store: FileKeyStore, *, host: str, port: int, user: str, password: str) -> None:
+    """Organisations, the bind, channels, holders with filled wallets, meters and their pairings."""
+    with transaction.atomic():
+        Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
+        Organisation.objects.create(code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR)
+        operator = Organisation.objects.create(
+            code="OPSEL", name="Operator Selular", kind=Organisation.Kind.MOBILE_OPERATOR
+        )
+        Bind.objects.create(
+            name="opsel-1",
+            operator=operator,
+            host=host,
+            port=port,
+            system_id=user,
+            password_wrapped=wrap_bind_password(store, "opsel-1", password),
+            address_range="^(3123|8123)$",
+            short_codes=SHORT_CODES,
+            window=50,
+        )
+        Channel.objects.create(code="SMS", name="SMS 3123", kind=Channel.Kind.WALLET)
+        Channel.objects.create(
+            code=CHANNEL,
+            name="ATM",
+            kind=Channel.Kind.ELSEWHERE,
+            secret_wrapped=wrap_channel_secret(store, CHANNEL, world.channel_secret),
+        )
+        holders = {holder: _holder(holder) for holder in world.holders}
+        for meter in world.meters:
+            _meter(meter, holders[meter.holder], store, operator)
+    for known, holder in holders.items():
+        if known.wallet_idr:
+            fill_wallet(holder=holder, amount_idr=known.wallet_idr, reference=f"opening:{holder.pk}", now=START)
+
+
+def _holder(known: Holder) -> AccountHolder:
+    holder = AccountHolder.objects.create(
+        name=known.name,
+        kind=AccountHolder.Kind.COMPANY if known.company else AccountHolder.Kind.HOUSEHOLD,
+        language=known.language,
+    )
+    set_pin(holder=holder, pin=known.pin)
+    return holder
+
+
+def _node(code: str, kind: str, parent: NetworkNode | None) -> NetworkNode:
+    node, _ = NetworkNode.objects.get_or_create(code=code, defaults={"kind": kind, "parent": parent})
+    return node
+
+
+def _meter(known: TownMeter, holder: AccountHolder, store: FileKeyStore, operator: Organisation) -> None:
+    substation = _node(known.place.substation, NetworkNode.Kind.SUBSTATION, None)
+    feeder = _node(known.place.feeder, NetworkNode.Kind.FEEDER, substation)
+    meter = Meter.objects.create(
+        drn=known.drn,
+        pan=known.pan,
+        profile=known.profile,
+        customer=Customer.objects.create(
+            idpel=known.idpel, name=known.site.name if known.site else known.holder.name, holder=holder
+        ),
+        transformer=_node(known.place.transformer, NetworkNode.Kind.TRANSFORMER, feeder),
+        tariff_group=known.tariff_group,
+        region=known.region,
+        contracted_va=known.contracted_va,
+        low_credit_threshold_wh=known.threshold_wh,
+        system_title=known.system_title,
+        dlms_keys_wrapped=wrap_meter_keys(store, known.drn, MeterKeys(known.ek, known.ak)),
+        sts_register=REGISTER,
+        sgc=known.sts.sgc,
+        ti=known.sts.ti,
+        krn=known.sts.krn,
+        kt=known.sts.kt,
+        ken=known.sts.ken,
+        base_date=known.sts.base_date,
+        dkga=known.sts.dkga,
+        ea=known.sts.ea,
+    )
+    InvocationCounter.objects.create(meter=meter)
+    if known.site is not None:
+        Site.objects.create(
+            holder=holder, meter=meter, alias=known.site.alias, name=known.site.name, kind=known.site.kind
+        )
+    Pairing.objects.create(
+        meter=meter,
+        sim=Sim.objects.create(iccid=known.iccid, msisdn=known.msisdn, operator=operator),
+        modem=Modem.objects.create(imei=known.imei),
+        phone=known.holder.phone,
+        valid=(START, None),
+    )
