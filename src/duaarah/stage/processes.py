@@ -75,7 +75,7 @@ class Processes:
             "DUAARAH_COMMAND_BACKOFF_S": "1",
             "DUAARAH_SEGMENT_LEASE_S": "20",
         }
-        os.environ.update({key: value for key, value in environment.items()})
+        os.environ.update(environment)
         os.environ.setdefault("DUAARAH_LOG_LEVEL", "WARNING")
         if not os.environ.get("DUAARAH_DATABASE_URL"):
             self.cluster = EmbeddedCluster(self.folder / "postgres")
