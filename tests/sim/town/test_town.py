@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from duaarah.core.gsm7 import encode
 from duaarah.core.intent import LoadCredit, LowCredit, Report, TokenResult
@@ -182,3 +184,15 @@ def test_a_day_that_starts_at_noon_plans_no_morning() -> None:
     due_us = town.queue.next_due_us()
     assert due_us is not None and due_us >= 12 * HOUR_US
     assert instant_of(due_us).hour >= 12
+
+
+@given(st.binary(max_size=200), st.sampled_from([0, 3, 4, 8, 255]), st.integers(0, 5))
+def test_no_octets_disturb_the_town(payload: bytes, data_coding: int, index: int) -> None:
+    town, sent = FUZZED
+    meter = WORLD.meters[index]
+    town.receive(meter.msisdn, payload, data_coding, 0)
+    town.receive(meter.holder.phone, payload, data_coding, 0)
+    assert sent == [] and town.supplies[meter.drn].sim.tokens_accepted == 0
+
+
+FUZZED = _town()
