@@ -42,12 +42,17 @@ def run(args: argparse.Namespace) -> int:
         external = ExternalSMSC(host, int(port), args.smsc_user, args.smsc_password)
     processes = Processes(data_dir() / "once", args.seed, args.meters, external)
     try:
+        print("demo: setting the stage: database, keys, registry ...", file=sys.stderr, flush=True)
+        processes.open_database()
+        # The feature packages can be imported only now that Django is configured.
         from duaarah.stage.day import run_once
 
         record = run_once(processes, break_name=args.break_name)
     except (StageError, DatabaseError, ControlFailed) as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 1
+    finally:
+        processes.close()
     _tell(record)
     print(json.dumps(record))
     return 0 if record["ok"] else 1

@@ -42,19 +42,14 @@ SELECT (SELECT count(*) FROM sms_outboundsegment WHERE state IN ('QUEUED', 'SUBM
 
 
 def run_once(processes: Processes, *, break_name: str | None) -> dict[str, Any]:
-    """The whole of `demo --once`; returns the record of CONTRACTS.md."""
+    """The day of `demo --once` on an opened database; returns the record of CONTRACTS.md. The caller closes."""
     world = make_world(processes.seed, processes.meters)
-    try:
-        _say("setting the stage: database, keys, registry ...")
-        processes.open_database()
-        smsc = _open(processes, world)
-        breaks.plant(break_name, lambda faults: _fault_all(processes, world, faults))
-        _say(f"the day begins for {len(world.meters)} meters ...")
-        _play(processes, world, smsc, break_name)
-        breaks.plant_at_end(break_name)
-        return _verdict(processes, world)
-    finally:
-        processes.close()
+    smsc = _open(processes, world)
+    breaks.plant(break_name, lambda faults: _fault_all(processes, world, faults))
+    _say(f"the day begins for {len(world.meters)} meters ...")
+    _play(processes, world, smsc, break_name)
+    breaks.plant_at_end(break_name)
+    return _verdict(processes, world)
 
 
 def _say(text: str) -> None:
@@ -79,7 +74,7 @@ def _fault_all(processes: Processes, world: World, faults: dict[str, object]) ->
 
 def _play(processes: Processes, world: World, smsc: ExternalSMSC, break_name: str | None) -> None:
     end = START + DAY
-    _move(processes, START + dt.timedelta(seconds=1))
+    _move(processes, START + dt.timedelta(minutes=5))
     told_hour = -1
     while True:
         _wait_quiet(processes)
