@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001 - a token's time is naive utility-local time by definition
 """Published tokens, key changes and primitives (STS 531 conformance values; IEC 62055-41's example; RFC 2994)."""
 
 from __future__ import annotations
@@ -7,6 +8,9 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from duaarah.core.sts import DecoderKey, KENExpired, MeterDecoder, check_drn, instant_of, luhn_digit, pan_of, tid_at
 from duaarah.core.sts.amounts import CREDIT_STEPS_MAX, decode_currency, decode_steps, encode_currency, encode_steps
 from duaarah.core.sts.batch import answer
@@ -15,8 +19,6 @@ from duaarah.core.sts.ea07 import EA07Tables, run
 from duaarah.core.sts.errors import AmountNegative, AmountRange, DRNLuhn
 from duaarah.core.sts.issue import issue_electricity_credit
 from duaarah.core.sts.sta_tables import S1, S2, P
-from hypothesis import given
-from hypothesis import strategies as st
 
 VECTORS = [
     json.loads(line) for line in (Path(__file__).parents[2] / "vectors/sts-tokens.jsonl").read_text().splitlines()

@@ -1,318 +1,190 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The codec of SMPP 3.4 PDUs: one record <-> one PDU's octets (3.2, chapter 4).
+"""
+SMPP 3.4 PDUs as frozen records (sections 4 and 5 of the specification); unknown TLVs are kept, never an error.
 
-Decoding is lenient where real peers are: any TLV tag passes, strings may be longer than the standard allows, a response
-may lack its body (4.4.2). Encoding is strict. Whatever octets come, `decode` raises Malformed and nothing else.
+The body of each command is a table of mandatory fields; `encode` and `decode` walk it.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from duaarah.wire.smpp.bodies import (
-    KINDS,
-    AlertNotification,
-    Bind,
-    BindResp,
-    Body,
-    CancelSm,
-    DataSm,
-    Message,
-    MessageIdResp,
-    Outbind,
-    QuerySm,
-    QuerySmResp,
-    ReplaceSm,
-)
-from duaarah.wire.smpp.commands import RESPONSE, Status
-from duaarah.wire.smpp.errors import Malformed, Unencodable
-
-HEADER_OCTETS = 16
-PDU_OCTETS_MAX = 65_536
-SEQUENCE_MAX = 0x7FFF_FFFF
-SHORT_MESSAGE_MAX = 254
-TLVS_MAX = 64
+from duaarah.wire.smpp.errors import MalformedPDU
 
 HEADER = struct.Struct(">IIII")
-_TLV = struct.Struct(">HH")
-_PAIR = struct.Struct(">BB")
-_TRIPLE = struct.Struct(">BBB")
-_TAIL = struct.Struct(">BBBBB")
+PDU_OCTETS_MAX = 16_384
+RESPONSE = 0x80000000
+
+GENERIC_NACK = 0x80000000
+BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x01, 0x02, 0x09
+SUBMIT_SM, DELIVER_SM = 0x04, 0x05
+UNBIND, ENQUIRE_LINK = 0x06, 0x15
+BINDS = (BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER)
+
+ESME_ROK, ESME_RINVCMDID, ESME_RINVBNDSTS, ESME_RSYSERR = 0x00, 0x03, 0x04, 0x08
+ESME_RINVDSTADR, ESME_RBINDFAIL, ESME_RINVPASWD = 0x0B, 0x0D, 0x0E
+ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x14, 0x58, 0x64
+
+TLV_RECEIPTED_MESSAGE_ID, TLV_MESSAGE_STATE, TLV_MESSAGE_PAYLOAD = 0x001E, 0x0427, 0x0424
+
+# Field kinds: "c" C-octet string (with its longest length, the terminator not counted), "b" one octet.
+_BIND = (
+    ("system_id", 15),
+    ("password", 32),
+    ("system_type", 12),
+    ("interface_version", 0),
+    ("addr_ton", 0),
+    ("addr_npi", 0),
+    ("address_range", 40),
+)
+_MESSAGE = (
+    ("service_type", 5),
+    ("source_addr_ton", 0),
+    ("source_addr_npi", 0),
+    ("source_addr", 20),
+    ("dest_addr_ton", 0),
+    ("dest_addr_npi", 0),
+    ("destination_addr", 20),
+    ("esm_class", 0),
+    ("protocol_id", 0),
+    ("priority_flag", 0),
+    ("schedule_delivery_time", 16),
+    ("validity_period", 16),
+    ("registered_delivery", 0),
+    ("replace_if_present_flag", 0),
+    ("data_coding", 0),
+    ("sm_default_msg_id", 0),
+)
+_FIELDS: Mapping[int, tuple[tuple[str, int], ...]] = {
+    **dict.fromkeys(BINDS, _BIND),
+    **{command | RESPONSE: (("system_id", 15),) for command in BINDS},
+    SUBMIT_SM: _MESSAGE,
+    DELIVER_SM: _MESSAGE,
+    SUBMIT_SM | RESPONSE: (("message_id", 64),),
+    DELIVER_SM | RESPONSE: (("message_id", 64),),
+    UNBIND: (),
+    UNBIND | RESPONSE: (),
+    ENQUIRE_LINK: (),
+    ENQUIRE_LINK | RESPONSE: (),
+    GENERIC_NACK: (),
+}
+_WITH_MESSAGE = (SUBMIT_SM, DELIVER_SM)
 
 
 @dataclass(frozen=True, slots=True)
 class PDU:
-    """One PDU: header fields and body."""
+    """One PDU. `text` and `number` hold mandatory fields by the specification's names; absent means empty or 0."""
 
-    status: int
+    command: int
     sequence: int
-    body: Body
+    status: int = 0
+    text: Mapping[str, str] = field(default_factory=dict)
+    number: Mapping[str, int] = field(default_factory=dict)
+    short_message: bytes = b""
+    tlvs: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def is_response(self) -> bool:
+        return bool(self.command & RESPONSE)
+
+    def tlv(self, tag: int) -> bytes | None:
+        """The first value of a tag."""
+        return next((value for known, value in self.tlvs if known == tag), None)
+
+    @property
+    def payload(self) -> bytes:
+        """The message, wherever it stands: short_message, or the message_payload TLV."""
+        return self.short_message or self.tlv(TLV_MESSAGE_PAYLOAD) or b""
 
 
-# Largest C-octet strings without their NUL (5.2); integers (no entry) are one octet.
-_STRING_MAX = {
-    "system_id": 15,
-    "password": 64,  # 8 by the standard; real SMSCs hand out longer ones
-    "system_type": 12,
-    "address_range": 40,
-    "service_type": 5,
-    "source_addr": 64,  # 20, but 64 in data_sm and alert_notification; one limit for all
-    "destination_addr": 64,
-    "esme_addr": 64,
-    "schedule_delivery_time": 16,
-    "validity_period": 16,
-    "message_id": 64,
-    "final_date": 16,
-}
-_ADDRESS = ("source_addr_ton", "source_addr_npi", "source_addr")
-_DESTINATION = ("dest_addr_ton", "dest_addr_npi", "destination_addr")
-_LAYOUTS: tuple[tuple[type[Body], tuple[str, ...]], ...] = (
-    (
-        Bind,
-        (
-            "system_id",
-            "password",
-            "system_type",
-            "interface_version",
-            "addr_ton",
-            "addr_npi",
-            "address_range",
-        ),
-    ),
-    (BindResp, ("system_id",)),
-    (MessageIdResp, ("message_id",)),
-    (Outbind, ("system_id", "password")),
-    (
-        DataSm,
-        ("service_type", *_ADDRESS, *_DESTINATION, "esm_class", "registered_delivery", "data_coding"),
-    ),
-    (QuerySm, ("message_id", *_ADDRESS)),
-    (QuerySmResp, ("message_id", "final_date", "message_state", "error_code")),
-    (CancelSm, ("service_type", "message_id", *_ADDRESS, *_DESTINATION)),
-    (
-        ReplaceSm,
-        (
-            "message_id",
-            *_ADDRESS,
-            "schedule_delivery_time",
-            "validity_period",
-            "registered_delivery",
-            "sm_default_msg_id",
-            "short_message",
-        ),
-    ),
-    (AlertNotification, (*_ADDRESS, "esme_addr_ton", "esme_addr_npi", "esme_addr")),
-)
-_FIELDS: dict[type[Body], tuple[str, ...]] = {
-    kind: next((fields for family, fields in _LAYOUTS if issubclass(kind, family)), ()) for kind in KINDS.values()
-}
-
-
-def encode(body: Body, sequence: int, status: int = Status.ESME_ROK) -> bytes:
+def encode(pdu: PDU) -> bytes:
     """
-    One PDU's octets, header included.
+    Octets of a PDU.
 
     Raises:
-        Unencodable: a field that does not fit.
+        MalformedPDU: an unknown command, a field too long, or a short_message over 254 octets.
     """
-    try:
-        mandatory = _encode_message(body) if isinstance(body, Message) else _encode_fields(body)
-        octets = mandatory + _encode_tlvs(body.tlvs) if body.tlvs else mandatory
-        length = HEADER_OCTETS + len(octets)
-        if length > PDU_OCTETS_MAX:
-            raise Unencodable(f"A PDU of {length} octets is longer than {PDU_OCTETS_MAX}.")
-        return HEADER.pack(length, body.command_id, status, sequence) + octets
-    except (struct.error, UnicodeEncodeError) as error:
-        raise Unencodable(f"A field of {type(body).__name__} does not fit: {error}.") from error
+    layout = _FIELDS.get(pdu.command)
+    if layout is None:
+        raise MalformedPDU(f"No command {pdu.command:#x}.", pdu.sequence)
+    body = bytearray()
+    for name, longest in layout:
+        if longest:
+            value = pdu.text.get(name, "").encode("latin-1", "replace")
+            if len(value) > longest or b"\0" in value:
+                raise MalformedPDU(f"{name} has at most {longest} octets.", pdu.sequence)
+            body += value + b"\0"
+        else:
+            body.append(pdu.number.get(name, 0))
+    if pdu.command in _WITH_MESSAGE:
+        if len(pdu.short_message) > 254:
+            raise MalformedPDU("short_message has at most 254 octets.", pdu.sequence)
+        body.append(len(pdu.short_message))
+        body += pdu.short_message
+    for tag, content in pdu.tlvs:
+        body += struct.pack(">HH", tag, len(content)) + content
+    return HEADER.pack(HEADER.size + len(body), pdu.command, pdu.status, pdu.sequence) + bytes(body)
 
 
 def decode(octets: bytes) -> PDU:
     """
-    Exactly one PDU.
+    One whole PDU. A response with an error status may lack its body; anything unknown behind the fields is ignored.
 
     Raises:
-        Malformed: with the command_status that tells the peer.
+        MalformedPDU: not a PDU, or one that contradicts itself.
     """
-    if len(octets) < HEADER_OCTETS:
-        raise Malformed("A PDU has at least 16 octets.", Status.ESME_RINVCMDLEN)
-    length, command_id, status, sequence = HEADER.unpack_from(octets)
-    if length != len(octets) or length > PDU_OCTETS_MAX:
-        raise Malformed(f"command_length is {length}, here are {len(octets)} octets.", Status.ESME_RINVCMDLEN)
-    return PDU(status, sequence, decode_body(command_id, octets[HEADER_OCTETS:]))
-
-
-def decode_body(command_id: int, octets: bytes) -> Body:
-    """The body behind a header that was read already. Raises Malformed."""
-    kind = KINDS.get(command_id)
-    if kind is None:
-        raise Malformed(f"command_id {command_id:#010x} is not known.", Status.ESME_RINVCMDID)
-    if issubclass(kind, Message):
-        return _decode_message(kind, octets)
-    if command_id & RESPONSE:
-        return _decode_response(kind, octets)
-    values, position = _decode_fields(kind, octets)
-    return kind(**values, tlvs=_decode_tlvs(octets, position))
-
-
-def _text(value: str, name: str) -> bytes:
-    if len(value) > _STRING_MAX[name] or "\0" in value:
-        raise Unencodable(f"{name} has at most {_STRING_MAX[name]} characters and no NUL.")
-    return value.encode("latin-1") + b"\0"
-
-
-def _short_message(value: bytes) -> bytes:
-    if len(value) > SHORT_MESSAGE_MAX:
-        raise Unencodable(f"short_message has at most {SHORT_MESSAGE_MAX} octets; message_payload carries more.")
-    return value
-
-
-def _encode_message(body: Message) -> bytes:
-    message = _short_message(body.short_message)
-    return b"".join(
-        (
-            _text(body.service_type, "service_type"),
-            _PAIR.pack(body.source_addr_ton, body.source_addr_npi),
-            _text(body.source_addr, "source_addr"),
-            _PAIR.pack(body.dest_addr_ton, body.dest_addr_npi),
-            _text(body.destination_addr, "destination_addr"),
-            _TRIPLE.pack(body.esm_class, body.protocol_id, body.priority_flag),
-            _text(body.schedule_delivery_time, "schedule_delivery_time"),
-            _text(body.validity_period, "validity_period"),
-            _TAIL.pack(
-                body.registered_delivery,
-                body.replace_if_present_flag,
-                body.data_coding,
-                body.sm_default_msg_id,
-                len(message),
-            ),
-            message,
-        )
-    )
-
-
-def _decode_message(kind: type[Message], octets: bytes) -> Message:
-    """Written out, not walked by the table: nearly every PDU of a busy link passes here."""
-    try:
-        end = octets.index(0)
-        service_type = octets[:end]
-        source_ton, source_npi = _PAIR.unpack_from(octets, end + 1)
-        start = end + 3
-        end = octets.index(0, start)
-        source = octets[start:end]
-        dest_ton, dest_npi = _PAIR.unpack_from(octets, end + 1)
-        start = end + 3
-        end = octets.index(0, start)
-        destination = octets[start:end]
-        esm_class, protocol_id, priority = _TRIPLE.unpack_from(octets, end + 1)
-        start = end + 4
-        end = octets.index(0, start)
-        schedule = octets[start:end]
-        start = end + 1
-        end = octets.index(0, start)
-        validity = octets[start:end]
-        registered, replace, data_coding, default_id, sm_length = _TAIL.unpack_from(octets, end + 1)
-    except (ValueError, struct.error) as error:
-        raise Malformed("The mandatory fields of the message are not complete.", Status.ESME_RINVCMDLEN) from error
-    start = end + 6
-    end = start + sm_length
-    if end > len(octets):
-        raise Malformed(f"sm_length {sm_length} is more than there is.", Status.ESME_RINVMSGLEN)
-    return kind(
-        service_type=service_type.decode("latin-1"),
-        source_addr_ton=source_ton,
-        source_addr_npi=source_npi,
-        source_addr=source.decode("latin-1"),
-        dest_addr_ton=dest_ton,
-        dest_addr_npi=dest_npi,
-        destination_addr=destination.decode("latin-1"),
-        esm_class=esm_class,
-        protocol_id=protocol_id,
-        priority_flag=priority,
-        schedule_delivery_time=schedule.decode("latin-1"),
-        validity_period=validity.decode("latin-1"),
-        registered_delivery=registered,
-        replace_if_present_flag=replace,
-        data_coding=data_coding,
-        sm_default_msg_id=default_id,
-        short_message=octets[start:end],
-        tlvs=_decode_tlvs(octets, end) if end < len(octets) else (),
-    )
-
-
-def _encode_fields(body: Body) -> bytes:
-    parts: list[bytes] = []
-    for name in _FIELDS[type(body)]:
-        value = getattr(body, name)
-        if name == "short_message":
-            parts.append(bytes((len(value),)) + _short_message(value) if len(value) <= 255 else _short_message(value))
-        elif name in _STRING_MAX:
-            parts.append(_text(value, name))
-        else:
-            parts.append(struct.pack(">B", value))
-    return b"".join(parts)
-
-
-def _decode_fields(kind: type[Body], octets: bytes) -> tuple[dict[str, Any], int]:
-    values: dict[str, Any] = {}
-    position = 0
-    try:
-        for name in _FIELDS[kind]:
-            if name == "short_message":
-                end = position + 1 + octets[position]
-                if end > len(octets):
-                    raise Malformed("sm_length is more than there is.", Status.ESME_RINVMSGLEN)
-                values[name] = octets[position + 1 : end]
-                position = end
-            elif name in _STRING_MAX:
-                end = octets.index(0, position)
-                values[name] = octets[position:end].decode("latin-1")
-                position = end + 1
-            else:
-                values[name] = octets[position]
-                position += 1
-    except (IndexError, ValueError) as error:
-        raise Malformed("The mandatory fields are not complete.", Status.ESME_RINVCMDLEN) from error
-    return values, position
-
-
-def _decode_response(kind: type[Body], octets: bytes) -> Body:
-    """Never fails: a response that we cannot read to its end still answers its request."""
-    values: dict[str, Any] = {}
-    position = 0
-    for name in _FIELDS[kind]:
-        if position >= len(octets):
-            break
-        if name in _STRING_MAX:
-            end = octets.find(0, position)
-            end = len(octets) if end < 0 else end
-            values[name] = octets[position:end].decode("latin-1")
+    if len(octets) < HEADER.size:
+        raise MalformedPDU("A PDU has 16 octets at least.")
+    length, command, status, sequence = HEADER.unpack_from(octets)
+    if length != len(octets):
+        raise MalformedPDU("The length does not fit.", sequence)
+    layout = _FIELDS.get(command)
+    if layout is None:
+        return PDU(command, sequence, status)
+    text: dict[str, str] = {}
+    number: dict[str, int] = {}
+    position = HEADER.size
+    if command & RESPONSE and position == length:
+        return PDU(command, sequence, status)
+    for name, longest in layout:
+        if longest:
+            end = octets.find(b"\0", position)
+            if end < 0:
+                raise MalformedPDU(f"{name} has no end.", sequence)
+            text[name] = octets[position:end].decode("latin-1")
             position = end + 1
         else:
-            values[name] = octets[position]
+            if position >= length:
+                raise MalformedPDU(f"{name} is missing.", sequence)
+            number[name] = octets[position]
             position += 1
-    try:
-        tlvs = _decode_tlvs(octets, position)
-    except Malformed:
-        tlvs = ()
-    return kind(**values, tlvs=tlvs)
+    message = b""
+    if command in _WITH_MESSAGE:
+        if position >= length or position + 1 + octets[position] > length:
+            raise MalformedPDU("short_message is cut off.", sequence)
+        message = octets[position + 1 : position + 1 + octets[position]]
+        position += 1 + len(message)
+    return PDU(command, sequence, status, text, number, message, _tlvs(octets, position))
 
 
-def _encode_tlvs(tlvs: tuple[tuple[int, bytes], ...]) -> bytes:
-    if len(tlvs) > TLVS_MAX:
-        raise Unencodable(f"A PDU has at most {TLVS_MAX} TLVs here.")
-    return b"".join(_TLV.pack(tag, len(value)) + value for tag, value in tlvs)
-
-
-def _decode_tlvs(octets: bytes, position: int) -> tuple[tuple[int, bytes], ...]:
-    found: list[tuple[int, bytes]] = []
-    while position < len(octets):
-        if position + _TLV.size > len(octets) or len(found) == TLVS_MAX:
-            raise Malformed("The optional parameters do not end with the PDU.", Status.ESME_RINVOPTPARSTREAM)
-        tag, length = _TLV.unpack_from(octets, position)
-        position += _TLV.size + length
-        if position > len(octets):
-            raise Malformed(f"TLV {tag:#06x} is longer than the PDU.", Status.ESME_RINVOPTPARSTREAM)
-        found.append((tag, octets[position - length : position]))
+def _tlvs(octets: bytes, position: int) -> tuple[tuple[int, bytes], ...]:
+    """Every whole TLV; a cut tail is left out, as peers append what they like."""
+    found = []
+    while position + 4 <= len(octets):
+        tag, length = struct.unpack_from(">HH", octets, position)
+        if position + 4 + length > len(octets):
+            break
+        found.append((tag, octets[position + 4 : position + 4 + length]))
+        position += 4 + length
     return tuple(found)
+
+
+def relative_validity(seconds: int) -> str:
+    """A relative validity_period (7.1.1): YYMMDDhhmmss000R, days as days."""
+    minutes, second = divmod(max(seconds, 1), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    months, day = divmod(min(days, 360), 30)
+    return f"00{months:02d}{day:02d}{hour:02d}{minute:02d}{second:02d}000R"
