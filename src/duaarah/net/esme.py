@@ -111,10 +111,13 @@ class ESME:
         while not self._stopping:
             was_bound, reason = await self._connection()
             self._handler.on_down(reason)
-            if self._stopping:
+            if self._is_stopping():
                 return
             backoff_s = BACKOFF_FIRST_S if was_bound else min(backoff_s * 2, BACKOFF_MAX_S)
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
 
     async def stop(self) -> None:
         """Graceful unbind."""

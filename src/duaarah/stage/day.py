@@ -17,8 +17,8 @@ from duaarah.core.intent import MeterRegister
 from duaarah.net.dlms_client import ReadLink, read_registers
 from duaarah.sim.town.world import READER_TITLE, START, World, make_world
 from duaarah.stage import breaks
-from duaarah.stage.invariants import FromOutside, broken, figures
-from duaarah.stage.processes import ExternalSMSC, Processes
+from duaarah.stage.invariants import FromOutside, broken, figures, lease_broken
+from duaarah.stage.processes import Processes
 from duaarah.stage.registration import make_keys, register_world
 from duaarah.vending.operations.sweep import UNCONFIRMED_S
 
@@ -44,19 +44,19 @@ SELECT (SELECT count(*) FROM sms_outboundsegment WHERE state IN ('QUEUED', 'SUBM
 def run_once(processes: Processes, *, break_name: str | None) -> dict[str, Any]:
     """The day of `demo --once` on an opened database; returns the record of CONTRACTS.md. The caller closes."""
     world = make_world(processes.seed, processes.meters)
-    smsc = _open(processes, world)
+    _open(processes, world)
     breaks.plant(break_name, lambda faults: _fault_all(processes, world, faults))
     _say(f"the day begins for {len(world.meters)} meters ...")
-    _play(processes, world, smsc, break_name)
+    outlived = _play(processes, world, break_name)
     breaks.plant_at_end(break_name)
-    return _verdict(processes, world)
+    return _verdict(processes, world, outlived)
 
 
 def _say(text: str) -> None:
     print(f"demo: {text}", file=sys.stderr, flush=True)
 
 
-def _open(processes: Processes, world: World) -> ExternalSMSC:
+def _open(processes: Processes, world: World) -> None:
     clock_operations.move(at=START, rate=1, founding=True)
     store = make_keys(world, processes.folder / "keys.duaarah", processes.passphrase)
     smsc = processes.open_smsc()
@@ -64,7 +64,6 @@ def _open(processes: Processes, world: World) -> ExternalSMSC:
     processes.open_town(smsc)
     _say("starting links, workers and web ...")
     processes.open_platform()
-    return smsc
 
 
 def _fault_all(processes: Processes, world: World, faults: dict[str, object]) -> None:
@@ -72,12 +71,15 @@ def _fault_all(processes: Processes, world: World, faults: dict[str, object]) ->
         processes.town("fault", drn=meter.drn, **faults)
 
 
-def _play(processes: Processes, world: World, smsc: ExternalSMSC, break_name: str | None) -> None:
+def _play(processes: Processes, world: World, break_name: str | None) -> bool:
+    """The day itself; whether some lease was seen to outlive its limit (it may be healed by the evening)."""
+    outlived = False
     end = START + DAY
     _move(processes, START + dt.timedelta(minutes=5))
     told_hour = -1
     while True:
         _wait_quiet(processes)
+        outlived = outlived or lease_broken(LEASE_LIMIT_S)
         now = business_now()
         due = _next_due(processes, now)
         if due is None or due >= end:
@@ -92,6 +94,7 @@ def _play(processes: Processes, world: World, smsc: ExternalSMSC, break_name: st
             _fault_all(processes, world, {"lose_next_answer": 0})
             break_name = None
     _wait_quiet(processes)
+    return outlived
 
 
 def _loaded_after_retry() -> bool:
@@ -148,7 +151,7 @@ def _quiet(processes: Processes) -> bool:
     return processes.smsc_control is None or processes.smsc("stats")["pending"] == 0
 
 
-def _verdict(processes: Processes, world: World) -> dict[str, Any]:
+def _verdict(processes: Processes, world: World, outlived: bool) -> dict[str, Any]:
     _say("reading the meters over DLMS ...")
     accepted_wh = double_credits = 0
     for meter in world.meters:
@@ -159,7 +162,7 @@ def _verdict(processes: Processes, world: World) -> dict[str, Any]:
     if processes.smsc_control is not None:
         segments = sum(processes.smsc("stats")["segments"].values())
     record = figures(FromOutside(accepted_wh, double_credits, segments))
-    names = broken(record, LEASE_LIMIT_S)
+    names = broken(record, lease_outlived=outlived or lease_broken(LEASE_LIMIT_S))
     return {
         "seed": processes.seed,
         "meters": processes.meters,

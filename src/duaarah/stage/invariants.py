@@ -76,14 +76,14 @@ def sms_per_top_up_max() -> int:
     return most
 
 
-def _exists(query: str, *values: object) -> bool:
+def _exists(query: str, *values: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT EXISTS ({query})", values)
         found: bool = cursor.fetchone()[0]
     return found
 
 
-def broken(record: dict[str, Any], lease_limit_s: int) -> list[str]:
+def broken(record: dict[str, Any], *, lease_outlived: bool) -> list[str]:
     """Names of the invariants that do not hold (DESIGN 6.10)."""
     checks = {
         "ledger_zero": record["ledger_sum_idr"] != 0
@@ -93,7 +93,7 @@ def broken(record: dict[str, Any], lease_limit_s: int) -> list[str]:
         != record["accepted_by_meters_wh"] + record["pending_wh"] + record["rejected_wh"] + record["refunded_wh"]
         or record["issued"] != record["bought"] + record["bought_elsewhere"] - record["refunded"],
         "segments_once": not segments_once(record),
-        "lease_limit": _lease_broken(lease_limit_s),
+        "lease_limit": lease_outlived,
         "refusal_audited": _exists(
             "SELECT 1 FROM sms_inboundsms i WHERE i.state = 'REFUSED' AND NOT EXISTS"
             " (SELECT 1 FROM audit_auditrecord a WHERE a.refused AND a.subject = 'inbound:' || i.id)"
@@ -116,7 +116,8 @@ def segments_once(record: dict[str, Any]) -> bool:
     return record["sms_segments_by_smsc"] in (None, settled)
 
 
-def _lease_broken(lease_limit_s: int) -> bool:
+def lease_broken(lease_limit_s: int) -> bool:
+    """Whether a lease is longer than its limit now, or was not ended long after its time."""
     return (
         _exists(
             "SELECT 1 FROM headend_command WHERE state = 'SENT' AND"
