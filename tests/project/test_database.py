@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,14 +14,15 @@ from duaarah.project.database import DataFolderBusy, EmbeddedCluster
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("pg")
-    for part in (folder, folder.parent, folder.parent.parent):
-        part.chmod(0o755)
-    made = EmbeddedCluster(folder / "a" / "cluster-folder")
+def cluster() -> Iterator[EmbeddedCluster]:
+    # Not under pytest's own folders: they are closed to the user that the server runs as.
+    folder = Path(tempfile.mkdtemp(prefix="duaarah-pg-"))
+    folder.chmod(0o755)
+    made = EmbeddedCluster(folder / "cluster-folder")
     made.start()
     yield made
     made.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_second_user_of_the_folder_is_refused_with_a_sentence(cluster: EmbeddedCluster) -> None:

@@ -13,7 +13,7 @@ COMMANDS = {
     "demo": "a living town on real protocols (--once: one simulated day, then a verdict)",
     "up": "production: database, links, workers and web on this machine",
     "web": "the web process alone",
-    "worker": "one worker alone: links, headend, messenger, sweeper, chores",
+    "worker": "one worker alone: links, headend, messenger, sweeper",
     "sim": "a simulator alone: smsc, town, bank",
     "sts": "STS tokens: batch",
     "bench": "measure: topup",

@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from duaarah.project import logs
-from duaarah.project.database import EmbeddedCluster
+from duaarah.project.database import DatabaseError, EmbeddedCluster
 from duaarah.project.places import data_dir
 from duaarah.project.supervisor import ChildSpec, Supervisor
 
 _MIGRATION_LOCK = 0x44554102
-WORKERS = ("links", "headend", "messenger", "sweeper", "chores")
+WORKERS = ("links", "headend", "messenger", "sweeper")
 
 
 def setup(process: str) -> None:
@@ -93,6 +94,12 @@ def platform_children(host: str, port: int) -> list[ChildSpec]:
 def up(host: str, port: int) -> int:
     """Run the platform until SIGTERM or Ctrl-C; 0 when it drained cleanly."""
     logs.install("up", os.environ.get("DUAARAH_LOG_LEVEL", "INFO"))
+    key_file = Path(os.environ.get("DUAARAH_KEYSTORE", data_dir() / "keys.duaarah"))
+    if not key_file.exists() or not os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE"):
+        raise DatabaseError(
+            f"There is no key file to open at {key_file}. Set DUAARAH_KEYSTORE and DUAARAH_KEYSTORE_PASSPHRASE;"
+            " to see the system at work without keys of your own, run ./duaarah demo --once."
+        )
     cluster = None
     if not os.environ.get("DUAARAH_DATABASE_URL"):
         cluster = EmbeddedCluster(data_dir() / "postgres")

@@ -53,8 +53,11 @@ def free_port() -> int:
 class Processes:
     """Starts in `open`, ends in `close`; simulators are asked over their JSON ports."""
 
-    def __init__(self, folder: Path, seed: int, meters: int, external: ExternalSMSC | None) -> None:
+    def __init__(
+        self, folder: Path, seed: int, meters: int, external: ExternalSMSC | None, *, radio_faults: bool = True
+    ) -> None:
         self.folder, self.seed, self.meters, self.external = folder, seed, meters, external
+        self.radio_faults = radio_faults
         self.passphrase = secrets.token_urlsafe(24)
         self.cluster: EmbeddedCluster | None = None
         self.supervisor: Supervisor | None = None
@@ -100,6 +103,8 @@ class Processes:
         command = ["sim", "town", "--seed", str(self.seed), "--meters", str(self.meters)]
         command += ["--smsc", f"{smsc.host}:{smsc.port}", "--smsc-user", user, "--smsc-password", smsc.password]
         command += ["--notify-url", f"http://127.0.0.1:{self.web_port}/api/v1/notifications/tokens"]
+        if not self.radio_faults:
+            command.append("--no-radio-faults")
         self.town_control = int(self._simulator(command, "town")["control_port"])
 
     def open_platform(self) -> None:
