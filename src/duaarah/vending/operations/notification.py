@@ -13,8 +13,8 @@ from duaarah.audit import operations as audit
 from duaarah.registry.access import MeterUnknown, meter_for_channel, pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.vending.models import Channel, Notification, Token, Vend
+from duaarah.vending.operations.issue import send_to_meter
 from duaarah.vending.operations.tids import keep_foreign_tid
-from duaarah.vending.operations.top_up import send_to_meter
 from duaarah.vending.ports import KeyTerms, TokenFacts, TokenNotForMeter, TokenReader
 
 

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""T2: what the token source answered becomes a token on its way, a refund, or a later question."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from duaarah.audit import operations as audit
+from duaarah.headend.models import Command
+from duaarah.headend.operations import queue_command
+from duaarah.registry.models import Pairing
+from duaarah.sms.models import Priority
+from duaarah.vending.models import LedgerEntry, Token, Vend, Wallet
+from duaarah.vending.operations.books import (
+    ADMIN,
+    INSTALMENT,
+    PENDING,
+    PPJ,
+    PPN,
+    ROUNDING,
+    STAMP,
+    STROOM,
+    book,
+    wallet_account,
+)
+from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
+from duaarah.vending.ports import Issued, Refused, Unknown
+
+OBTAIN_RETRY_S = 5
+OBTAIN_RETRY_S_MAX = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopUpOutcome:
+    """What came of it: the vend, its state, and its digits once they exist. `repeated`: it was bought before."""
+
+    vend: Vend
+    digits: str | None
+    repeated: bool
+
+    def __repr__(self) -> str:
+        return f"TopUpOutcome(vend={self.vend.pk}, state={self.vend.state}, repeated={self.repeated})"
+
+
+_ASK_AGAIN = """
+UPDATE vending_vend SET obtain_attempts = obtain_attempts + 1,
+    obtain_not_before_at = clock_timestamp()
+        + least(%s, %s * power(2, least(obtain_attempts, 10))) * interval '1 second'
+WHERE id = %s
+"""
+
+
+def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.datetime) -> TopUpOutcome:
+    """Entry (T2): token, ledger, command; or the refund; or a later question. A second call changes nothing."""
+    with transaction.atomic(durable=True):
+        vend = Vend.objects.select_for_update(of=("self",)).select_related("payment").get(pk=vend_id)
+        if vend.state == Vend.State.PAID:
+            match answer:
+                case Issued():
+                    _issue(vend, answer, now)
+                case Refused():
+                    _refund(vend, answer, now)
+                case Unknown():
+                    with connection.cursor() as cursor:
+                        cursor.execute(_ASK_AGAIN, [OBTAIN_RETRY_S_MAX, OBTAIN_RETRY_S, vend.pk])
+        token = Token.objects.filter(vend=vend).first()
+    return TopUpOutcome(vend=vend, digits=token.digits if token else None, repeated=False)
+
+
+def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
+    Token.objects.create(vend=vend, digits=answer.digits, energy_wh=answer.encoded_wh, created_at=now)
+    assert vend.payment is not None  # the constraint vending_payment_iff_ours
+    lines = vend.payment.quote
+    total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
+    book(
+        kind=LedgerEntry.Kind.TOKEN_ISSUED,
+        reference=f"issued:{vend.pk}",
+        at=now,
+        vend_id=vend.pk,
+        lines_sen={
+            PENDING: total_sen,
+            STROOM: -(lines.stroom_sen + lines.rounding_sen),
+            ROUNDING: lines.rounding_sen,
+            PPJ: -lines.ppj_sen,
+            PPN: -lines.ppn_sen,
+            STAMP: -lines.stamp_sen,
+            INSTALMENT: -lines.instalment_sen,
+            ADMIN: -vend.payment.admin_idr * 100,
+        },
+    )
+    vend.state, vend.encoded_wh, vend.issued_at = Vend.State.ISSUED, answer.encoded_wh, now
+    send_to_meter(vend, answer.digits, vend.payment.amount_idr, now)
+    vend.save(update_fields=["state", "encoded_wh", "issued_at", "command", "digits_sent_at"])
+    audit.record(
+        at=now,
+        actor="vending",
+        verb="vending.issue",
+        subject=f"meter:{vend.meter_id}",
+        correlation=vend.correlation,
+        detail={"vend": vend.pk, "tid": vend.tid, "requested_wh": vend.requested_wh, "encoded_wh": answer.encoded_wh},
+    )
+
+
+def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) -> None:
+    """Joining: the token's way to the meter; for a meter that does not talk, its digits to the customer."""
+    if Pairing.objects.filter(meter_id=vend.meter_id, valid__contains=now).exists():
+        vend.command = queue_command(
+            request_id=vend.request_id,
+            meter_id=vend.meter_id,
+            kind=Command.Kind.LOAD_CREDIT,
+            payload={"token": digits},
+            priority=Priority.TOKEN,
+            correlation=vend.correlation,
+            now=now,
+        )
+    else:
+        vend.digits_sent_at = now
+        tell_digits_one_way(vend, digits, amount_idr, now)
+
+
+def _refund(vend: Vend, answer: Refused, now: dt.datetime) -> None:
+    assert vend.payment is not None and vend.payment.holder_id is not None
+    total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
+    holder_id = vend.payment.holder_id
+    book(
+        kind=LedgerEntry.Kind.REFUND,
+        reference=f"refund:{vend.pk}",
+        at=now,
+        vend_id=vend.pk,
+        lines_sen={PENDING: total_sen, wallet_account(holder_id): -total_sen},
+    )
+    Wallet.objects.filter(holder_id=holder_id).update(balance_sen=F("balance_sen") + total_sen)
+    vend.state, vend.closed_at, vend.result = Vend.State.REFUNDED, now, answer.code[:20]
+    vend.save(update_fields=["state", "closed_at", "result"])
+    tell_refund(vend, vend.payment.amount_idr, now)
+    audit.record_refusal(
+        at=now,
+        actor="vending",
+        verb="vending.issue",
+        subject=f"meter:{vend.meter_id}",
+        code=answer.code,
+        reason=answer.message,
+        correlation=vend.correlation,
+        detail={"vend": vend.pk},
+    )
