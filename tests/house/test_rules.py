@@ -86,9 +86,8 @@ def test_nothing_names_a_path_of_one_machine() -> None:
             path.suffix in (".py", ".md", ".toml", ".lock", "")
             and path.is_file()
             and name != "tests/house/test_rules.py"
-        ):
-            if pattern.search(path.read_text(errors="replace")):
-                named.append(name)
+        ) and pattern.search(path.read_text(errors="replace")):
+            named.append(name)
     assert named == []
 
 
