@@ -11,6 +11,7 @@ from django.db import connection
 from duaarah.audit.models import AuditRecord
 from duaarah.headend.models import Command, MeterEvent
 from duaarah.headend.operations import end_leases
+from duaarah.registry.models import Pairing, Site
 from duaarah.sms.models import InboundSms, OutboundSegment, PackageEntry
 from duaarah.vending.models import LedgerLine, Payment, Token, Vend, Wallet
 from duaarah.vending.operations import send_digits_instead, take_payment, top_up
@@ -338,3 +339,16 @@ def test_two_purchases_in_one_minute_have_consecutive_tids_and_go_one_after_the_
     assert set(Vend.objects.values_list("state", flat=True)) == {"LOADED"}
     frames = OutboundSegment.objects.filter(message_class="METER_FRAME").count()
     assert frames == 2 and house.sim.tokens_distinct == 2
+
+
+def test_the_longest_question_for_a_site_still_fits_one_sms(town: Town) -> None:
+    first, second = town.house(), town.house()
+    for house, alias in ((first, "ABCDEFGHIJKL"), (second, "MNOPQRSTUVWX")):
+        Pairing.objects.filter(pk=house.pairing.pk).update(phone=first.pairing.phone)
+        Site.objects.create(holder=first.holder, meter=house.meter, alias=alias, name=alias, kind="BTS")
+    before = state_of_things()
+    town.text(first, "ISI 99999999jt 123456")
+    town.run()
+    (reply,) = town.words_to(first)
+    assert reply.startswith("Anda punya beberapa lokasi. Sebutkan satu, mis. ISI ABCDEFGHIJKL.") and len(reply) <= 160
+    assert state_of_things() == before

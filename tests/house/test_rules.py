@@ -106,7 +106,9 @@ def test_both_languages_use_the_same_placeholders(template: str) -> None:
 
 def test_what_the_seed_page_points_to_exists() -> None:
     page = (ROOT / "docs/seed.md").read_text()
-    for target in re.findall(r"`((?:tests|src|docs)/[\w/.-]+?)(?:::(\w+))?`", page):
+    targets = re.findall(r"`((?:tests|src|docs)/[\w/.-]+?)(?:::(\w+))?`", page)
+    assert len(targets) > 10
+    for target in targets:
         path = ROOT / target[0]
         assert path.exists(), target[0]
         if target[1]:

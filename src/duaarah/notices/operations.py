@@ -12,8 +12,9 @@ from duaarah.audit import operations as audit
 from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.headend.operations import AcceptedFrame, accept_frame
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
+from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
-from duaarah.messaging.texts import kwh, local_time, render, rupiah, short_drn
+from duaarah.messaging.texts import kwh, local_time, render, rupiah
 from duaarah.notices.models import ReplyCode
 from duaarah.outages.models import MeterSupply
 from duaarah.outages.operations import record_supply
@@ -89,13 +90,13 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
 
 def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) -> None:
     """Joining: one warning with a one-time code for this crossing of the threshold."""
-    language = _language(pairing)
+    language = language_of(pairing)
     code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
     text = render(
         "low_credit",
         language,
         kwh=kwh(remaining_wh, language),
-        meter=_name(pairing),
+        meter=meter_name(pairing),
         nominal_plain=str(SUGGESTED_IDR),
         nominal=rupiah(SUGGESTED_IDR, language),
         code=code.code,
@@ -105,13 +106,13 @@ def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) ->
 
 def warn_exhausted(*, pairing: Pairing, now: dt.datetime) -> None:
     """Joining: the supply was cut because the credit is gone, not because the grid failed."""
-    language = _language(pairing)
+    language = language_of(pairing)
     code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
     text = render(
         "credit_exhausted",
         language,
         time=local_time(now, pairing.meter.zone, language),
-        meter=_name(pairing),
+        meter=meter_name(pairing),
         nominal_plain=str(SUGGESTED_IDR),
         code=code.code,
     )
@@ -123,7 +124,7 @@ def _warn(pairing: Pairing, template: str, code: ReplyCode, text: str, priority:
         dedupe=f"{template}:code:{code.pk}",
         phone=pairing.phone,
         template=template,
-        language=_language(pairing),
+        language=language_of(pairing),
         text=text,
         message_class=MessageClass.WARNING,
         priority=priority,
@@ -201,14 +202,3 @@ def spend_reply_code(
             )
     if not fine:
         raise CodeRefused("The code is wrong, used or expired.")
-
-
-def _language(pairing: Pairing) -> str:
-    customer = pairing.meter.customer
-    return customer.holder.language if customer is not None else "id"
-
-
-def _name(pairing: Pairing) -> str:
-    """A site by its alias, a home by the ends of its number."""
-    site = getattr(pairing.meter, "site", None)
-    return site.alias if site is not None and site.kind != "HOME" else short_drn(pairing.meter.drn)

@@ -18,8 +18,9 @@ from duaarah.core.gsm7 import decode
 from duaarah.core.msisdn import MSISDNError, canonical
 from duaarah.core.tariff import NOMINALS_IDR
 from duaarah.headend.models import InvocationCounter
+from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import SHORT_CODE_PREMIUM, queue_message
-from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, short_drn, token_groups
+from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, token_groups
 from duaarah.notices.operations import CodeRefused, spend_reply_code
 from duaarah.people.operations import PINLocked, PINRefused, check_pin
 from duaarah.registry.access import MeterAmbiguous, MeterUnknown, meter_for_phone, pairings_of_phone
@@ -58,7 +59,7 @@ def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> s
     pairings = pairings_of_phone(phone=phone, at=now)
     if not pairings:
         return _finish(inbound, None, phone, "id", Reply("unknown_sender", {}, "unknown_sender"), now)
-    language = _language(pairings[0])
+    language = language_of(pairings[0])
     asked = parse(_text(inbound))
     reply, pairing = _reply(inbound, asked, phone, language, token_source, now)
     return _finish(inbound, pairing, phone, language, reply, now)
@@ -105,7 +106,7 @@ def _meter(phone: str, asked: Asked, now: dt.datetime) -> Pairing:
 
 def _which(asked: Asked, aliases: list[str]) -> Reply:
     verb = asked.verb.value if asked.verb else Verb.BALANCE.value
-    example = f"{verb} {aliases[0]}" + (f" {asked.nominal_idr}" if asked.nominal_idr else "")
+    example = f"{verb} {aliases[0]}" + (f" {asked.nominal_idr}" if asked.nominal_idr in NOMINALS_IDR else "")
     shown = ", ".join(aliases[:5]) + (" ..." if len(aliases) > 5 else "")
     return Reply("which_meter", {"example": example, "aliases": shown}, "which_meter")
 
@@ -113,10 +114,10 @@ def _which(asked: Asked, aliases: list[str]) -> Reply:
 def _balance(pairing: Pairing, language: str) -> Reply:
     counters = InvocationCounter.objects.filter(pk=pairing.meter_id).first()
     if counters is None or counters.balance_wh is None or counters.balance_at is None:
-        return Reply("balance_unknown", {"meter": _name(pairing)}, "balance_unknown")
+        return Reply("balance_unknown", {"meter": meter_name(pairing)}, "balance_unknown")
     values = {
         "kwh": kwh(counters.balance_wh, language),
-        "meter": _name(pairing),
+        "meter": meter_name(pairing),
         "time": local_time(counters.balance_at, pairing.meter.zone, language),
     }
     return Reply("balance", values, "balance")
@@ -125,9 +126,9 @@ def _balance(pairing: Pairing, language: str) -> Reply:
 def _latest_token(pairing: Pairing, language: str) -> Reply:
     vend = latest_vend(meter_id=pairing.meter_id)
     if vend is None:
-        return Reply("no_token", {"meter": _name(pairing)}, "no_token")
+        return Reply("no_token", {"meter": meter_name(pairing)}, "no_token")
     values = {
-        "meter": _name(pairing),
+        "meter": meter_name(pairing),
         "token": token_groups(vend.token.digits),
         "kwh": kwh(vend.encoded_wh or 0, language),
         "time": local_time(vend.paid_at, pairing.meter.zone, language),
@@ -170,7 +171,7 @@ def _buy(
     except NominalRefused:
         return _wrong_nominal(asked, language)
     except NoPrice as error:
-        return Reply("no_rate", {"meter": _name(pairing)}, error.code)
+        return Reply("no_rate", {"meter": meter_name(pairing)}, error.code)
     if outcome.vend.state == Vend.State.PAID:
         return Reply("purchase_pending", {"nominal": rupiah(asked.nominal_idr, language)}, "purchase_pending")
     # The receipt (or the digits, or the refund) is the answer: a top-up takes one SMS to the customer, not two.
@@ -214,16 +215,6 @@ def _thousands(amount_idr: int) -> str:
 def _virtual_account(pairing: Pairing) -> str:
     """Where the holder's wallet is filled: the idpel behind the biller's prefix."""
     return f"888{pairing.meter.customer.idpel}" if pairing.meter.customer else "-"
-
-
-def _language(pairing: Pairing) -> str:
-    customer = pairing.meter.customer
-    return customer.holder.language if customer is not None else "id"
-
-
-def _name(pairing: Pairing) -> str:
-    site = getattr(pairing.meter, "site", None)
-    return site.alias if site is not None and site.kind != "HOME" else short_drn(pairing.meter.drn)
 
 
 def _finish(

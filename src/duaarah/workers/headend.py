@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from duaarah.clock.queries import now
 from duaarah.headend.operations import claim_and_send
 from duaarah.notices.operations import take_frame
@@ -12,9 +10,8 @@ from duaarah.sms.models import InboundSms
 from duaarah.sms.operations import claim_inbound
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
-from duaarah.workers.loop import Loop, command_lease_s
+from duaarah.workers.loop import Loop, command_lease_s, each
 
-LOG = logging.getLogger(__name__)
 INBOUND_BATCH = 50
 
 
@@ -27,9 +24,6 @@ def main() -> int:
 
     def receive() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH)
-        for inbound_id in claimed:
-            outcome = take_frame(inbound_id=inbound_id, driver=driver, keys=keys, now=now())
-            LOG.info("frame %d: %s", inbound_id, outcome)
-        return len(claimed)
+        return each(claimed, lambda row: take_frame(inbound_id=row, driver=driver, keys=keys, now=now()), "frame")
 
     return Loop([receive, send], wakers=frozenset({"command", "inbound"}), idle_s=0.5).run()

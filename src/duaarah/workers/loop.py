@@ -89,6 +89,23 @@ class Loop:
             connection.close_pool()
 
 
+def each(rows: Sequence[int], act: Callable[[int], str], what: str) -> int:
+    """
+    Call `act` for each claimed row and log its outcome; returns how many rows there were.
+
+    A row that nobody foresaw must not stop the others, nor the worker: it stays claimed until its lease ends and is
+    tried a bounded number of times. A database that fails is the loop's business.
+    """
+    for row in rows:
+        try:
+            LOG.info("%s %d: %s", what, row, act(row))
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:
+            LOG.exception("%s %d failed; it is tried again when its lease ends", what, row)
+    return len(rows)
+
+
 def command_lease_s() -> int:
     """Seconds a command waits for its meter's answer before it is sent again."""
     lease_s: int = settings.COMMAND_LEASE_S

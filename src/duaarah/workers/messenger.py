@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from duaarah.clock.queries import now
 from duaarah.messaging.operations import hand_over
 from duaarah.sms.models import InboundSms
@@ -12,9 +10,8 @@ from duaarah.sms.operations import claim_inbound
 from duaarah.texting.conversation import answer
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_sources import OwnKeys
-from duaarah.workers.loop import Loop
+from duaarah.workers.loop import Loop, each
 
-LOG = logging.getLogger(__name__)
 INBOUND_BATCH = 20
 
 
@@ -27,9 +24,6 @@ def main() -> int:
 
     def converse() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.TEXT, limit=INBOUND_BATCH)
-        for inbound_id in claimed:
-            outcome = answer(inbound_id=inbound_id, token_source=token_source, now=now())
-            LOG.info("text %d: %s", inbound_id, outcome)
-        return len(claimed)
+        return each(claimed, lambda row: answer(inbound_id=row, token_source=token_source, now=now()), "text")
 
     return Loop([converse, hand], wakers=frozenset({"message", "inbound"}), idle_s=0.5).run()

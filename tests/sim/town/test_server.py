@@ -143,6 +143,7 @@ def test_a_fast_clock_does_what_is_due_by_itself() -> None:
         await stage.ask("clock", **_clock(0, rate=100_000))  # a day in 0.9 s
         await stage.until(lambda: stage.town.town.now_us > 20 * 3600 * 10**6)
         await stage.until(lambda: len(stage.platform.got) >= 20)
+        assert stage.town.town.now_us > 20 * 3600 * 10**6 and len(stage.platform.got) >= 20
 
     _on_stage(play)
 

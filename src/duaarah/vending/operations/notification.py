@@ -13,6 +13,7 @@ from duaarah.audit import operations as audit
 from duaarah.registry.access import MeterUnknown, meter_for_channel, pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.vending.models import Channel, Notification, Token, Vend
+from duaarah.vending.operations.configuration import configuration_of
 from duaarah.vending.operations.issue import send_to_meter
 from duaarah.vending.operations.tids import keep_foreign_tid
 from duaarah.vending.ports import KeyTerms, TokenFacts, TokenNotForMeter, TokenReader
@@ -161,19 +162,9 @@ def _vend(sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> Vend
         phone=pairing.phone if pairing else "",
         state=Vend.State.ISSUED,
         correlation=uuid.uuid4(),
-        drn=meter.drn,
-        pan=meter.pan,
-        base_date=meter.base_date,
+        **configuration_of(meter),
         tid=facts.tid,
         rnd=0,
-        sts_register=meter.sts_register,
-        dkga=meter.dkga,
-        ea=meter.ea,
-        sgc=meter.sgc,
-        ti=meter.ti,
-        krn=meter.krn,
-        kt=meter.kt,
-        ken=meter.ken,
         requested_wh=facts.energy_wh,
         encoded_wh=facts.energy_wh,
         paid_at=now,

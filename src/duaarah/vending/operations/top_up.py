@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from duaarah.audit import operations as audit
-from duaarah.core.tariff import NOMINALS_IDR, QuoteLines, TariffError, quote, terms
+from duaarah.core.tariff import NOMINALS_IDR, QuoteLines, TariffError, Terms, quote, terms
 from duaarah.registry.models import Meter, Pairing
 from duaarah.vending.models import Channel, LedgerEntry, Payment, Quote, Token, Vend, Wallet
 from duaarah.vending.operations.books import (
@@ -23,6 +23,7 @@ from duaarah.vending.operations.books import (
     book,
     wallet_account,
 )
+from duaarah.vending.operations.configuration import configuration_of
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import KeyTerms, TokenRequest, TokenSource
@@ -97,8 +98,8 @@ def take_payment(
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
-            lines = _price(pairing.meter, amount_idr, now)
-            return _take(pairing, lines, channel, reference, now), False
+            found, lines = _price(pairing.meter, amount_idr, now)
+            return _take(pairing, found, lines, channel, reference, now), False
     except IntegrityError as error:
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
@@ -122,26 +123,26 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
     return vend
 
 
-def _price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
+def _price(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, QuoteLines]:
     if amount_idr not in NOMINALS_IDR:
         raise NominalRefused(f"Rp{amount_idr} is not a nominal that is sold.")
     try:
-        return quote(
-            amount_idr,
-            terms(
-                group=meter.tariff_group,
-                va=meter.contracted_va,
-                region=meter.region,
-                nominal_idr=amount_idr,
-                date=now.astimezone(_WIB).date(),
-                admin_idr=0,
-            ),
+        found = terms(
+            group=meter.tariff_group,
+            va=meter.contracted_va,
+            region=meter.region,
+            nominal_idr=amount_idr,
+            date=now.astimezone(_WIB).date(),
+            admin_idr=0,
         )
+        return found, quote(amount_idr, found)
     except TariffError as error:
         raise NoPrice(str(error)) from error
 
 
-def _take(pairing: Pairing, lines: QuoteLines, channel: Channel, reference: str, now: dt.datetime) -> Vend:
+def _take(
+    pairing: Pairing, found: Terms, lines: QuoteLines, channel: Channel, reference: str, now: dt.datetime
+) -> Vend:
     meter = pairing.meter
     if meter.customer is None:
         raise NoPrice("The meter has no customer.")
@@ -159,7 +160,7 @@ def _take(pairing: Pairing, lines: QuoteLines, channel: Channel, reference: str,
         admin_idr=lines.admin_idr,
         taken_at=now,
     )
-    _keep_quote(payment, meter, lines, now)
+    _keep_quote(payment, meter, found, lines)
     vend = _new_vend(pairing, payment, lines.energy_wh, now)
     Wallet.objects.filter(pk=wallet.pk).update(balance_sen=F("balance_sen") - total_sen)
     book(
@@ -180,15 +181,7 @@ def _take(pairing: Pairing, lines: QuoteLines, channel: Channel, reference: str,
     return vend
 
 
-def _keep_quote(payment: Payment, meter: Meter, lines: QuoteLines, now: dt.datetime) -> None:
-    found = terms(
-        group=meter.tariff_group,
-        va=meter.contracted_va,
-        region=meter.region,
-        nominal_idr=lines.nominal_idr,
-        date=now.astimezone(_WIB).date(),
-        admin_idr=lines.admin_idr,
-    )
+def _keep_quote(payment: Payment, meter: Meter, found: Terms, lines: QuoteLines) -> None:
     Quote.objects.create(
         payment=payment,
         tariff_group=meter.tariff_group,
@@ -218,19 +211,9 @@ def _new_vend(pairing: Pairing, payment: Payment, energy_wh: int, now: dt.dateti
         phone=pairing.phone,
         state=Vend.State.PAID,
         correlation=uuid.uuid4(),
-        drn=meter.drn,
-        pan=meter.pan,
-        base_date=meter.base_date,
+        **configuration_of(meter),
         tid=next_tid(meter_id=meter.pk, base_date=meter.base_date, ken=meter.ken, now=now),
         rnd=secrets.randbelow(16),
-        sts_register=meter.sts_register,
-        dkga=meter.dkga,
-        ea=meter.ea,
-        sgc=meter.sgc,
-        ti=meter.ti,
-        krn=meter.krn,
-        kt=meter.kt,
-        ken=meter.ken,
         requested_wh=energy_wh,
         paid_at=now,
         obtain_not_before_at=obtain_not_before_at,
