@@ -173,10 +173,10 @@ class Town:
         """Turn every crank until nothing moves; `to_meters=False`: the radio is dead, frames are lost."""
         for _ in range(40):
             moved = 0
-            for inbound_id in claim_inbound(kind="TEXT", limit=20):
+            for inbound_id in claim_inbound(kind="TEXT", limit=20, lease_s=30):
                 answer(inbound_id=inbound_id, token_source=self.source, now=self.now)
                 moved += 1
-            for inbound_id in claim_inbound(kind="BINARY", limit=20):
+            for inbound_id in claim_inbound(kind="BINARY", limit=20, lease_s=30):
                 take_frame(inbound_id=inbound_id, driver=self.driver, keys=self.keys, now=self.now)
                 moved += 1
             moved += claim_and_send(driver=self.driver, keys=self.keys, now=self.now, lease_s=60)

@@ -13,8 +13,9 @@ from duaarah.headend.models import Command, MeterEvent
 from duaarah.headend.operations import end_leases
 from duaarah.registry.models import Pairing, Site
 from duaarah.sms.models import InboundSms, OutboundSegment, PackageEntry
+from duaarah.sms.operations import claim_inbound, give_up_inbound
 from duaarah.vending.models import LedgerLine, Payment, Token, Vend, Wallet
-from duaarah.vending.operations import send_digits_instead, take_payment, top_up
+from duaarah.vending.operations import fill_wallet, send_digits_instead, take_payment, top_up
 from duaarah.vending.operations.sweep import resume_paid
 from duaarah.vending.operations.top_up import NominalRefused, ReferenceReused, WalletTooLow
 from duaarah.vending.ports import Issued, Refused, Unknown
@@ -265,6 +266,56 @@ def test_a_reply_code_is_spent_once(town: Town) -> None:
         town.run()
     assert Payment.objects.count() == 1
     assert town.words_to(house)[-1].startswith("PIN atau kode salah")
+
+
+def test_one_correlation_id_runs_through_the_log_from_payment_to_the_meters_answer(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = town.house()
+    with caplog.at_level("INFO", logger="duaarah"):
+        town.text(house, "ISI 50000 123456")
+        town.run()
+    vend = Vend.objects.get()
+    said = [r.getMessage() for r in caplog.records if getattr(r, "correlation", None) == vend.correlation]
+    assert [line.split(" ", 2)[0] + " " + line.split(" ", 2)[2] for line in said] == [
+        "vend paid: Rp50000 by SMS",
+        "vend is ISSUED",
+        "command goes under counter 1",
+        "vend the meter says accept",
+        "message handed over: receipt",
+    ]
+    assert vend.token.digits not in caplog.text and house.pairing.phone not in caplog.text
+
+
+def test_a_code_survives_an_empty_wallet_and_works_after_it_was_filled(town: Town) -> None:
+    house = town.house(wallet_idr=0)
+    town.use(house, 1_200)
+    town.run()
+    code = re.search(r"ISI 50000 (\w+)", town.words_to(house)[0])[1]  # type: ignore[index]
+    before = state_of_things()
+    town.text(house, f"ISI 50000 {code}")
+    town.run()
+    assert town.words_to(house)[-1].startswith("Dompet Rp0, kurang utk Rp50.000")
+    assert state_of_things() == before
+    fill_wallet(holder=house.holder, amount_idr=50_000, reference="later", now=town.now)
+    town.text(house, f"ISI 50000 {code}")
+    town.run()
+    assert Vend.objects.get().state == "LOADED" and Wallet.objects.get().balance_sen == 0
+
+
+def test_an_sms_that_fails_every_time_is_listed_booked_and_audited(town: Town) -> None:
+    town.house()
+    inbound_id = town.arrive(source="6281200000001", payload=b"SALDO", kind="TEXT", data_coding=0)
+    for _ in range(5):
+        assert claim_inbound(kind="TEXT", limit=20, lease_s=0) == [inbound_id]
+    assert claim_inbound(kind="TEXT", limit=20, lease_s=0) == []
+
+    assert give_up_inbound(now=town.now) == 1
+    assert give_up_inbound(now=town.now) == 0
+
+    assert InboundSms.objects.get(pk=inbound_id).state == "FAILED"
+    assert PackageEntry.objects.filter(inbound_id=inbound_id, counts=False).count() == 1
+    assert AuditRecord.objects.get(subject=f"inbound:{inbound_id}").code == "given_up"
 
 
 def test_a_stranger_learns_nothing(town: Town) -> None:

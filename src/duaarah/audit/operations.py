@@ -118,9 +118,13 @@ def seal() -> int:
 
 
 class ChainBroken(Exception):
-    """The audit chain does not verify."""
+    """The audit chain does not verify from `position` on."""
 
     code = "chain_broken"
+
+    def __init__(self, position: int, record_id: int) -> None:
+        super().__init__(f"The audit chain breaks at position {position} (record {record_id}).")
+        self.position = position
 
 
 def verify(seals: Iterable[AuditSeal]) -> int:
@@ -128,12 +132,15 @@ def verify(seals: Iterable[AuditSeal]) -> int:
     Walk the chain (seals with their records, in order of position); returns the count of sealed records.
 
     Raises:
-        ChainBroken: a record was changed, removed, or the order was.
+        ChainBroken: a record was changed, removed, or the order was; with the first position that does not fit.
     """
     previous, count = GENESIS, 0
     for link in seals:
         count += 1
-        previous = chain_hash(previous, link.record)
+        try:
+            previous = chain_hash(previous, link.record)
+        except AuditRecord.DoesNotExist:
+            raise ChainBroken(count, link.record_id) from None
         if link.position != count or previous != bytes(link.hash):
-            raise ChainBroken(f"The audit chain breaks at position {link.position} (record {link.record_id}).")
+            raise ChainBroken(count, link.record_id)
     return count

@@ -9,8 +9,8 @@ from duaarah.audit.models import AuditRecord, AuditSeal
 
 
 def chain() -> Iterator[AuditSeal]:
-    """Every seal with its record, first position first."""
-    return AuditSeal.objects.select_related("record").order_by("position").iterator(chunk_size=1000)
+    """Every seal with its record, first position first; a seal whose record is gone comes too (a join would hide it)."""
+    return AuditSeal.objects.prefetch_related("record").order_by("position").iterator(chunk_size=1000)
 
 
 def unsealed_count() -> int:

@@ -14,10 +14,13 @@ class ClockBackwards(Exception):
     code = "clock_backwards"
 
 
+# Whoever asks waits until the move is committed: the old rate, which may be the faster one, must not run on meanwhile.
+_LOCK = "LOCK TABLE clock_businessclock IN ACCESS EXCLUSIVE MODE"
 _MOVE = """
 UPDATE clock_businessclock
-SET anchor_at = %(at)s, machine_anchor_at = clock_timestamp(), rate = %(rate)s
-WHERE id = 1 AND (%(at)s >= anchor_at + (clock_timestamp() - machine_anchor_at) * rate OR %(founding)s)
+SET anchor_at = %(at)s, machine_anchor_at = machine.t, rate = %(rate)s
+FROM (SELECT clock_timestamp() AS t) AS machine
+WHERE id = 1 AND (%(at)s >= anchor_at + (machine.t - machine_anchor_at) * clock_businessclock.rate OR %(founding)s)
 """
 
 
@@ -33,6 +36,7 @@ def move(*, at: dt.datetime, rate: int, founding: bool = False) -> None:
     if at.tzinfo is None:
         raise ValueError("A business instant carries its zone.")
     with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(_LOCK)
         cursor.execute(_MOVE, {"at": at, "rate": rate, "founding": founding})
         if cursor.rowcount != 1:
             raise ClockBackwards("The business clock cannot go back.")

@@ -70,15 +70,22 @@ def encode(text: str) -> bytes:
 
 
 def decode(octets: bytes) -> str:
-    """Text of unpacked septets; what no table knows becomes a question mark, never an error: a phone sent it."""
+    """
+    Text of unpacked septets, never an error: a phone sent it.
+
+    After ESC, what the extension table does not know is the basic table's character, and a second ESC a space (3GPP TS
+    23.038, 6.2.1.1); an octet that is no septet becomes a question mark.
+    """
     chars = []
     escaped = False
     for octet in octets:
         if octet == _ESC and not escaped:
             escaped = True
             continue
-        if escaped:
-            chars.append(_FROM_EXTENSION.get(octet, " "))
+        if octet == _ESC:
+            chars.append(" ")
+        elif escaped and octet in _FROM_EXTENSION:
+            chars.append(_FROM_EXTENSION[octet])
         else:
             chars.append(_BASIC[octet] if octet < len(_BASIC) else "?")
         escaped = False

@@ -7,8 +7,9 @@ import re
 
 _CLEAN = re.compile(r"[\s().-]")
 _MOBILE = re.compile(r"628\d{7,12}")
-_SHORT_CODE = re.compile(r"\d{3,6}")
+_SHORT_CODE = re.compile(r"[0-9]{3,6}")
 _PREFIXES = ("0062", "62", "0", "")
+_PREFIXES_AFTER_PLUS = ("62",)  # +81... is another country, not a bare 8
 
 
 class MSISDNError(ValueError):
@@ -25,9 +26,10 @@ def canonical(number: str) -> str:
     Raises:
         MSISDNError: anything else.
     """
-    digits = _CLEAN.sub("", number).removeprefix("+")
+    cleaned = _CLEAN.sub("", number)
+    digits = cleaned.removeprefix("+")
     if digits.isascii() and digits.isdigit():
-        for prefix in _PREFIXES:
+        for prefix in _PREFIXES if digits == cleaned else _PREFIXES_AFTER_PLUS:
             if digits.startswith(prefix + "8"):
                 candidate = "62" + digits[len(prefix) :]
                 if _MOBILE.fullmatch(candidate):

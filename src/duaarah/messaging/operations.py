@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
 
 from django.db import connection, transaction
@@ -14,6 +15,7 @@ from duaarah.sms.models import Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
 from duaarah.sms.queries import route
 
+LOG = logging.getLogger(__name__)
 SHORT_CODE_PREMIUM = "3123"
 SHORT_CODE_SOCIAL = "8123"
 VALIDITY_S = {Priority.TOKEN: 24 * 3600, Priority.REPLY: 600}
@@ -85,6 +87,11 @@ def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
         ids = enqueue_segments(orders, now=now)
         with connection.cursor() as cursor:
             cursor.execute(_HANDED, [[m.pk for m in messages], ids])
+    for message in messages:
+        if message.correlation is not None:
+            LOG.info(
+                "message %d handed over: %s", message.pk, message.template, extra={"correlation": message.correlation}
+            )
     return len(messages)
 
 

@@ -202,3 +202,13 @@ def spend_reply_code(
             )
     if not fine:
         raise CodeRefused("The code is wrong, used or expired.")
+
+
+def release_reply_code(*, phone: str, reference: str) -> None:
+    """Entry: the purchase that a code was spent for was refused, so the customer may use the code again."""
+    try:
+        with transaction.atomic(durable=True):
+            ReplyCode.objects.filter(phone=phone, used_by=reference).update(used_at=None, used_by="")
+    except IntegrityError:
+        # The same three characters were given to another meter of this phone meanwhile: this one stays spent.
+        return

@@ -37,7 +37,7 @@ class ApprovalRefused(Exception):
 
 def set_pin(*, holder: AccountHolder, pin: str) -> None:
     """Store the PIN's salted hash. Raises ValueError unless it is six digits."""
-    if len(pin) != 6 or not pin.isdigit():
+    if len(pin) != 6 or not (pin.isascii() and pin.isdigit()):
         raise ValueError("A PIN is six digits.")
     holder.pin_hash = make_password(pin)
     holder.pin_failures = 0

@@ -109,4 +109,5 @@ KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
 COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
+INBOUND_LEASE_S = int(os.environ.get("DUAARAH_INBOUND_LEASE_S", "30"))
 SEGMENT_LEASE_S = int(os.environ.get("DUAARAH_SEGMENT_LEASE_S", "60"))

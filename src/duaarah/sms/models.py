@@ -117,6 +117,7 @@ class InboundSms(models.Model):
         RECEIVED = "RECEIVED", "Waiting to be read"
         DONE = "DONE", "Read and acted on"
         REFUSED = "REFUSED", "Read and refused"
+        FAILED = "FAILED", "Tried too often; a person looks"
 
     bind = models.ForeignKey(Bind, on_delete=models.PROTECT)
     kind = models.CharField(max_length=8, choices=Kind.choices)

@@ -18,12 +18,13 @@ from typing import Any
 
 from duaarah.net import jsonport
 from duaarah.project.database import EmbeddedCluster
-from duaarah.project.start import migrate, setup, web_command
+from duaarah.project.start import migrate, platform_children, setup
 from duaarah.project.supervisor import ChildSpec, Supervisor, die_with_parent
 
-WORKERS = ("links", "headend", "messenger", "sweeper")
 READY_S = 30
 COMMAND_LEASE_S = 5
+INBOUND_LEASE_S = 3
+SEGMENT_LEASE_S = 20
 
 
 class StageError(Exception):
@@ -54,15 +55,24 @@ class Processes:
     """Starts in `open`, ends in `close`; simulators are asked over their JSON ports."""
 
     def __init__(
-        self, folder: Path, seed: int, meters: int, external: ExternalSMSC | None, *, radio_faults: bool = True
+        self,
+        folder: Path,
+        seed: int,
+        meters: int,
+        external: ExternalSMSC | None,
+        *,
+        radio_faults: bool = True,
+        segment_lease_s: int = SEGMENT_LEASE_S,
     ) -> None:
         self.folder, self.seed, self.meters, self.external = folder, seed, meters, external
         self.radio_faults = radio_faults
+        self.segment_lease_s = segment_lease_s
         self.passphrase = secrets.token_urlsafe(24)
         self.cluster: EmbeddedCluster | None = None
         self.supervisor: Supervisor | None = None
-        self._simulators: list[subprocess.Popen[str]] = []
+        self._simulators: dict[str, subprocess.Popen[str]] = {}
         self.smsc_control: int | None = None
+        self._smsc_command: list[str] = []
         self.town_control = 0
         self.web_port = free_port()
 
@@ -76,7 +86,8 @@ class Processes:
             "DUAARAH_KEYSTORE_PASSPHRASE": self.passphrase,
             "DUAARAH_COMMAND_LEASE_S": str(COMMAND_LEASE_S),
             "DUAARAH_COMMAND_BACKOFF_S": "1",
-            "DUAARAH_SEGMENT_LEASE_S": "20",
+            "DUAARAH_INBOUND_LEASE_S": str(INBOUND_LEASE_S),
+            "DUAARAH_SEGMENT_LEASE_S": str(self.segment_lease_s),
         }
         os.environ.update(environment)
         os.environ.setdefault("DUAARAH_LOG_LEVEL", "WARNING")
@@ -95,7 +106,19 @@ class Processes:
         command = ["sim", "smsc", "--account", f"duaarah:{password}", "--account", f"town:{password}"]
         ready = self._simulator(command, "smsc")
         self.smsc_control = int(ready["control_port"])
+        fixed = ["--port", str(ready["smpp_port"]), "--control-port", str(ready["control_port"])]
+        self._smsc_command = [*command, *fixed]
         return ExternalSMSC("127.0.0.1", int(ready["smpp_port"]), "duaarah", password)
+
+    def kill_smsc(self) -> None:
+        """kill -9 of the built-in SMSC: what it had not delivered is gone."""
+        process = self._simulators["smsc"]
+        process.kill()
+        process.wait()
+
+    def restart_smsc(self) -> None:
+        """Start it again on the same ports, empty."""
+        self._simulator(self._smsc_command, "smsc")
 
     def open_town(self, smsc: ExternalSMSC) -> None:
         """Meters, phones and the ATM, bound to the same SMSC."""
@@ -113,10 +136,8 @@ class Processes:
 
         from duaarah.sms.models import Bind
 
-        children = [ChildSpec(name, [sys.executable, "-m", "duaarah", "worker", name]) for name in WORKERS]
-        children.append(ChildSpec("web", web_command("127.0.0.1", self.web_port, 2)))
         connections.close_all()
-        self.supervisor = Supervisor(children, log=self.folder / "platform.log")
+        self.supervisor = Supervisor(self.children(), log=self.folder / "platform.log")
         self.supervisor.start()
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s:
@@ -128,6 +149,10 @@ class Processes:
             time.sleep(0.1)
         raise StageError(f"The platform does not start ({self.supervisor.failed}); see {self.folder / 'platform.log'}.")
 
+    def children(self) -> list[ChildSpec]:
+        """What the supervisor keeps alive."""
+        return platform_children("127.0.0.1", self.web_port)
+
     def _simulator(self, command: list[str], name: str) -> dict[str, Any]:
         log = (self.folder / f"{name}.log").open("w")
         process = subprocess.Popen(
@@ -138,7 +163,7 @@ class Processes:
             text=True,
             preexec_fn=die_with_parent,
         )
-        self._simulators.append(process)
+        self._simulators[name] = process
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
@@ -159,9 +184,9 @@ class Processes:
         """Everything ends, in reverse order."""
         if self.supervisor is not None:
             self.supervisor.stop()
-        for process in self._simulators:
+        for process in self._simulators.values():
             process.terminate()
-        for process in self._simulators:
+        for process in self._simulators.values():
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:

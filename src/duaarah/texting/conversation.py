@@ -21,7 +21,7 @@ from duaarah.headend.models import InvocationCounter
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import SHORT_CODE_PREMIUM, queue_message
 from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, token_groups
-from duaarah.notices.operations import CodeRefused, spend_reply_code
+from duaarah.notices.operations import CodeRefused, release_reply_code, spend_reply_code
 from duaarah.people.operations import PINLocked, PINRefused, check_pin
 from duaarah.registry.access import MeterAmbiguous, MeterUnknown, meter_for_phone, pairings_of_phone
 from duaarah.registry.models import Pairing
@@ -162,6 +162,7 @@ def _buy(
             now=now,
         )
     except WalletTooLow as error:
+        release_reply_code(phone=phone, reference=reference)
         values = {
             "wallet": rupiah(error.balance_idr, language),
             "nominal": rupiah(asked.nominal_idr, language),
@@ -171,6 +172,7 @@ def _buy(
     except NominalRefused:
         return _wrong_nominal(asked, language)
     except NoPrice as error:
+        release_reply_code(phone=phone, reference=reference)
         return Reply("no_rate", {"meter": meter_name(pairing)}, error.code)
     if outcome.vend.state == Vend.State.PAID:
         return Reply("purchase_pending", {"nominal": rupiah(asked.nominal_idr, language)}, "purchase_pending")

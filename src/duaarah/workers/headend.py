@@ -10,7 +10,7 @@ from duaarah.sms.models import InboundSms
 from duaarah.sms.operations import claim_inbound
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
-from duaarah.workers.loop import Loop, command_lease_s, each
+from duaarah.workers.loop import Loop, command_lease_s, each, inbound_lease_s
 
 INBOUND_BATCH = 50
 
@@ -23,7 +23,7 @@ def main() -> int:
         return claim_and_send(driver=driver, keys=keys, now=now(), lease_s=lease_s)
 
     def receive() -> int:
-        claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH)
+        claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: take_frame(inbound_id=row, driver=driver, keys=keys, now=now()), "frame")
 
     return Loop([receive, send], wakers=frozenset({"command", "inbound"}), idle_s=0.5).run()

@@ -193,6 +193,7 @@ class Link:
                 # The link went away between claim and write: the lease ends and the sweeper judges.
                 break
             self._in_flight.add(row["id"])
+            LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
             self._esme.submit(
                 row["id"],
                 source=row["source"],

@@ -12,7 +12,7 @@ UPDATE sms_outboundsegment SET state = 'SUBMITTING', attempts = attempts + 1, su
 WHERE id IN (SELECT id FROM sms_outboundsegment
              WHERE bind_id = %(bind)s AND state = 'QUEUED' AND not_before_at <= clock_timestamp()
              ORDER BY priority, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING id, priority, source, destination, payload, data_coding, esm_class, validity_s, registered
+RETURNING id, priority, source, destination, payload, data_coding, esm_class, validity_s, registered, correlation
 """
 
 ACCEPTED = """

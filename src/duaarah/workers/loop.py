@@ -106,6 +106,12 @@ def each(rows: Sequence[int], act: Callable[[int], str], what: str) -> int:
     return len(rows)
 
 
+def inbound_lease_s() -> int:
+    """Seconds after which an SMS that a dead worker had taken is read again."""
+    lease_s: int = settings.INBOUND_LEASE_S
+    return lease_s
+
+
 def command_lease_s() -> int:
     """Seconds a command waits for its meter's answer before it is sent again."""
     lease_s: int = settings.COMMAND_LEASE_S

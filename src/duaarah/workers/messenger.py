@@ -10,7 +10,7 @@ from duaarah.sms.operations import claim_inbound
 from duaarah.texting.conversation import answer
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_sources import OwnKeys
-from duaarah.workers.loop import Loop, each
+from duaarah.workers.loop import Loop, each, inbound_lease_s
 
 INBOUND_BATCH = 20
 
@@ -23,7 +23,7 @@ def main() -> int:
         return hand_over(now=now())
 
     def converse() -> int:
-        claimed = claim_inbound(kind=InboundSms.Kind.TEXT, limit=INBOUND_BATCH)
+        claimed = claim_inbound(kind=InboundSms.Kind.TEXT, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: answer(inbound_id=row, token_source=token_source, now=now()), "text")
 
     return Loop([converse, hand], wakers=frozenset({"message", "inbound"}), idle_s=0.5).run()

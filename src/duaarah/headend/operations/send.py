@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from duaarah.sms.models import MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
 from duaarah.sms.queries import route
 
+LOG = logging.getLogger(__name__)
 BATCH_MAX = 50
 SHORT_CODE = "3123"
 DATA_CODING_8BIT = 4
@@ -84,12 +86,14 @@ def claim_and_send(
             due = _claim(now, limit)
             if due:
                 _send(due, driver, keys, now, lease_s)
-            return len(due)
     except IntegrityError as error:
         # Two workers met at one meter between snapshot and lock; the one-in-flight constraint decided. Try again later.
         if "headend_one_in_flight" not in str(error):
             raise
         return 0
+    for d in due:
+        LOG.info("command %d goes under counter %d", d.command_id, d.counter, extra={"correlation": d.correlation})
+    return len(due)
 
 
 def _claim(now: dt.datetime, limit: int) -> list[_Due]:

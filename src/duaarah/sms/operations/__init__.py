@@ -2,7 +2,7 @@
 """Verbs of the SMS side."""
 
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
-from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound
+from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound, give_up_inbound
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "claim_inbound",
     "close_inbound",
     "enqueue_segments",
+    "give_up_inbound",
     "judge_stale_segments",
     "match_parked_receipts",
 ]

@@ -8,10 +8,10 @@ import uuid
 
 from django.db import connection, transaction
 
-from duaarah.sms.models import InboundSms
+from duaarah.audit import operations as audit
+from duaarah.sms.models import InboundSms, MessageClass
 from duaarah.sms.operations.enqueue import package_month
 
-LEASE_S = 30
 ATTEMPTS_MAX = 5
 
 _CLAIM = """
@@ -35,11 +35,38 @@ ON CONFLICT DO NOTHING
 """
 
 
-def claim_inbound(*, kind: str, limit: int) -> list[int]:
-    """Entry: lease up to `limit` waiting SMS of a kind; returns their ids, oldest first."""
+# The last attempt's lease has ended too: whatever it is, it shall be seen, and counted in the package like any other.
+_GIVE_UP = """
+UPDATE sms_inboundsms SET state = 'FAILED', outcome = 'given_up', lease_until_at = NULL
+WHERE id IN (
+    SELECT id FROM sms_inboundsms
+    WHERE state = 'RECEIVED' AND attempts >= %s AND lease_until_at < clock_timestamp()
+    ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def claim_inbound(*, kind: str, limit: int, lease_s: int) -> list[int]:
+    """Entry: lease up to `limit` waiting SMS of a kind for `lease_s` seconds; returns their ids, oldest first."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"kind": kind, "limit": limit, "lease": LEASE_S, "attempts_max": ATTEMPTS_MAX})
+        cursor.execute(_CLAIM, {"kind": kind, "limit": limit, "lease": lease_s, "attempts_max": ATTEMPTS_MAX})
         return sorted(row[0] for row in cursor.fetchall())
+
+
+def give_up_inbound(*, now: dt.datetime) -> int:
+    """Entry: SMS that failed at every attempt are listed as FAILED and leave an audit line; returns how many."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(_GIVE_UP, [ATTEMPTS_MAX])
+            ids = [row[0] for row in cursor.fetchall()]
+        for inbound_id in ids:
+            book_inbound(
+                inbound_id=inbound_id, meter_id=None, message_class=MessageClass.UNKNOWN_MO, correlation=None, now=now
+            )
+            audit.record_refusal(
+                at=now, actor="sms", verb="sms.give_up_inbound", subject=f"inbound:{inbound_id}", code="given_up"
+            )
+    return len(ids)
 
 
 def book_inbound(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -14,6 +15,8 @@ from duaarah.headend.models import Command
 from duaarah.headend.operations import close_command
 from duaarah.vending.models import Vend
 from duaarah.vending.operations.words import tell_loaded, tell_rejected
+
+LOG = logging.getLogger(__name__)
 
 # "used" after a lost answer means that our first copy was accepted: the token is in the meter, once.
 LOADED_RESULTS = frozenset({"accept", "used"})
@@ -52,6 +55,7 @@ def record_delivery(*, meter_id: int, report: TokenResult, command_id: int | Non
     else:
         tell_rejected(vend, now)
     _audit(vend, report, now)
+    LOG.info("vend %d: the meter says %s", vend.pk, report.result, extra={"correlation": vend.correlation})
     return Delivery(vend_id=vend.pk, changed=True)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -30,6 +31,7 @@ from duaarah.vending.operations.books import (
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
 
+LOG = logging.getLogger(__name__)
 OBTAIN_RETRY_S = 5
 OBTAIN_RETRY_S_MAX = 300
 
@@ -68,6 +70,7 @@ def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.
                     with connection.cursor() as cursor:
                         cursor.execute(_ASK_AGAIN, [OBTAIN_RETRY_S_MAX, OBTAIN_RETRY_S, vend.pk])
         token = Token.objects.filter(vend=vend).first()
+    LOG.info("vend %d is %s", vend.pk, vend.state, extra={"correlation": vend.correlation})
     return TopUpOutcome(vend=vend, digits=token.digits if token else None, repeated=False)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from duaarah.vending.operations.configuration import configuration_of
 from duaarah.vending.operations.issue import send_to_meter
 from duaarah.vending.operations.tids import keep_foreign_tid
 from duaarah.vending.ports import KeyTerms, TokenFacts, TokenNotForMeter, TokenReader
+
+LOG = logging.getLogger(__name__)
 
 
 class NotificationRefused(Exception):
@@ -57,7 +60,9 @@ def take_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now:
         if repeat is not None:
             return repeat, True
         meter, facts = _read(sale, reader, now)
-        return _take(channel, sale, meter, facts, now), False
+        vend = _take(channel, sale, meter, facts, now)
+        LOG.info("vend %d notified by %s", vend.pk, channel.code, extra={"correlation": vend.correlation})
+        return vend, False
     except NotificationRefused as error:
         with transaction.atomic(durable=True):
             audit.record_refusal(

@@ -7,6 +7,7 @@ outside any transaction; T2 books it and queues its way to the meter. Repeating 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import secrets
 import uuid
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, recor
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import KeyTerms, TokenRequest, TokenSource
 
+LOG = logging.getLogger(__name__)
 _WIB = ZoneInfo("Asia/Jakarta")
 
 
@@ -99,7 +101,9 @@ def take_payment(
             if earlier is not None:
                 return earlier, True
             found, lines = _price(pairing.meter, amount_idr, now)
-            return _take(pairing, found, lines, channel, reference, now), False
+            vend = _take(pairing, found, lines, channel, reference, now)
+        LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
+        return vend, False
     except IntegrityError as error:
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):

@@ -28,5 +28,6 @@ def check_signature(*, secret: bytes, timestamp: str, signature: str, body: byte
     """Raises SignatureRefused for a stale timestamp or a signature that does not fit."""
     if not (timestamp.isascii() and timestamp.isdigit()) or abs(now_s - int(timestamp[:12])) > SKEW_S:
         raise SignatureRefused("The timestamp is missing or more than five minutes off.")
-    if not hmac.compare_digest(sign(secret, timestamp, body), signature):
+    # Octets: compare_digest raises TypeError on a str that is not ASCII, and a header may hold anything.
+    if not hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.encode(errors="replace")):
         raise SignatureRefused("The signature does not fit the body.")

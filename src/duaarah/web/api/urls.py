@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 
+from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI, Schema
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 from pydantic import Field
 
+from duaarah.audit import operations as audit
 from duaarah.clock.queries import now
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import Sale, take_notification
@@ -22,20 +26,22 @@ from duaarah.wiring.token_sources import OwnKeys
 api = NinjaAPI(title="Dua Arah", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api-1")
 
 STATUS = {"meter_unknown": 404, "token_not_for_meter": 422, "token_known": 409, "notification_conflict": 409}
+_CHANNEL_CODE = re.compile(r"[0-9A-Za-z._-]{1,20}")
 
 
 class TokenSold(Schema):
     """A token that an ATM or PPOB sold: `drn`, the 20 digits, the nominal, and the channel's own id of this sale."""
 
+    # [0-9], not \d: the validator's \d takes the digits of every script.
     notification_id: str = Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")
     channel: str = Field(max_length=20)
-    drn: str = Field(pattern=r"^(\d{11}|\d{13})$")
-    idpel: str | None = Field(default=None, pattern=r"^\d{12}$")
-    token: str = Field(pattern=r"^\d{20}$")
-    amount_idr: int = Field(gt=0, le=100_000_000)
-    energy_wh: int | None = Field(default=None, gt=0)
+    drn: str = Field(pattern=r"^([0-9]{11}|[0-9]{13})$")
+    idpel: str | None = Field(default=None, pattern=r"^[0-9]{12}$")
+    token: str = Field(pattern=r"^[0-9]{20}$")
+    amount_idr: int = Field(strict=True, gt=0, le=100_000_000)
+    energy_wh: int | None = Field(default=None, strict=True, gt=0)
     sold_at: str | None = Field(default=None, max_length=40)
-    tid: int | None = Field(default=None, ge=0, lt=1 << 24)
+    tid: int | None = Field(default=None, strict=True, ge=0, lt=1 << 24)
 
 
 class Taken(Schema):
@@ -54,14 +60,76 @@ def problem(status: int, code: str, detail: str) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     fields = sorted({str(item["loc"][-1]) for item in error.errors})
+    record_refused(_signer(request), "bad_request")
     return problem(400, "bad_request", f"These fields are missing or wrong: {', '.join(fields)}.")
 
 
-@api.post("/notifications/tokens", response={202: Taken, 200: Taken})
+@api.exception_handler(HttpError)
+def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+    record_refused(_signer(request), "bad_request")
+    return problem(error.status_code, "bad_request", "The body is not JSON.")
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    record_refused(_signer(request), "body_too_large")
+    return problem(413, "body_too_large", "The body is too large.")
+
+
+@api.exception_handler(SignatureRefused)
+def _unauthentic(request: HttpRequest, error: SignatureRefused) -> HttpResponse:
+    record_refused(_signer(request), error.code)
+    return problem(401, error.code, str(error))
+
+
+def authentic(request: HttpRequest) -> Channel:
+    """
+    The channel that signed this request, before anything of its body is read.
+
+    Raises:
+        SignatureRefused: without saying whether the channel exists.
+        RequestDataTooBig: the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE; nothing of it was read.
+    """
+    body = request.body
+    claimed = _claimed(request)
+    channel = Channel.objects.filter(code=claimed, active=True, kind=Channel.Kind.ELSEWHERE).first()
+    if channel is None or channel.secret_wrapped is None:
+        raise SignatureRefused("The signature does not fit the body.")
+    check_signature(
+        secret=unwrap_channel_secret(channel.code, bytes(channel.secret_wrapped)),
+        timestamp=request.headers.get("X-Duaarah-Timestamp", ""),
+        signature=request.headers.get("X-Duaarah-Signature", ""),
+        body=body,
+        now_s=time.time(),
+    )
+    return channel
+
+
+def _claimed(request: HttpRequest) -> str:
+    """The channel that the request names, or nothing where that cannot be a channel's code."""
+    claimed = request.headers.get("X-Duaarah-Channel", "")
+    return claimed if _CHANNEL_CODE.fullmatch(claimed) else ""
+
+
+def _signer(request: HttpRequest) -> str:
+    """Who is refused, for the audit line: the channel that signed, or the name that somebody claimed."""
+    channel = getattr(request, "auth", None)
+    return f"channel:{channel.code}" if isinstance(channel, Channel) else f"claimed:{_claimed(request)}"
+
+
+def record_refused(actor: str, code: str) -> None:
+    """Leave an audit line of a request that was refused before its content was judged; nothing of its body is kept."""
+    with transaction.atomic(durable=True):
+        audit.record_refusal(at=now(), actor=actor, verb="api.token_sold", subject="notification", code=code)
+
+
+@api.post("/notifications/tokens", response={202: Taken, 200: Taken}, auth=authentic)
 def token_sold(request: HttpRequest, sale: TokenSold) -> tuple[int, dict[str, str]] | HttpResponse:
     """A channel tells that it sold a token; it loads itself. The same notification id may be sent again."""
+    channel: Channel = request.auth  # type: ignore[attr-defined]
+    if sale.channel != channel.code:
+        raise SignatureRefused("The signature is not that of the channel in the body.")
     try:
-        channel = _authentic(request, sale.channel)
         _, repeated = take_notification(
             channel=channel,
             sale=Sale(
@@ -75,41 +143,6 @@ def token_sold(request: HttpRequest, sale: TokenSold) -> tuple[int, dict[str, st
             reader=OwnKeys(key_store()),
             now=now(),
         )
-    except SignatureRefused as error:
-        return problem(401, error.code, str(error))
     except NotificationRefused as error:
         return problem(STATUS.get(error.code, 422), error.code, str(error))
     return (200, {"status": "duplicate"}) if repeated else (202, {"status": "accepted"})
-
-
-def _authentic(request: HttpRequest, channel_code: str) -> Channel:
-    """The channel that signed this request. Raises SignatureRefused, without saying whether the channel exists."""
-    claimed = request.headers.get("X-Duaarah-Channel", "")
-    channel = Channel.objects.filter(code=claimed, active=True, kind=Channel.Kind.ELSEWHERE).first()
-    if channel is None or channel.secret_wrapped is None or claimed != channel_code:
-        record_unauthentic(claimed, "signature_refused")
-        raise SignatureRefused("The signature does not fit the body.")
-    try:
-        check_signature(
-            secret=unwrap_channel_secret(channel.code, bytes(channel.secret_wrapped)),
-            timestamp=request.headers.get("X-Duaarah-Timestamp", ""),
-            signature=request.headers.get("X-Duaarah-Signature", ""),
-            body=request.body,
-            now_s=time.time(),
-        )
-    except SignatureRefused as error:
-        record_unauthentic(claimed, error.code)
-        raise
-    return channel
-
-
-def record_unauthentic(claimed: str, code: str) -> None:
-    """Leave an audit line of a request that nobody authentic made."""
-    from django.db import transaction
-
-    from duaarah.audit import operations as audit
-
-    with transaction.atomic(durable=True):
-        audit.record_refusal(
-            at=now(), actor=f"claimed:{claimed[:20]}", verb="api.token_sold", subject="notification", code=code
-        )
