@@ -19,7 +19,17 @@ def main() -> int:
         [str(BIN / "ruff"), "format", "--check", "src", "tests"],
         [str(BIN / "mypy")],
         [str(BIN / "lint-imports")],
-        [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *(["-m", "not slow"] if quick else []), *rest],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-n",
+            "2",
+            "--dist",
+            "loadgroup",
+            *(["-m", "not slow"] if quick else []),
+            *rest,
+        ],
     ]
     failed = []
     for command in checks:

@@ -35,7 +35,7 @@ def test_at_first_business_time_is_machine_time(database: str) -> None:
     assert BusinessClock.objects.get().rate == 1
 
 
-def test_founding_goes_anywhere_once_and_later_moves_only_forward(database: str) -> None:
+def test_founding_goes_anywhere_and_moves_after_it_only_forward(database: str) -> None:
     assert now() > FOUNDING
     move(at=FOUNDING, rate=1, founding=True)
     assert FOUNDING <= now() < FOUNDING + SLACK

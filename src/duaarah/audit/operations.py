@@ -48,6 +48,12 @@ def record_refusal(
     _insert(at, actor, verb, subject, reason, True, code, correlation, detail)
 
 
+_RECORD = """
+INSERT INTO audit_auditrecord (at, actor, verb, subject, reason, refused, code, correlation, detail)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+
 def _insert(
     at: dt.datetime,
     actor: str,
@@ -61,17 +67,21 @@ def _insert(
 ) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An audit record joins the transaction of the deed.")
-    AuditRecord.objects.create(
-        at=at,
-        actor=actor[:80],
-        verb=verb,
-        subject=subject[:120],
-        reason=reason[:400],
-        refused=refused,
-        code=code,
-        correlation=correlation,
-        detail=detail or {},
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RECORD,
+            [
+                at,
+                actor[:80],
+                verb,
+                subject[:120],
+                reason[:400],
+                refused,
+                code,
+                correlation,
+                json.dumps(detail or {}),
+            ],
+        )
 
 
 def chain_hash(previous: bytes, item: AuditRecord) -> bytes:

@@ -23,6 +23,15 @@ VALIDITY_DEFAULT_S = 4 * 3600
 HAND_BATCH_MAX = 50
 
 
+_QUEUE = """
+INSERT INTO messaging_message (dedupe, meter_id, phone, source, template, language, text, message_class, priority,
+    bind_name, correlation, state, created_at, due_at)
+VALUES (%(dedupe)s, %(meter)s, %(phone)s, %(source)s, %(template)s, %(language)s, %(text)s, %(class)s, %(priority)s,
+    %(bind)s, %(correlation)s, 'QUEUED', %(now)s, %(due)s)
+ON CONFLICT (dedupe) DO NOTHING RETURNING id
+"""
+
+
 def queue_message(
     *,
     dedupe: str,
@@ -42,28 +51,26 @@ def queue_message(
     """Joining: queue one message; returns False when `dedupe` was queued before (nothing is changed then)."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A message is queued in the transaction that makes it true.")
-    made = Message.objects.bulk_create(
-        [
-            Message(
-                dedupe=dedupe,
-                meter_id=meter_id,
-                phone=phone,
-                source=source,
-                template=template,
-                language=language,
-                text=text,
-                message_class=message_class,
-                priority=priority,
-                bind_name=bind_name,
-                correlation=correlation,
-                state=Message.State.QUEUED,
-                created_at=now,
-                due_at=due_at or now,
-            )
-        ],
-        ignore_conflicts=True,
-    )
-    return bool(made) and Message.objects.filter(dedupe=dedupe, created_at=now).exists()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _QUEUE,
+            {
+                "dedupe": dedupe,
+                "meter": meter_id,
+                "phone": phone,
+                "source": source,
+                "template": template,
+                "language": language,
+                "text": text,
+                "class": message_class,
+                "priority": priority,
+                "bind": bind_name,
+                "correlation": correlation,
+                "now": now,
+                "due": due_at or now,
+            },
+        )
+        return cursor.fetchone() is not None
 
 
 _HANDED = """

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import datetime as dt
 
-from duaarah.outages.models import MeterSupply
+from django.db import connection
+
+_SUPPLY = """
+INSERT INTO outages_metersupply AS s (meter_id, state, since_at) VALUES (%s, %s, %s)
+ON CONFLICT (meter_id) DO UPDATE SET state = excluded.state, since_at = excluded.since_at
+    WHERE s.state <> excluded.state
+RETURNING meter_id
+"""
 
 
 def record_supply(*, meter_id: int, state: str, now: dt.datetime) -> bool:
     """Note a meter's supply state; False when it was in this state already (its start is kept then)."""
-    current, made = MeterSupply.objects.get_or_create(meter_id=meter_id, defaults={"state": state, "since_at": now})
-    if made:
-        return True
-    if current.state == state:
-        return False
-    MeterSupply.objects.filter(pk=meter_id).update(state=state, since_at=now)
-    return True
+    with connection.cursor() as cursor:
+        cursor.execute(_SUPPLY, [meter_id, state, now])
+        return cursor.fetchone() is not None

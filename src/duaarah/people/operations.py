@@ -10,6 +10,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 
 from duaarah.audit import operations as audit
+from duaarah.people.hashers import PINHasher
 from duaarah.people.models import AccountHolder, Approval, Login
 
 PIN_FAILURES_MAX = 3
@@ -39,7 +40,7 @@ def set_pin(*, holder: AccountHolder, pin: str) -> None:
     """Store the PIN's salted hash. Raises ValueError unless it is six digits."""
     if len(pin) != 6 or not (pin.isascii() and pin.isdigit()):
         raise ValueError("A PIN is six digits.")
-    holder.pin_hash = make_password(pin)
+    holder.pin_hash = make_password(pin, hasher=PINHasher.algorithm)
     holder.pin_failures = 0
     holder.pin_locked_until_at = None
     holder.save(update_fields=["pin_hash", "pin_failures", "pin_locked_until_at"])

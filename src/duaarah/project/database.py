@@ -175,6 +175,14 @@ class EmbeddedCluster:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
+    def refuse_if_busy(self) -> None:
+        """Raises DataFolderBusy while another process holds the folder (to be asked before it is emptied)."""
+        if self.folder.exists():
+            self._take_lock()
+            assert self._lock is not None
+            self._lock.close()
+            self._lock = None
+
     def _take_lock(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self.folder / "lock").open("w")

@@ -101,7 +101,10 @@ LOCALE_PATHS = [CHECKOUT / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Jakarta"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "duaarah.people.hashers.PINHasher",
+]
 LOGGING_CONFIG = None
 
 # The platform's own settings.

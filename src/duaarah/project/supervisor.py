@@ -8,6 +8,7 @@ down. Children die with their keeper (PR_SET_PDEATHSIG), whatever kills it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -19,7 +20,6 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 LOG = logging.getLogger(__name__)
 CRASHES_MAX = 5
@@ -27,6 +27,8 @@ CRASH_WINDOW_S = 60
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 DRAIN_S = 10
 _PR_SET_PDEATHSIG = 1
+# Opened here: a child between fork and exec must not load libraries.
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class ChildSpec:
 
 
 def die_with_parent() -> None:
-    """In the child, before exec: be killed when the parent dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """In the child, before exec: be told to end when the parent's thread that made it ends (Linux)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class _Child:
@@ -54,15 +56,16 @@ class _Child:
         self.start_at_s = 0.0
 
     def start(self) -> None:
-        output: Any = self.log.open("ab") if self.log is not None else sys.stderr
-        self.process = subprocess.Popen(
-            self.spec.command,
-            env={**os.environ, **self.spec.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=die_with_parent,
-        )
+        """Raises OSError when the command cannot be started."""
+        with self.log.open("ab") if self.log is not None else contextlib.nullcontext(sys.stderr) as output:
+            self.process = subprocess.Popen(
+                self.spec.command,
+                env={**os.environ, **self.spec.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=die_with_parent,
+            )
 
     def crashed(self, now_s: float) -> bool:
         """Note a crash; True when there were too many."""
@@ -78,31 +81,49 @@ class Supervisor:
     def __init__(self, children: list[ChildSpec], *, log: Path | None = None) -> None:
         self._children = [_Child(spec, log) for spec in children]
         self._stopping = threading.Event()
+        self._watched = threading.Event()  # the watcher starts nothing any more
+        self._over = threading.Event()  # no child is left
         self._watcher: threading.Thread | None = None
         self.failed: str | None = None
 
     def start(self) -> None:
-        """Start every child, and a thread that watches them."""
-        for child in self._children:
-            child.start()
+        """Start every child, and a thread that watches them. Raises OSError when one cannot be; then none is left."""
+        try:
+            for child in self._children:
+                child.start()
+        except OSError:
+            self.stop()
+            raise
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def _watch(self) -> None:
-        while not self._stopping.wait(0.1):
-            now_s = time.monotonic()
-            for child in self._children:
-                if self._tend(child, now_s):
-                    self.failed = f"{child.spec.name} crashed {CRASHES_MAX} times within {CRASH_WINDOW_S} s"
-                    LOG.error("%s; everything stops. Its last log lines say why.", self.failed)
-                    self._stopping.set()
-                    return
+        try:
+            while not self._stopping.wait(0.1):
+                self._tend_all(time.monotonic())
+        finally:
+            self._watched.set()
+        # The children that this thread started are told to end when it ends: not before the others, then.
+        self._over.wait()
+
+    def _tend_all(self, now_s: float) -> None:
+        for child in self._children:
+            if self._tend(child, now_s):
+                self.failed = f"{child.spec.name} crashed {CRASHES_MAX} times within {CRASH_WINDOW_S} s"
+                LOG.error("%s; everything stops. Its last log lines say why.", self.failed)
+                self._stopping.set()
+                return
 
     def _tend(self, child: _Child, now_s: float) -> bool:
         process = child.process
         if process is None:
-            if now_s >= child.start_at_s:
+            if now_s < child.start_at_s:
+                return False
+            try:
                 child.start()
+            except OSError as error:
+                LOG.warning("%s cannot be started: %s", child.spec.name, error.strerror)
+                return child.crashed(now_s)
             return False
         status = process.poll()
         if status is None:
@@ -133,7 +154,7 @@ class Supervisor:
         """SIGTERM to all, in reverse order; SIGKILL after ten seconds. True when all drained by themselves."""
         self._stopping.set()
         if self._watcher is not None:
-            self._watcher.join()
+            self._watched.wait()
         running = [child.process for child in reversed(self._children) if child.process is not None]
         for process in running:
             process.terminate()
@@ -146,13 +167,17 @@ class Supervisor:
                 clean = False
                 process.kill()
                 process.wait()
+        self._over.set()
         return clean
 
     def run_until_stopped(self) -> int:
         """Start, wait for SIGTERM or SIGINT (or for too many crashes), stop; 0 when all went cleanly."""
+        asked: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+            # Not an Event: its lock may be held by the very thread that the handler interrupts.
+            signal.signal(number, lambda number, _: asked.append(number))
         self.start()
-        self._stopping.wait()
+        while not asked and not self._stopping.wait(0.1):
+            pass
         clean = self.stop()
         return 0 if clean and self.failed is None else 1

@@ -24,11 +24,11 @@ from duaarah.vending.operations.sweep import UNCONFIRMED_S
 
 DAY = dt.timedelta(days=1)
 QUIET_S_MAX = 60
-PATIENT_ATTEMPTS = 3
+PATIENT_ATTEMPTS = 2
 LEASE_LIMIT_S = 120
 _REGISTERS = (MeterRegister.TOKEN_ENERGY_WH, MeterRegister.TOKENS_ACCEPTED, MeterRegister.TOKENS_DISTINCT)
 
-# Open work that ends by itself within seconds. A command that was tried three times belongs to a silent modem: only
+# Open work that ends by itself within seconds. A command that was tried more than twice belongs to a silent modem: only
 # business time helps it.
 _OPEN = """
 SELECT (SELECT count(*) FROM sms_outboundsegment WHERE state IN ('QUEUED', 'SUBMITTING'))

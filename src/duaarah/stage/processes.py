@@ -22,7 +22,7 @@ from duaarah.project.start import migrate, platform_children, setup
 from duaarah.project.supervisor import ChildSpec, Supervisor, die_with_parent
 
 READY_S = 30
-COMMAND_LEASE_S = 5
+COMMAND_LEASE_S = 3
 INBOUND_LEASE_S = 3
 SEGMENT_LEASE_S = 20
 
@@ -78,6 +78,8 @@ class Processes:
 
     def open_database(self) -> None:
         """A new database (or the external one), migrated; Django is set up in this process."""
+        # One who still plays in this folder keeps it.
+        EmbeddedCluster(self.folder / "postgres").refuse_if_busy()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         environment = {

@@ -13,6 +13,7 @@ from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.workers.loop import Loop, command_lease_s, each, inbound_lease_s
 
 INBOUND_BATCH = 50
+PACE_S = 0.01
 
 
 def main() -> int:
@@ -26,4 +27,4 @@ def main() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: take_frame(inbound_id=row, driver=driver, keys=keys, now=now()), "frame")
 
-    return Loop([receive, send], wakers=frozenset({"command", "inbound"}), idle_s=0.5).run()
+    return Loop([receive, send], wakers=frozenset({"command", "inbound"}), idle_s=0.5, pace_s=PACE_S).run()

@@ -24,13 +24,15 @@ class Loop:
     Runs `steps` (each returns how much it did) again and again.
 
     `wakers` are the queue names whose NOTIFY ends the sleep; `idle_s` bounds the sleep, so that what is due by time is
-    found as well. A lost database is waited for: leases and transactions have kept everything.
+    found as well. `pace_s` is a breath after each round that did something: what comes meanwhile shares the next round's
+    transactions. A lost database is waited for: leases and transactions have kept everything.
     """
 
-    def __init__(self, steps: Sequence[Step], *, wakers: frozenset[str], idle_s: float) -> None:
+    def __init__(self, steps: Sequence[Step], *, wakers: frozenset[str], idle_s: float, pace_s: float = 0.0) -> None:
         self._steps = steps
         self._wakers = wakers
         self._idle_s = idle_s
+        self._pace_s = pace_s
         self._stopping = False
         self._listener: psycopg.Connection | None = None
 
@@ -41,7 +43,9 @@ class Loop:
         while not self._stopping:
             try:
                 done = sum(step() for step in self._steps)
-                if not done and not self._stopping:
+                if done:
+                    time.sleep(self._pace_s)
+                elif not self._stopping:
                     self._sleep()
             except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
                 LOG.warning("The database does not answer (%s); trying again.", type(error).__name__)

@@ -13,6 +13,7 @@ from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop, each, inbound_lease_s
 
 INBOUND_BATCH = 20
+PACE_S = 0.02
 
 
 def main() -> int:
@@ -26,4 +27,4 @@ def main() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.TEXT, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: answer(inbound_id=row, token_source=token_source, now=now()), "text")
 
-    return Loop([converse, hand], wakers=frozenset({"message", "inbound"}), idle_s=0.5).run()
+    return Loop([converse, hand], wakers=frozenset({"message", "inbound"}), idle_s=0.5, pace_s=PACE_S).run()

@@ -15,6 +15,7 @@ from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop
 
 IDLE_S = 0.5
+PACE_S = 0.2
 
 
 def main() -> int:
@@ -30,4 +31,4 @@ def main() -> int:
         match_parked_receipts,
         seal,
     ]
-    return Loop(steps, wakers=frozenset({"sweep"}), idle_s=IDLE_S).run()
+    return Loop(steps, wakers=frozenset({"sweep"}), idle_s=IDLE_S, pace_s=PACE_S).run()

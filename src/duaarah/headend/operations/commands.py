@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from typing import Any
 
@@ -17,6 +18,16 @@ LIFE_S = 7 * 24 * 3600
 BACKOFF_S_MAX = 3600
 
 
+# The update of nothing makes a repeat return the row that is there.
+_QUEUE = """
+INSERT INTO headend_command (request_id, meter_id, kind, payload, priority, state, correlation, created_at, expires_at,
+    attempts, attempts_max, not_before_at, result)
+VALUES (%(request)s, %(meter)s, %(kind)s, %(payload)s, %(priority)s, 'QUEUED', %(correlation)s, %(now)s, %(expires)s,
+    0, %(attempts_max)s, clock_timestamp(), '')
+ON CONFLICT (request_id) DO UPDATE SET request_id = excluded.request_id RETURNING id
+"""
+
+
 def queue_command(
     *,
     request_id: uuid.UUID,
@@ -26,38 +37,40 @@ def queue_command(
     priority: int,
     correlation: uuid.UUID,
     now: dt.datetime,
-) -> Command:
-    """Joining: one command, idempotent by its request id."""
+) -> int:
+    """Joining: one command, idempotent by its request id; returns its row's id."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A command is queued in the transaction that makes it true.")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        machine_now = cursor.fetchone()[0]
-    command, _ = Command.objects.get_or_create(
-        request_id=request_id,
-        defaults={
-            "meter_id": meter_id,
-            "kind": kind,
-            "payload": payload,
-            "priority": priority,
-            "state": Command.State.QUEUED,
-            "correlation": correlation,
-            "created_at": now,
-            "expires_at": now + dt.timedelta(seconds=LIFE_S),
-            "attempts_max": ATTEMPTS_MAX,
-            "not_before_at": machine_now,
-        },
-    )
-    return command
+        cursor.execute(
+            _QUEUE,
+            {
+                "request": request_id,
+                "meter": meter_id,
+                "kind": kind,
+                "payload": json.dumps(payload),
+                "priority": priority,
+                "correlation": correlation,
+                "now": now,
+                "expires": now + dt.timedelta(seconds=LIFE_S),
+                "attempts_max": ATTEMPTS_MAX,
+            },
+        )
+        command_id: int = cursor.fetchone()[0]
+    return command_id
+
+
+_CLOSE = """
+UPDATE headend_command SET state = %s, result = %s, closed_at = %s, lease_until_at = NULL
+WHERE id = %s AND state IN ('QUEUED', 'SENT', 'EXPIRED')
+"""
 
 
 def close_command(*, command_id: int, state: str, result: str, now: dt.datetime) -> bool:
     """Joining: close an open command with the meter's word; False when it was closed before."""
-    return bool(
-        Command.objects.filter(
-            pk=command_id, state__in=[Command.State.QUEUED, Command.State.SENT, Command.State.EXPIRED]
-        ).update(state=state, result=result, closed_at=now, lease_until_at=None)
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSE, [state, result, now, command_id])
+        return bool(cursor.rowcount)
 
 
 def cancel_queued(*, command_id: int, now: dt.datetime) -> bool:

@@ -22,7 +22,7 @@ from duaarah.core.intent import (
     UnknownReport,
 )
 from duaarah.core.replay import Replayed, ReplayWindow
-from duaarah.headend.models import Attempt, InvocationCounter, MeterEvent
+from duaarah.headend.models import MeterEvent
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.registry.access import pairing_of_sim
 from duaarah.registry.models import Pairing
@@ -37,6 +37,24 @@ _KINDS: dict[type[Any], MeterEvent.Kind] = {
     TokenResult: MeterEvent.Kind.TOKEN_RESULT,
     UnknownReport: MeterEvent.Kind.UNKNOWN,
 }
+
+_COUNTERS = """
+SELECT from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE
+"""
+
+_HEARD = """
+UPDATE headend_invocationcounter SET from_meter_highest = %(highest)s, from_meter_bitmap = %(bitmap)s,
+    gaps = gaps + %(skipped)s, latest_contact_at = %(now)s, balance_wh = coalesce(%(balance)s, balance_wh),
+    balance_at = CASE WHEN %(balance)s::bigint IS NULL THEN balance_at ELSE %(now)s END
+WHERE meter_id = %(meter)s
+"""
+
+_ANSWERED = """
+SELECT a.command_id, c.correlation,
+    EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
+FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
+WHERE a.meter_id = %s AND a.counter = %s
+"""
 
 _EVENT = """
 INSERT INTO headend_meterevent (meter_id, kind, counter, inbound_id, meter_at, arrived_at, recorded_at, data)
@@ -73,21 +91,29 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
         keys=keys.meter_keys(drn=meter.drn, wrapped=bytes(meter.dlms_keys_wrapped)),
         system_title=bytes(meter.system_title),
     )
-    counters = InvocationCounter.objects.select_for_update().get(pk=meter.pk)
-    window = ReplayWindow(counters.from_meter_highest, int.from_bytes(bytes(counters.from_meter_bitmap), "big"))
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTERS, [meter.pk])
+        highest, bitmap = cursor.fetchone()
+    window = ReplayWindow(highest, int.from_bytes(bytes(bitmap), "big"))
     try:
         window, skipped = window.take(opened.counter)
     except Replayed as error:
         raise FrameRefused("replayed", str(error)) from error
     newest = window.highest == opened.counter
-    counters.from_meter_highest = window.highest
-    counters.from_meter_bitmap = window.bitmap.to_bytes(8, "big")
-    counters.gaps += skipped
-    counters.latest_contact_at = now
-    balance_wh = _balance_wh(opened.report)
-    if balance_wh is not None and newest:
-        counters.balance_wh, counters.balance_at = balance_wh, now
-    counters.save()
+    # A balance that was overtaken by a newer frame is kept as an event, not as the present one.
+    balance_wh = _balance_wh(opened.report) if newest else None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _HEARD,
+            {
+                "highest": window.highest,
+                "bitmap": window.bitmap.to_bytes(8, "big"),
+                "skipped": skipped,
+                "now": now,
+                "balance": balance_wh,
+                "meter": meter.pk,
+            },
+        )
     answered = _answered(meter.pk, opened.report)
     _keep(meter.pk, inbound, opened.counter, opened.report, now)
     book_inbound(
@@ -116,13 +142,10 @@ def _answered(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | No
     """The command that a token result answers (by the counter of the frame it names), and whether that was a retry."""
     if not isinstance(report, TokenResult) or not report.command_counter:
         return None, None, False
-    attempt = (
-        Attempt.objects.filter(meter_id=meter_id, counter=report.command_counter).select_related("command").first()
-    )
-    if attempt is None:
-        return None, None, False
-    first = not Attempt.objects.filter(command_id=attempt.command_id, counter__lt=attempt.counter).exists()
-    return attempt.command_id, attempt.command.correlation, not first
+    with connection.cursor() as cursor:
+        cursor.execute(_ANSWERED, [meter_id, report.command_counter])
+        row: tuple[int, uuid.UUID, bool] | None = cursor.fetchone()
+    return row or (None, None, False)
 
 
 def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, now: dt.datetime) -> None:

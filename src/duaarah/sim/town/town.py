@@ -2,8 +2,9 @@
 """
 The town as an object: SMS in, SMS out, events by business time; no socket and no clock of its own.
 
-Every instant enters as town microseconds. What is wrong in a normal day happens here: a frame in thirty is lost on the
-radio before it reaches its modem, and one modem is without network for two hours and keeps its pushes until then.
+Every instant enters as town microseconds. What is wrong in a normal day happens here: a frame in thirty (and the
+first one of a certain meter) is lost on the radio before it reaches its modem, and one modem is without network for two
+hours and keeps its pushes until then, while its customer buys at the ATM and in the end keys the digits in.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from duaarah.sim.town.world import TownMeter, World
 GSM7, BINARY, UCS2 = 0, 4, 8
 LOST_ONE_IN = 30
 ATM_ONE_IN = 3
+WITHOUT_NETWORK_BUYS_IDR = 50_000
+WITHOUT_NETWORK_BUYS_AFTER_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Town:
         self._send = send
         self._planned = planned
         self._by_sim = {supply.known.msisdn: supply for supply in self.supplies.values()}
-        self._purchases = world.seed
+        # Where in the first three the ATM's turn falls is the seed's.
+        self._purchases, self._at_atm = world.seed % ATM_ONE_IN, 0
         for holder, meters in _meters_by_phone(world).items():
             self.phones[holder] = Phone(holder, meters, world.seed, self)
 
@@ -89,6 +93,9 @@ class Town:
             supply = self.supplies[dead.drn]
             self.later(midnight_us + dead.from_minute * MINUTE_US, lambda _: self.set_modem_dead(supply, True))
             self.later(midnight_us + dead.to_minute * MINUTE_US, lambda _: self.set_modem_dead(supply, False))
+            if self.atm is not None:
+                buys_us = midnight_us + (dead.from_minute + WITHOUT_NETWORK_BUYS_AFTER_MINUTES) * MINUTE_US
+                self.later(buys_us, lambda _: self._buy_unasked(dead.drn))
 
     def run(self, now_us: int, limit: int) -> int:
         """Do up to `limit` events that are due; returns how many were done."""
@@ -130,6 +137,8 @@ class Town:
         """The same frame of the same meter is lost in every run of a seed, in whatever order meters are served."""
         if not self.radio_faults:
             return False
+        if supply.known.drn == self.world.lossy_drn and supply.frames == 1:
+            return True
         name = f"{self.world.seed} {supply.known.drn} {supply.frames}".encode("ascii")
         return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") % LOST_ONE_IN == 0
 
@@ -200,10 +209,16 @@ class Town:
         """See phones.Surroundings. The ATM refuses by saying so on its screen."""
         if self.atm is None:
             return
+        self._at_atm += 1
         try:
             self.atm.buy(drn, nominal_idr, instant_of(self.now_us))
         except BankError:
             self.seen["atm_refused"] += 1
+
+    def _buy_unasked(self, drn: str) -> None:
+        """A purchase that no warning led to."""
+        self._purchases += 1
+        self.buy_at_atm(drn, WITHOUT_NETWORK_BUYS_IDR)
 
     def key_in(self, drn: str, digits: str, at_us: int) -> None:
         """See phones.Surroundings."""
@@ -216,7 +231,7 @@ class Town:
     def prefers_atm(self) -> bool:
         """See phones.Surroundings."""
         self._purchases += 1
-        return self.atm is not None and self._purchases % ATM_ONE_IN == 0
+        return self.atm is not None and self._purchases // ATM_ONE_IN > self._at_atm
 
     def meter_of_token(self, meters: list[TownMeter], digits: str) -> str | None:
         """See phones.Surroundings."""

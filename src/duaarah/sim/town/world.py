@@ -130,12 +130,16 @@ class DeadModem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The whole town. `vending_key` and `channel_secret` are secrets: they are shared out by the stage, never printed."""
+    """
+    The whole town. `lossy_drn` is the meter whose first frame the radio loses in any case, so that every day has a
+    retry; `vending_key` and `channel_secret` are secrets: they are shared out by the stage, never printed.
+    """
 
     seed: int
     meters: tuple[TownMeter, ...]
     questions: tuple[Question, ...]
     dead_modem: DeadModem | None
+    lossy_drn: str | None
     vending_key: bytes = field(repr=False)
     channel_secret: bytes = field(repr=False)
 
@@ -159,6 +163,7 @@ def make_world(seed: int, meters: int) -> World:
     sites = _spread_sites(rng, meters)
     low_at = _low_times(rng, meters)
     empty = _chosen(rng, [i for i in range(meters) if i not in sites], 8)
+    lossy = next((i for i in reversed(low_at) if i not in sites), None)
     dead = next((i for i in low_at if i not in sites and i not in empty), next(iter(low_at), 0))
     low_at[dead] = rng.randrange(13 * 60 + 20, 14 * 60 + 20)
     fleet = Holder("Menara Contoh", _phone(0), "id", _pin(rng), _FLEET_WALLET_IDR, True)
@@ -172,6 +177,7 @@ def make_world(seed: int, meters: int) -> World:
         meters=tuple(made),
         questions=_questions(rng, made),
         dead_modem=DeadModem(made[dead].drn, 13 * 60, 15 * 60),
+        lossy_drn=made[lossy].drn if lossy is not None and lossy != dead else None,
         vending_key=vending_key,
         channel_secret=channel_secret,
     )

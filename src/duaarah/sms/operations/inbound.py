@@ -9,7 +9,7 @@ import uuid
 from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.sms.models import InboundSms, MessageClass
+from duaarah.sms.models import MessageClass
 from duaarah.sms.operations.enqueue import package_month
 
 ATTEMPTS_MAX = 5
@@ -48,7 +48,10 @@ RETURNING id
 
 def claim_inbound(*, kind: str, limit: int, lease_s: int) -> list[int]:
     """Entry: lease up to `limit` waiting SMS of a kind for `lease_s` seconds; returns their ids, oldest first."""
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
+    if connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A claim is committed before anything is read.")
+    # One statement is its own transaction.
+    with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"kind": kind, "limit": limit, "lease": lease_s, "attempts_max": ATTEMPTS_MAX})
         return sorted(row[0] for row in cursor.fetchall())
 
@@ -96,6 +99,10 @@ def book_inbound(
         )
 
 
+_CLOSE = "UPDATE sms_inboundsms SET state = %s, outcome = %s, lease_until_at = NULL WHERE id = %s"
+
+
 def close_inbound(*, inbound_id: int, state: str, outcome: str) -> None:
     """Joining: the SMS was read; `outcome` is a stable code."""
-    InboundSms.objects.filter(pk=inbound_id).update(state=state, outcome=outcome[:60], lease_until_at=None)
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSE, [state, outcome[:60], inbound_id])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from django.db import connection, transaction
 
-from duaarah.vending.models import Account, LedgerEntry, LedgerLine
+from duaarah.vending.operations import sql
 
 PENDING = "vending:pending"
 CASH = "cash:received"
@@ -25,9 +25,7 @@ def wallet_account(holder_id: int) -> str:
     return f"wallet:{holder_id}"
 
 
-def book(
-    *, kind: str, reference: str, at: dt.datetime, vend_id: int | None, lines_sen: Mapping[str, int]
-) -> LedgerEntry:
+def book(*, kind: str, reference: str, at: dt.datetime, vend_id: int | None, lines_sen: Mapping[str, int]) -> None:
     """
     Joining: one entry; `lines_sen` maps an account's code to its amount (debit positive); zero lines are left out.
 
@@ -40,19 +38,15 @@ def book(
     lines = {code: amount for code, amount in lines_sen.items() if amount}
     if sum(lines.values()) != 0 or not lines:
         raise ValueError("A ledger entry sums to zero.")
-    ids = _account_ids(list(lines))
-    entry = LedgerEntry.objects.create(kind=kind, at=at, vend_id=vend_id, reference=reference)
-    LedgerLine.objects.bulk_create(
-        LedgerLine(entry=entry, account_id=ids[code], amount_sen=amount) for code, amount in lines.items()
-    )
-    return entry
-
-
-def _account_ids(codes: list[str]) -> dict[str, int]:
-    ids = dict(Account.objects.filter(code__in=codes).values_list("code", "pk"))
-    missing = [code for code in codes if code not in ids]
-    if missing:
-        # Two first users of an account may race; the unique code decides, both read the winner.
-        Account.objects.bulk_create([Account(code=code) for code in missing], ignore_conflicts=True)
-        ids = dict(Account.objects.filter(code__in=codes).values_list("code", "pk"))
-    return ids
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.BOOK,
+            {
+                "codes": list(lines),
+                "amounts": list(lines.values()),
+                "kind": kind,
+                "at": at,
+                "vend": vend_id,
+                "reference": reference,
+            },
+        )

@@ -14,6 +14,7 @@ from duaarah.core.intent import TokenResult
 from duaarah.headend.models import Command
 from duaarah.headend.operations import close_command
 from duaarah.vending.models import Vend
+from duaarah.vending.operations import sql
 from duaarah.vending.operations.words import tell_loaded, tell_rejected
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ def record_delivery(*, meter_id: int, report: TokenResult, command_id: int | Non
         return Delivery(vend_id=vend.pk, changed=False)
     vend.state = Vend.State.LOADED if loaded else Vend.State.REJECTED
     vend.result, vend.closed_at = report.result, now
-    vend.save(update_fields=["state", "result", "closed_at"])
+    with connection.cursor() as cursor:
+        cursor.execute(sql.CLOSED, [vend.state, vend.result, now, vend.pk])
     if loaded:
         tell_loaded(vend, vend.token.digits, report.balance_wh, now)
     else:
@@ -60,7 +62,7 @@ def record_delivery(*, meter_id: int, report: TokenResult, command_id: int | Non
 
 
 def _find(meter_id: int, report: TokenResult, command_id: int | None) -> Vend | None:
-    vends = Vend.objects.select_for_update(of=("self",)).select_related("token", "payment")
+    vends = Vend.objects.select_for_update(of=("self",)).select_related("token", "payment", "meter__customer__holder")
     if command_id is not None:
         return vends.filter(command_id=command_id).first()
     if report.tid is None:

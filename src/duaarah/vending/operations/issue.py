@@ -13,9 +13,9 @@ from django.db.models import F
 from duaarah.audit import operations as audit
 from duaarah.headend.models import Command
 from duaarah.headend.operations import queue_command
-from duaarah.registry.models import Pairing
 from duaarah.sms.models import Priority
 from duaarah.vending.models import LedgerEntry, Token, Vend, Wallet
+from duaarah.vending.operations import sql
 from duaarah.vending.operations.books import (
     ADMIN,
     INSTALMENT,
@@ -48,34 +48,30 @@ class TopUpOutcome:
         return f"TopUpOutcome(vend={self.vend.pk}, state={self.vend.state}, repeated={self.repeated})"
 
 
-_ASK_AGAIN = """
-UPDATE vending_vend SET obtain_attempts = obtain_attempts + 1,
-    obtain_not_before_at = clock_timestamp()
-        + least(%s, %s * power(2, least(obtain_attempts, 10))) * interval '1 second'
-WHERE id = %s
-"""
-
-
 def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.datetime) -> TopUpOutcome:
     """Entry (T2): token, ledger, command; or the refund; or a later question. A second call changes nothing."""
     with transaction.atomic(durable=True):
-        vend = Vend.objects.select_for_update(of=("self",)).select_related("payment").get(pk=vend_id)
+        vend = Vend.objects.select_for_update(of=("self",)).select_related("payment__quote").get(pk=vend_id)
+        digits: str | None = None
         if vend.state == Vend.State.PAID:
             match answer:
                 case Issued():
                     _issue(vend, answer, now)
+                    digits = answer.digits
                 case Refused():
                     _refund(vend, answer, now)
                 case Unknown():
                     with connection.cursor() as cursor:
-                        cursor.execute(_ASK_AGAIN, [OBTAIN_RETRY_S_MAX, OBTAIN_RETRY_S, vend.pk])
-        token = Token.objects.filter(vend=vend).first()
+                        cursor.execute(sql.ASK_AGAIN, [OBTAIN_RETRY_S_MAX, OBTAIN_RETRY_S, vend.pk])
+        else:
+            digits = Token.objects.filter(vend=vend).values_list("digits", flat=True).first()
     LOG.info("vend %d is %s", vend.pk, vend.state, extra={"correlation": vend.correlation})
-    return TopUpOutcome(vend=vend, digits=token.digits if token else None, repeated=False)
+    return TopUpOutcome(vend=vend, digits=digits, repeated=False)
 
 
 def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
-    Token.objects.create(vend=vend, digits=answer.digits, energy_wh=answer.encoded_wh, created_at=now)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.TOKEN, [vend.pk, answer.digits, answer.encoded_wh, now])
     assert vend.payment is not None  # the constraint vending_payment_iff_ours
     lines = vend.payment.quote
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
@@ -97,7 +93,8 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
     )
     vend.state, vend.encoded_wh, vend.issued_at = Vend.State.ISSUED, answer.encoded_wh, now
     send_to_meter(vend, answer.digits, vend.payment.amount_idr, now)
-    vend.save(update_fields=["state", "encoded_wh", "issued_at", "command", "digits_sent_at"])
+    with connection.cursor() as cursor:
+        cursor.execute(sql.ISSUED, [answer.encoded_wh, now, vend.command_id, vend.digits_sent_at, vend.pk])
     audit.record(
         at=now,
         actor="vending",
@@ -110,8 +107,11 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
 
 def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) -> None:
     """Joining: the token's way to the meter; for a meter that does not talk, its digits to the customer."""
-    if Pairing.objects.filter(meter_id=vend.meter_id, valid__contains=now).exists():
-        vend.command = queue_command(
+    with connection.cursor() as cursor:
+        cursor.execute(sql.PAIRED, [vend.meter_id, now])
+        (paired,) = cursor.fetchone()
+    if paired:
+        vend.command_id = queue_command(
             request_id=vend.request_id,
             meter_id=vend.meter_id,
             kind=Command.Kind.LOAD_CREDIT,

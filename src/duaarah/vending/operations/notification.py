@@ -7,10 +7,12 @@ import datetime as dt
 import logging
 import uuid
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connection, transaction
 
 from duaarah.audit import operations as audit
+from duaarah.core.sts import tid_at
 from duaarah.registry.access import MeterUnknown, meter_for_channel, pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.vending.models import Channel, Notification, Token, Vend
@@ -20,6 +22,8 @@ from duaarah.vending.operations.tids import keep_foreign_tid
 from duaarah.vending.ports import KeyTerms, TokenFacts, TokenNotForMeter, TokenReader
 
 LOG = logging.getLogger(__name__)
+AHEAD_MINUTES_MAX = 24 * 60
+_WIB = ZoneInfo("Asia/Jakarta")
 
 
 class NotificationRefused(Exception):
@@ -60,9 +64,9 @@ def take_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now:
         if repeat is not None:
             return repeat, True
         meter, facts = _read(sale, reader, now)
-        vend = _take(channel, sale, meter, facts, now)
+        vend, repeated = _take(channel, sale, meter, facts, now)
         LOG.info("vend %d notified by %s", vend.pk, channel.code, extra={"correlation": vend.correlation})
-        return vend, False
+        return vend, repeated
     except NotificationRefused as error:
         with transaction.atomic(durable=True):
             audit.record_refusal(
@@ -93,11 +97,15 @@ def _read(sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Meter, Tok
     try:
         meter_for_channel(drn=sale.drn, idpel=sale.idpel, at=now)
         meter = Meter.objects.get(drn=sale.drn)
-        return meter, reader.read(digits=sale.digits, pan=meter.pan, keys=meter_key_terms(meter))
+        facts = reader.read(digits=sale.digits, pan=meter.pan, keys=meter_key_terms(meter))
     except MeterUnknown as error:
         raise NotificationRefused(error.code, str(error)) from error
     except TokenNotForMeter as error:
         raise NotificationRefused(error.code, str(error)) from error
+    # A channel whose clock runs far ahead would use up the meter's TIDs, and nothing could be sold to it any more.
+    if facts.tid > tid_at(now.astimezone(_WIB).replace(tzinfo=None), meter.base_date) + AHEAD_MINUTES_MAX:
+        raise NotificationRefused("token_not_for_meter", "The token's time lies in the future.")
+    return meter, facts
 
 
 def meter_key_terms(meter: Meter) -> KeyTerms:
@@ -115,7 +123,7 @@ def meter_key_terms(meter: Meter) -> KeyTerms:
     )
 
 
-def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> Vend:
+def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> tuple[Vend, bool]:
     try:
         with transaction.atomic(durable=True):
             vend = _vend(sale, meter, facts, now)
@@ -139,17 +147,17 @@ def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt
                 correlation=vend.correlation,
                 detail={"vend": vend.pk, "tid": facts.tid, "encoded_wh": facts.energy_wh},
             )
-            return vend
+            return vend, False
     except IntegrityError as error:
         if "vending_notification_once" in str(error):
             repeat = _repeat(channel, sale)
             if repeat is not None:
-                return repeat
+                return repeat, True
         if "vending_tid_once" in str(error) or "vending_token_digits" in str(error):
             # The digits or their TID are known under another purchase: never load one sale twice.
             repeat = _repeat(channel, sale)
             if repeat is not None:
-                return repeat
+                return repeat, True
             raise NotificationRefused("token_known", "This token was brought to us before.") from error
         raise
 

@@ -7,14 +7,13 @@ import datetime as dt
 
 from duaarah.messaging.operations import queue_message
 from duaarah.messaging.texts import kwh, render, rupiah, short_drn, token_groups
-from duaarah.registry.models import Meter
 from duaarah.sms.models import MessageClass, Priority
 from duaarah.vending.models import Vend
 
 
 def _language(vend: Vend) -> str:
-    meter = Meter.objects.select_related("customer__holder").get(pk=vend.meter_id)
-    return meter.customer.holder.language if meter.customer else "id"
+    customer = vend.meter.customer
+    return customer.holder.language if customer else "id"
 
 
 def _tell(vend: Vend, occasion: str, template: str, now: dt.datetime, **values: str) -> None:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The statements of the hot verbs, by name: a top-up is few statements, because each one costs more than the rows it writes.
+
+What they must keep (once per reference, once per TID, zero sum, no negative wallet) the tables' constraints keep.
+"""
+
+EARLIER = """
+SELECT v.id FROM vending_payment p JOIN vending_vend v ON v.payment_id = p.id
+WHERE p.channel_id = %s AND p.reference = %s
+"""
+
+# Under the row lock; no row: the wallet holds less, or there is none.
+DEBIT = """
+UPDATE vending_wallet SET balance_sen = balance_sen - %(total)s
+WHERE holder_id = %(holder)s AND balance_sen >= %(total)s RETURNING balance_sen
+"""
+
+PAY = """
+WITH payment AS (
+    INSERT INTO vending_payment (channel_id, reference, holder_id, meter_id, amount_idr, admin_idr, taken_at)
+    VALUES (%(channel)s, %(reference)s, %(holder)s, %(meter)s, %(nominal_idr)s, %(admin_idr)s, %(now)s)
+    RETURNING id),
+quote AS (
+    INSERT INTO vending_quote (payment_id, tariff_group, rate_idr_per_kwh, ppj_rate, ppn_rate, stamp_sen,
+        instalment_sen, ppj_sen, ppn_sen, stroom_sen, rounding_sen, energy_wh)
+    SELECT id, %(tariff_group)s, %(rate_idr_per_kwh)s, %(ppj_rate)s, %(ppn_rate)s, %(stamp_sen)s, %(instalment_sen)s,
+        %(ppj_sen)s, %(ppn_sen)s, %(stroom_sen)s, %(rounding_sen)s, %(energy_wh)s FROM payment)
+INSERT INTO vending_vend (request_id, origin, payment_id, meter_id, phone, state, correlation, drn, pan, base_date, tid,
+    rnd, sts_register, dkga, ea, sgc, ti, krn, kt, ken, requested_wh, paid_at, result, obtain_attempts,
+    obtain_not_before_at)
+SELECT %(request)s, 'OURS', id, %(meter)s, %(phone)s, 'PAID', %(correlation)s, %(drn)s, %(pan)s, %(base_date)s, %(tid)s,
+    %(rnd)s, %(sts_register)s, %(dkga)s, %(ea)s, %(sgc)s, %(ti)s, %(krn)s, %(kt)s, %(ken)s, %(energy_wh)s, %(now)s, '',
+    0, clock_timestamp() + %(retry_s)s * interval '1 second'
+FROM payment RETURNING id, payment_id, obtain_not_before_at
+"""
+
+# Accounts are made when first used; two first users of one account may race, both then read the winner's row.
+BOOK = """
+WITH lines AS (SELECT * FROM unnest(%(codes)s::text[], %(amounts)s::bigint[]) AS l (code, amount_sen)),
+known AS (SELECT a.id, a.code FROM vending_account a WHERE a.code = ANY(%(codes)s)),
+made AS (
+    INSERT INTO vending_account (code) SELECT code FROM lines WHERE code NOT IN (SELECT code FROM known)
+    ON CONFLICT (code) DO UPDATE SET code = excluded.code RETURNING id, code),
+entry AS (
+    INSERT INTO vending_ledgerentry (kind, at, vend_id, reference)
+    VALUES (%(kind)s, %(at)s, %(vend)s, %(reference)s) RETURNING id)
+INSERT INTO vending_ledgerline (entry_id, account_id, amount_sen)
+SELECT entry.id, account.id, lines.amount_sen
+FROM entry, lines JOIN (SELECT * FROM known UNION ALL SELECT * FROM made) AS account USING (code)
+"""
+
+TOKEN = "INSERT INTO vending_token (vend_id, digits, energy_wh, created_at) VALUES (%s, %s, %s, %s)"
+
+ISSUED = """
+UPDATE vending_vend SET state = 'ISSUED', encoded_wh = %s, issued_at = %s, command_id = %s, digits_sent_at = %s
+WHERE id = %s
+"""
+
+ASK_AGAIN = """
+UPDATE vending_vend SET obtain_attempts = obtain_attempts + 1,
+    obtain_not_before_at = clock_timestamp()
+        + least(%s, %s * power(2, least(obtain_attempts, 10))) * interval '1 second'
+WHERE id = %s
+"""
+
+PAIRED = "SELECT EXISTS (SELECT 1 FROM registry_pairing WHERE meter_id = %s AND valid @> %s::timestamptz)"
+
+CLOSED = "UPDATE vending_vend SET state = %s, result = %s, closed_at = %s WHERE id = %s"
