@@ -12,8 +12,9 @@ from duaarah import __version__
 COMMANDS = {
     "demo": "a living town on real protocols (--once: one simulated day, then a verdict)",
     "up": "production: database, links, workers and web on this machine",
+    "keys": "the encrypted key file: new, add, list",
     "web": "the web process alone",
-    "worker": "one worker alone: links, headend, messenger, sweeper",
+    "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank",
     "sts": "STS tokens: batch",
     "bench": "measure: topup",

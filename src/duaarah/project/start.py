@@ -15,7 +15,7 @@ from duaarah.project.places import data_dir
 from duaarah.project.supervisor import ChildSpec, Supervisor
 
 _MIGRATION_LOCK = 0x44554102
-WORKERS = ("links", "headend", "messenger", "sweeper")
+WORKERS = ("links", "headend", "messenger", "sweeper", "chores")
 
 
 def setup(process: str) -> None:
@@ -97,8 +97,8 @@ def up(host: str, port: int) -> int:
     key_file = Path(os.environ.get("DUAARAH_KEYSTORE", data_dir() / "keys.duaarah"))
     if not key_file.exists() or not os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE"):
         raise DatabaseError(
-            f"There is no key file to open at {key_file}. Set DUAARAH_KEYSTORE and DUAARAH_KEYSTORE_PASSPHRASE;"
-            " to see the system at work without keys of your own, run ./duaarah demo --once."
+            f"There is no key file to open at {key_file}. Make one with ./duaarah keys new and set"
+            " DUAARAH_KEYSTORE_PASSPHRASE; to see the system at work without keys of your own, run ./duaarah demo --once."
         )
     cluster = None
     if not os.environ.get("DUAARAH_DATABASE_URL"):

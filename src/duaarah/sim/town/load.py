@@ -30,9 +30,9 @@ class Curve:
         hour, into = divmod(rest, HOUR_US)
         return days * self._edges[-1] + self._edges[hour] + self._hourly_w[hour] * into
 
-    def instant(self, energy: int) -> int:
+    def instant(self, energy_wus: int) -> int:
         """The first microsecond at which so much has been used: the inverse of `used`, rounded up."""
-        days, rest = divmod(energy, self._edges[-1])
+        days, rest = divmod(energy_wus, self._edges[-1])
         if rest == 0:
             return days * DAY_US
         hour = bisect_left(self._edges, rest) - 1

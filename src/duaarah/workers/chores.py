@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scheduled chores, by procrastinate; a task's body is one call. What it missed while it was down runs at its start."""
+
+from __future__ import annotations
+
+import logging
+
+import procrastinate
+from django.db import close_old_connections, connection
+from procrastinate import PsycopgConnector
+from procrastinate.contrib.django import connector_params
+
+from duaarah.headend.operations.partitions import make_month_partitions
+
+LOG = logging.getLogger(__name__)
+QUEUE = "chores"
+KEEP_FINISHED_HOURS = 7 * 24
+STALLED_AFTER_S = 120
+
+
+def make_app() -> procrastinate.App:
+    """The chores and their schedules, on the database of the settings."""
+    app = procrastinate.App(connector=PsycopgConnector(kwargs=connector_params("default")))
+
+    @app.periodic(cron="*/5 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="partitions", name="chores.partitions")
+    def partitions(timestamp: int) -> None:
+        run_partitions()
+
+    @app.periodic(cron="* * * * *")
+    @app.task(queue=QUEUE, queueing_lock="stalled", name="chores.stalled")
+    async def stalled(timestamp: int) -> None:
+        await rescue_stalled(app)
+
+    @app.periodic(cron="17 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="finished", name="chores.finished")
+    async def finished(timestamp: int) -> None:
+        await app.job_manager.delete_old_jobs(nb_hours=KEEP_FINISHED_HOURS)
+
+    return app
+
+
+def run_partitions() -> None:
+    """Month partitions by the database's own clock, which is the one that fills them."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date")
+            today = cursor.fetchone()[0]
+        for name in make_month_partitions(today=today):
+            LOG.info("partition %s made", name)
+    finally:
+        close_old_connections()
+
+
+async def rescue_stalled(app: procrastinate.App) -> int:
+    """Jobs whose worker died go back into the queue; returns how many."""
+    jobs = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S))
+    for job in jobs:
+        LOG.warning("job %s of a dead worker is tried again", job.id)
+        await app.job_manager.retry_job(job)
+    return len(jobs)
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    with (app := make_app()).open():
+        app.run_worker(queues=[QUEUE, "builtin"], concurrency=2, delete_jobs="never", shutdown_graceful_timeout=5)
+    return 0

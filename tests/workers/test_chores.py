@@ -1,0 +1,103 @@
+"""Scheduled chores: month partitions, jobs of dead workers; the worker itself runs what is due when it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+from tests.flows.house import Town
+
+from duaarah.headend.operations.partitions import make_month_partitions
+from duaarah.workers.chores import make_app, rescue_stalled
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+
+
+def partitions(conninfo: str) -> set[str]:
+    with psycopg.connect(conninfo) as db:
+        rows = db.execute("SELECT inhrelid::regclass::text FROM pg_inherits").fetchall()
+    return {row[0] for row in rows}
+
+
+def test_this_month_and_the_next_three_and_only_once(database: str) -> None:
+    made = make_month_partitions(today=dt.date(2031, 11, 24))
+    assert sorted(made) == [
+        f"{table}_{month}"
+        for table in ("headend_attempt", "headend_meterevent")
+        for month in ("2031_11", "2031_12", "2032_01", "2032_02")
+    ]
+    assert set(made) <= partitions(database)
+    assert make_month_partitions(today=dt.date(2031, 11, 30)) == []
+
+
+def test_rows_that_came_too_early_move_into_their_month(database: str, tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    house = town.house()
+    town.use(house, 1_200)
+    town.run()
+    insert = (
+        "INSERT INTO headend_meterevent (meter_id, kind, counter, inbound_id, meter_at, arrived_at, recorded_at, data)"
+    )
+    with connection.cursor() as cursor:
+        for at in ("2031-10-31 23:59+00", "2031-11-01 00:00+00", "2031-11-30 23:59+00", "2031-12-01 00:00+00"):
+            cursor.execute(
+                f"{insert} SELECT meter_id, kind, counter, inbound_id, meter_at, arrived_at, %s, data"
+                " FROM headend_meterevent LIMIT 1",
+                [at],
+            )
+    make_month_partitions(today=dt.date(2031, 11, 24), ahead=0)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tableoid::regclass::text, count(*) FROM headend_meterevent GROUP BY 1 ORDER BY 1")
+        counts = dict(cursor.fetchall())
+        assert counts["headend_meterevent_2031_11"] == 2 and counts["headend_meterevent_default"] == 2
+        with pytest.raises(Exception, match="append-only"):
+            cursor.execute("DELETE FROM headend_meterevent WHERE recorded_at = '2031-12-01 00:00+00'")
+
+
+def test_the_worker_does_what_is_due_and_ends_on_sigterm(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as db:
+        today = dt.datetime.now(dt.UTC).date()
+        name = f"headend_attempt_{today:%Y_%m}"
+        db.execute(f"DROP TABLE {name}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "duaarah", "worker", "chores"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "DUAARAH_DATABASE_URL": database},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while name not in partitions(database):
+            assert time.monotonic() < deadline and process.poll() is None, "the chore did not run"
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+
+
+def test_a_job_of_a_dead_worker_goes_back_into_the_queue(database: str) -> None:
+    async def rescue(*, defer: bool) -> int:
+        app = make_app()
+        async with app.open_async():
+            if defer:
+                await app.configure_task("chores.partitions", queue="chores").defer_async(timestamp=0)
+            return await rescue_stalled(app)
+
+    assert asyncio.run(rescue(defer=True)) == 0
+    with psycopg.connect(database, autocommit=True) as db:
+        worker = db.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
+        assert worker is not None
+        db.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+        db.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", [worker[0]])
+        assert asyncio.run(rescue(defer=False)) == 1
+        assert db.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
