@@ -14,6 +14,13 @@ BIN = Path(sys.executable).parent
 def main() -> int:
     quick = "--quick" in sys.argv[1:]
     rest = [argument for argument in sys.argv[1:] if argument != "--quick"]
+    sys.path.insert(0, str(ROOT / "src"))
+    from duaarah.project.assets import ensure
+
+    ready = ensure(ROOT, lambda text: print(f"-- {text}", flush=True))
+    if not ready and os.environ.get("CI") == "true":
+        print("The page assets are required in CI.", flush=True)
+        return 1
     checks = [
         [str(BIN / "ruff"), "check", "src", "tests"],
         [str(BIN / "ruff"), "format", "--check", "src", "tests"],

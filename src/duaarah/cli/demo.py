@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`demo --once`: one simulated day of a small town on real loopback sockets, then a verdict."""
+"""`demo`: the living town in the browser. `demo --once`: one simulated day, then a verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ BREAKS = ("double-load", "lost-ack", "ledger", "sms")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="run one day and print the verdict")
-    parser.add_argument("--meters", type=int, default=50, help="how many meters (default 50)")
+    parser.add_argument("--meters", type=int, help="how many meters (default 50 with --once, else 200)")
+    parser.add_argument("--speed", type=int, choices=[1, 10, 60, 300], default=60, help="how fast its day goes (60)")
+    parser.add_argument("--port", type=int, default=8000, help="of the page; a busy one takes the next (8000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same town (default 7)")
     parser.add_argument("--smsc", metavar="HOST:PORT", help="use this SMSC instead of the built-in one")
     parser.add_argument("--smsc-user", default="duaarah")
@@ -22,15 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when every invariant holds, 1 when not, 2 for wrong usage."""
-    if not args.once:
-        print("duaarah: the living town in the browser is not built yet; try ./duaarah demo --once", file=sys.stderr)
+    if args.meters is None:
+        args.meters = 50 if args.once else 200
+    if not args.once and args.break_name:
+        print("duaarah: --break belongs to --once: it plants a defect that the verdict must name.", file=sys.stderr)
         return 2
     if not 1 <= args.meters <= 2000:
         print("duaarah: --meters is 1 to 2000.", file=sys.stderr)
         return 2
     from duaarah.net.jsonport import ControlFailed
     from duaarah.project.database import DatabaseError
-    from duaarah.project.places import data_dir
+    from duaarah.project.assets import ensure
+    from duaarah.project.places import CHECKOUT, data_dir
     from duaarah.stage.processes import ExternalSMSC, Processes, StageError
 
     external = None
@@ -40,10 +45,18 @@ def run(args: argparse.Namespace) -> int:
             print("duaarah: --smsc is HOST:PORT, such as 127.0.0.1:2775.", file=sys.stderr)
             return 2
         external = ExternalSMSC(host, int(port), args.smsc_user, args.smsc_password)
-    processes = Processes(data_dir() / "once", args.seed, args.meters, external)
+    if not args.once:
+        ensure(CHECKOUT, lambda text: print(f"demo: {text}", file=sys.stderr, flush=True))
+    folder = data_dir() / ("once" if args.once else "demo")
+    port = None if args.once else args.port
+    processes = Processes(folder, args.seed, args.meters, external, radio_faults=args.once, web_port=port)
     try:
         print("demo: setting the stage: database, keys, registry ...", file=sys.stderr, flush=True)
         processes.open_database()
+        if not args.once:
+            from duaarah.stage.living import run as live
+
+            return live(processes, speed=args.speed)
         # The feature packages can be imported only now that Django is configured.
         from duaarah.stage.day import run_once
 

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from duaarah.audit import operations as audit
 from duaarah.people.hashers import PINHasher
-from duaarah.people.models import AccountHolder, Approval, Login
+from duaarah.people.models import AccountHolder, Approval, Language, Login
 
 PIN_FAILURES_MAX = 3
 PIN_LOCK_S = 3600
@@ -165,3 +165,18 @@ def _audit(approval: Approval, verb: str, who: Login, now: dt.datetime) -> None:
         reason=approval.reason,
         detail={"verb": approval.verb, "subject": approval.subject, "state": approval.state},
     )
+
+
+def choose_language(*, holder: AccountHolder, language: str, now: dt.datetime) -> None:
+    """Entry: the language of a holder's SMS and pages. Raises ValueError for another than id and en."""
+    if language not in Language.values:
+        raise ValueError("The language is id or en.")
+    with transaction.atomic(durable=True):
+        AccountHolder.objects.filter(pk=holder.pk).update(language=language)
+        audit.record(
+            at=now,
+            actor=f"holder:{holder.pk}",
+            verb="people.choose_language",
+            subject=f"holder:{holder.pk}",
+            detail={"language": language},
+        )

@@ -10,6 +10,8 @@ from typing import Any
 
 import psycopg.conninfo
 
+from duaarah.project.assets import vendor_folder
+from duaarah.project.catalogues import compiled_folder
 from duaarah.project.places import CHECKOUT, data_dir
 
 DATA_DIR = data_dir()
@@ -78,26 +80,67 @@ FEATURES = (
     "vending",
     "notices",
 )
+PORTALS = ("shared", "customer", "fleet", "utility")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
     "django.contrib.postgres",
     "procrastinate.contrib.django",
     *(f"duaarah.{name}" for name in FEATURES),
+    *(f"duaarah.web.{name}" for name in PORTALS),
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "duaarah.web.shared.security.ContentSecurityPolicy",
 ]
-TEMPLATES: list[dict[str, Any]] = []
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "duaarah.web.shared.context.shared",
+            ],
+        },
+    }
+]
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+VENDOR_FOLDER = vendor_folder(CHECKOUT)
+ASSETS_VENDOR = VENDOR_FOLDER.exists()
+STATICFILES_DIRS = [VENDOR_FOLDER] if ASSETS_VENDOR else []
+# Served from where they lie, each with its compressed copy where set-up has made one; nothing is collected.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600
+# A signed cookie: no table that every page would read and write.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+LOGIN_URL = "/masuk/"
+# The demo's page at / and what only it may do.
+STAGE = False
+STAGE_TOWN_PORT = 0
+STAGE_SEED, STAGE_METERS = 7, 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 LANGUAGE_CODE = "id"
 LANGUAGES = [("id", "Bahasa Indonesia"), ("en", "English")]
-LOCALE_PATHS = [CHECKOUT / "locale"]
+LOCALE_PATHS = [compiled_folder(CHECKOUT)]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Jakarta"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from duaarah.project import logs
+from duaarah.project import assets, logs
 from duaarah.project.database import DatabaseError, EmbeddedCluster
-from duaarah.project.places import data_dir
+from duaarah.project.places import CHECKOUT, data_dir
 from duaarah.project.supervisor import ChildSpec, Supervisor
 
 _MIGRATION_LOCK = 0x44554102
@@ -58,8 +58,14 @@ def migrate() -> None:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATION_LOCK])
 
 
+def _assets() -> None:
+    """Before the settings look for them."""
+    assets.ensure(CHECKOUT, lambda text: print(f"duaarah: {text}", file=sys.stderr, flush=True))
+
+
 def serve_web(host: str, port: int, threads: int) -> int:
     """Replace this process by granian serving the WSGI application."""
+    _assets()
     command = web_command(host, port, threads)
     os.execv(command[0], command)
 
@@ -100,6 +106,7 @@ def up(host: str, port: int) -> int:
             f"There is no key file to open at {key_file}. Make one with ./duaarah keys new and set"
             " DUAARAH_KEYSTORE_PASSPHRASE; to see the system at work without keys of your own, run ./duaarah demo --once."
         )
+    _assets()
     cluster = None
     if not os.environ.get("DUAARAH_DATABASE_URL"):
         cluster = EmbeddedCluster(data_dir() / "postgres")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.db.models import QuerySet
+
 from duaarah.registry.models import Meter, Pairing
 
 
@@ -85,3 +87,12 @@ def pairing_of_sim(*, msisdn: str, at: dt.datetime) -> Pairing | None:
 def _alias(pairing: Pairing) -> str:
     site = getattr(pairing.meter, "site", None)
     return site.alias if site is not None else ""
+
+
+def meters_of_holder(*, holder_id: int) -> QuerySet[Meter]:
+    """A holder's own meters, with what their pages show; others do not exist for him."""
+    return (
+        Meter.objects.filter(customer__holder_id=holder_id)
+        .select_related("customer", "site", "invocation_counter", "supply", "transformer")
+        .order_by("pk")
+    )

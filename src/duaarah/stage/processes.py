@@ -51,6 +51,16 @@ def free_port() -> int:
     return number
 
 
+def next_port(first: int) -> int:
+    """The first free loopback port from here on (of a hundred)."""
+    for number in range(first, first + 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", number))
+            return number
+    raise StageError(f"No free port from {first} to {first + 99}.")
+
+
 class Processes:
     """Starts in `open`, ends in `close`; simulators are asked over their JSON ports."""
 
@@ -63,6 +73,7 @@ class Processes:
         *,
         radio_faults: bool = True,
         segment_lease_s: int = SEGMENT_LEASE_S,
+        web_port: int | None = None,
     ) -> None:
         self.folder, self.seed, self.meters, self.external = folder, seed, meters, external
         self.radio_faults = radio_faults
@@ -74,7 +85,7 @@ class Processes:
         self.smsc_control: int | None = None
         self._smsc_command: list[str] = []
         self.town_control = 0
-        self.web_port = free_port()
+        self.web_port = free_port() if web_port is None else next_port(web_port)
 
     def open_database(self) -> None:
         """A new database (or the external one), migrated; Django is set up in this process."""
@@ -138,6 +149,9 @@ class Processes:
 
         from duaarah.sms.models import Bind
 
+        # What the demo's own web page asks the town.
+        os.environ["DUAARAH_STAGE_TOWN"] = str(self.town_control)
+        os.environ["DUAARAH_STAGE_SEED"] = f"{self.seed}:{self.meters}"
         connections.close_all()
         self.supervisor = Supervisor(self.children(), log=self.folder / "platform.log")
         self.supervisor.start()

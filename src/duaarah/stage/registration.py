@@ -62,6 +62,7 @@ def register_world(world: World, store: FileKeyStore, *, host: str, port: int, u
             window=50,
         )
         Channel.objects.create(code="SMS", name="SMS 3123", kind=Channel.Kind.WALLET)
+        Channel.objects.create(code="WEB", name="Web", kind=Channel.Kind.WALLET)
         Channel.objects.create(
             code=CHANNEL,
             name="ATM",

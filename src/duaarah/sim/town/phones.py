@@ -35,7 +35,7 @@ class Surroundings(Protocol):
     def buy_at_atm(self, drn: str, nominal_idr: int) -> None:
         """Buy a token at the ATM."""
 
-    def key_in(self, drn: str, digits: str, at_us: int) -> None:
+    def key_in(self, drn: str, digits: str, at_us: int) -> object:
         """Type 20 digits at a meter."""
 
     def later(self, at_us: int, action: Action) -> Event:

@@ -69,6 +69,8 @@ class TownProcess:
             "fault": self._op_fault,
             "power": self._op_power,
             "send": self._op_send,
+            "use_up": self._op_use_up,
+            "keypad": self._op_keypad,
             "buy_at_atm": self._op_buy_at_atm,
             "repeat_notification": self._op_repeat_notification,
             "forge_notification": self._op_forge_notification,
@@ -198,6 +200,20 @@ class TownProcess:
         self._supply_now(drn)
         self.town.set_power(drn, bool(request.get("on")))
         return self.town.supplies[drn].status()
+
+    async def _op_use_up(self, request: Reply) -> Reply:
+        """{"drn"}: just under the threshold first, then to nothing."""
+        drn = _text(request, "drn")
+        self._supply_now(drn)
+        return {"credit_wh": self.town.use_up(drn)}
+
+    async def _op_keypad(self, request: Reply) -> Reply:
+        """{"drn", "digits"}: somebody types at the meter; `result` is the meter's word."""
+        drn, digits = _text(request, "drn"), _text(request, "digits")
+        if not (len(digits) == 20 and digits.isascii() and digits.isdigit()):
+            raise BadRequest("A token has 20 digits.")
+        self._supply_now(drn)
+        return {"result": self.town.key_in(drn, digits, self._now_us())}
 
     async def _op_send(self, request: Reply) -> Reply:
         """{"from", "text"}: an SMS from any number, known in the town or not."""

@@ -220,13 +220,25 @@ class Town:
         self._purchases += 1
         self.buy_at_atm(drn, WITHOUT_NETWORK_BUYS_IDR)
 
-    def key_in(self, drn: str, digits: str, at_us: int) -> None:
-        """See phones.Surroundings."""
+    def use_up(self, drn: str) -> int:
+        """Heavy use at once: the credit falls just under the threshold, and from there to nothing; what is left, in Wh."""
+        supply = self.supply(drn)
+        left_mwh = supply.sim.state()["credit_mwh"]
+        threshold_mwh = supply.known.threshold_wh * 1000
+        drawn_mwh = left_mwh - threshold_mwh + 1 if left_mwh >= threshold_mwh else left_mwh
+        self._emit(supply, supply.sim.consume(drawn_mwh, instant_of(self.now_us)))
+        self._plan_crossing(supply)
+        left_wh: int = supply.sim.credit_wh
+        return left_wh
+
+    def key_in(self, drn: str, digits: str, at_us: int) -> str:
+        """See phones.Surroundings; the meter's word."""
         supply = self.supply(drn)
         result, pushes = supply.sim.keypad(digits, instant_of(max(at_us, self.now_us)))
         self.seen[f"keypad_{result}"] += 1
         self._emit(supply, pushes)
         self._plan_crossing(supply)
+        return str(result)
 
     def prefers_atm(self) -> bool:
         """See phones.Surroundings."""

@@ -112,7 +112,7 @@ def take_payment(
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
-            found, lines = _price(pairing.meter, amount_idr, now)
+            found, lines = _priced(pairing.meter, amount_idr, now)
             vend = _take(pairing, found, lines, channel, reference, now)
         LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
         return vend, False
@@ -138,7 +138,12 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
     return vend
 
 
-def _price(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, QuoteLines]:
+def price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
+    """What a nominal would buy for a meter now; nothing is written. Raises NominalRefused, NoPrice."""
+    return _priced(meter, amount_idr, now)[1]
+
+
+def _priced(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, QuoteLines]:
     if amount_idr not in NOMINALS_IDR:
         raise NominalRefused(f"Rp{amount_idr} is not a nominal that is sold.")
     try:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who one can be in the demo, made with the town; those whose pages come later say what will be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+
+from duaarah.people.models import AccountHolder, Login, Membership, Organisation, Unit
+
+
+@dataclass(frozen=True)
+class Persona:
+    """One click: `key` in the address, `name` on the button, `page` where it begins; without a page, what will come."""
+
+    key: str
+    name: object
+    page: str = ""
+    later: object = ""
+
+
+PERSONAS = (
+    Persona("rumah", _("Household"), "/rumah/"),
+    Persona("armada", _("Fleet owner"), "/armada/"),
+    Persona("pln", _("PLN operator"), "/operasi/"),
+    Persona("data", _("Data operator"), "/operasi/"),
+    Persona("gerai", _("Shop (gerai)"), later=_("Selling modem and SIM, pairing them with a meter, first token.")),
+    Persona(
+        "kru", _("Field crew"), later=_("Work orders on a phone: connect, change a modem, confirm that a meter talks.")
+    ),
+    Persona(
+        "123",
+        _("Contact centre 123"),
+        later=_("Complaints with their states, and the meter's own story beside the call."),
+    ),
+)
+
+
+def make_logins(household: AccountHolder, fleet: AccountHolder) -> None:
+    """The demo's logins. They have no password: the stage signs in, and only in a demo."""
+    for key, holder in (("rumah", household), ("armada", fleet)):
+        Login.objects.create_user(f"demo-{key}", display_name=holder.name, holder=holder)
+    for key, code in (("pln", "PLN"), ("data", "DATAOP")):
+        unit, _made = Unit.objects.get_or_create(
+            organisation=Organisation.objects.get(code=code), code=code, defaults={"name": code}
+        )
+        login = Login.objects.create_user(f"demo-{key}", display_name=str(code))
+        Membership.objects.create(login=login, unit=unit, role=Membership.Role.OPERATOR)

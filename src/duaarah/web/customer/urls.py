@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""URLs of the household's pages."""
+
+from django.urls import path
+
+from duaarah.web.customer import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("meter/<str:drn>/", views.home, name="home-meter"),
+    path("meter/<str:drn>/sekarang/", views.now_part, name="home-now"),
+    path("meter/<str:drn>/isi/", views.buy, name="home-buy"),
+    path("token/<int:vend_id>/", views.token, name="home-token"),
+    path("token/<int:vend_id>/jejak/", views.token_part, name="home-token-part"),
+    path("pengaturan/", views.preferences, name="home-preferences"),
+]

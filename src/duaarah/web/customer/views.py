@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The household: credit at a glance, a purchase, a token's journey, messages, preferences."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from duaarah.clock.queries import now
+from duaarah.people.models import Language
+from duaarah.people.operations import choose_language
+from duaarah.registry.access import meters_of_holder
+from duaarah.registry.models import Meter
+from duaarah.vending.models import Vend
+from duaarah.vending.queries import amount_idr, journey, messages_of_meters, vends_of_meters, wallet_balance_idr
+from duaarah.web.shared.access import for_holder, holder_of
+from duaarah.web.shared.buying import OFFERED_IDR, CannotBuy, nominal_of, quoted
+from duaarah.web.shared.buying import buy as buy_now
+from duaarah.web.shared.fresh import fragment
+from duaarah.web.shared.supply import reading
+
+TOKENS_SHOWN = 8
+MESSAGES_SHOWN = 8
+QUICK_IDR = (20_000, 50_000, 100_000, 200_000)
+
+
+def _meter(request: HttpRequest, drn: str | None) -> Meter:
+    """His meter of this number, or his first one. Another's does not exist for him."""
+    meters = meters_of_holder(holder_id=holder_of(request).pk)
+    meter = (meters.filter(drn=drn) if drn is not None else meters).first()
+    if meter is None:
+        raise Http404
+    return meter
+
+
+def _vend(request: HttpRequest, vend_id: int) -> Vend:
+    holder_id = holder_of(request).pk
+    vend = (
+        Vend.objects.select_related(
+            "token", "payment__channel", "payment__quote", "notification__channel", "command", "meter"
+        )
+        .filter(pk=vend_id, meter__customer__holder_id=holder_id)
+        .first()
+    )
+    if vend is None:
+        raise Http404
+    return vend
+
+
+def _overview(meter: Meter) -> dict[str, Any]:
+    vends = vends_of_meters([meter.pk], TOKENS_SHOWN)
+    return {
+        "reading": reading(meter, now()),
+        "vends": [{"vend": v, "amount_idr": amount_idr(v), "steps": journey(v)} for v in vends],
+        "texts": messages_of_meters([meter.pk], MESSAGES_SHOWN),
+    }
+
+
+@for_holder
+def home(request: HttpRequest, drn: str | None = None) -> HttpResponse:
+    """One meter in one glance; a switch above it where he has several."""
+    holder = holder_of(request)
+    try:
+        meter = _meter(request, drn)
+    except Http404:
+        if drn is not None:
+            raise
+        return render(request, "customer/none.html")
+    context = {
+        **_overview(meter),
+        "meters": meters_of_holder(holder_id=holder.pk)[:20],
+        "meter": meter,
+        "wallet_idr": wallet_balance_idr(holder_id=holder.pk),
+        "quick": QUICK_IDR,
+    }
+    return render(request, "customer/home.html", context)
+
+
+@for_holder
+def now_part(request: HttpRequest, drn: str) -> HttpResponse:
+    """The live part of the page."""
+    meter = _meter(request, drn)
+    return fragment(request, "customer/now.html", {**_overview(meter), "meter": meter})
+
+
+@for_holder
+def buy(request: HttpRequest, drn: str) -> HttpResponse:
+    """Choose, look at the price, confirm; the form carries its own reference, so that twice is once."""
+    meter, at = _meter(request, drn), now()
+    wallet_idr = wallet_balance_idr(holder_id=holder_of(request).pk)
+    context: dict[str, Any] = {"meter": meter, "nominals": OFFERED_IDR, "wallet_idr": wallet_idr}
+    status = 200
+    try:
+        if request.method == "POST":
+            vend = buy_now(meter, nominal_of(request.POST.get("nominal")), request.POST.get("reference", ""), at)
+            return redirect("home-token", vend_id=vend.pk)
+        if "nominal" in request.GET:
+            nominal_idr = nominal_of(request.GET["nominal"])
+            lines = quoted(meter, nominal_idr, at)
+            left_idr = wallet_idr - lines.total_paid_idr
+            context |= {"nominal": nominal_idr, "lines": lines, "left_idr": left_idr, "reference": uuid.uuid4()}
+    except CannotBuy as error:
+        context["wrong"], status = str(error), 409
+    return render(request, "customer/buy.html", context, status=status)
+
+
+@for_holder
+def token(request: HttpRequest, vend_id: int) -> HttpResponse:
+    """The whole life of one token."""
+    return render(request, "customer/token.html", _token_context(_vend(request, vend_id)))
+
+
+@for_holder
+def token_part(request: HttpRequest, vend_id: int) -> HttpResponse:
+    """Its live part."""
+    return fragment(request, "customer/token_part.html", _token_context(_vend(request, vend_id)))
+
+
+def _token_context(vend: Vend) -> dict[str, Any]:
+    closed = vend.state in (Vend.State.LOADED, Vend.State.REJECTED, Vend.State.REFUNDED)
+    return {"vend": vend, "steps": journey(vend), "amount_idr": amount_idr(vend), "closed": closed}
+
+
+@for_holder
+def preferences(request: HttpRequest) -> HttpResponse:
+    """The language of his SMS; the threshold is shown as the meter has it."""
+    holder = holder_of(request)
+    if request.method == "POST":
+        try:
+            choose_language(holder=holder, language=request.POST.get("language", ""), now=now())
+        except ValueError:
+            messages.error(request, _("Choose one of the languages. Nothing was changed."))
+        else:
+            messages.success(request, _("Saved. Your next SMS comes in this language."))
+        return redirect("home-preferences")
+    context = {"holder": holder, "languages": Language.choices, "meters": meters_of_holder(holder_id=holder.pk)[:20]}
+    return render(request, "customer/preferences.html", context)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All sites by credit; several filled in one action, with a second look before money moves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from duaarah.clock.queries import now
+from duaarah.registry.access import meters_of_holder
+from duaarah.registry.models import Meter, Site
+from duaarah.vending.queries import amount_idr, journey, vends_by_reference, wallet_balance_idr
+from duaarah.web.shared.access import for_holder, holder_of
+from duaarah.web.shared.buying import OFFERED_IDR, CannotBuy, buy, nominal_of, quoted
+from duaarah.web.shared.fresh import fragment
+from duaarah.web.shared.supply import Reading, reading
+
+AT_ONCE_MAX = 100
+SHOWN_MAX = 500
+
+
+def _rows(meters: list[Meter], at: dt.datetime) -> list[Reading]:
+    """Lowest credit first; those that have never reported come before all, because nobody knows."""
+    return sorted((reading(m, at) for m in meters), key=lambda r: -1 if r.balance_wh is None else r.balance_wh)
+
+
+@for_holder
+def sites(request: HttpRequest) -> HttpResponse:
+    """The list; filters live in the address."""
+    holder = holder_of(request)
+    kind, words = request.GET.get("jenis", ""), request.GET.get("cari", "").strip()
+    meters = meters_of_holder(holder_id=holder.pk)
+    if kind in Site.Kind.values:
+        meters = meters.filter(site__kind=kind)
+    if words:
+        meters = meters.filter(site__name__icontains=words) | meters.filter(site__alias__icontains=words)
+    rows = _rows(list(meters[:SHOWN_MAX]), now())
+    counts = {sign: sum(r.sign == sign for r in rows) for sign in ("padam", "habis", "diam")}
+    context = {
+        "rows": rows,
+        "low": sum(r.low for r in rows),
+        "counts": counts,
+        "kinds": Site.Kind.choices,
+        "kind": kind,
+        "words": words,
+        "nominals": OFFERED_IDR,
+        "wallet_idr": wallet_balance_idr(holder_id=holder.pk),
+    }
+    template = "fleet/rows.html" if request.headers.get("HX-Request") else "fleet/sites.html"
+    return fragment(request, template, context) if template == "fleet/rows.html" else render(request, template, context)
+
+
+def _picked(request: HttpRequest) -> list[Meter]:
+    """His meters among those that the form names. Raises CannotBuy for none or too many."""
+    drns = request.POST.getlist("meter")
+    meters = list(meters_of_holder(holder_id=holder_of(request).pk).filter(drn__in=drns[: AT_ONCE_MAX + 1]))
+    if not meters:
+        raise CannotBuy(_("Choose at least one site. No money has moved."))
+    if len(drns) > AT_ONCE_MAX:
+        raise CannotBuy(_("At most %(n)d sites at once. No money has moved.") % {"n": AT_ONCE_MAX})
+    return meters
+
+
+@require_POST
+@for_holder
+def review(request: HttpRequest) -> HttpResponse:
+    """The second look: what will happen, to how many, for how much."""
+    at = now()
+    try:
+        nominal_idr, meters = nominal_of(request.POST.get("nominal")), _picked(request)
+        items = [{"reading": reading(m, at), "lines": quoted(m, nominal_idr, at)} for m in meters]
+    except CannotBuy as error:
+        messages.error(request, str(error))
+        return redirect("fleet")
+    total_idr = sum(item["lines"].total_paid_idr for item in items)  # type: ignore[attr-defined]
+    wallet_idr = wallet_balance_idr(holder_id=holder_of(request).pk)
+    context = {
+        "items": items,
+        "nominal": nominal_idr,
+        "total_idr": total_idr,
+        "wallet_idr": wallet_idr,
+        "left_idr": wallet_idr - total_idr,
+        "batch": uuid.uuid4(),
+    }
+    return render(request, "fleet/review.html", context)
+
+
+@require_POST
+@for_holder
+def top_up_all(request: HttpRequest) -> HttpResponse:
+    """One purchase a site, each under its own part of the batch's reference: sent again, it buys nothing again."""
+    bought = 0
+    try:
+        nominal_idr, meters = nominal_of(request.POST.get("nominal")), _picked(request)
+        batch_id = uuid.UUID(request.POST.get("batch", ""))
+    except (CannotBuy, ValueError) as error:
+        words = str(error) if isinstance(error, CannotBuy) else _("This form is not complete. No money has moved.")
+        messages.error(request, words)
+        return redirect("fleet")
+    for meter in meters:
+        try:
+            buy(meter, nominal_idr, f"{batch_id}:{meter.drn}", now())
+            bought += 1
+        except CannotBuy as error:
+            left = len(meters) - bought
+            messages.error(request, _("%(n)d sites were not filled: ") % {"n": left} + str(error))
+            break
+    return redirect("fleet-batch", batch=batch_id) if bought else redirect("fleet")
+
+
+@for_holder
+def batch(request: HttpRequest, batch: uuid.UUID) -> HttpResponse:
+    """What became of each site of one action."""
+    vends = vends_by_reference(holder_id=holder_of(request).pk, prefix=f"{batch}:", limit=AT_ONCE_MAX)
+    rows = [{"vend": v, "amount_idr": amount_idr(v), "steps": journey(v)} for v in vends]
+    context: dict[str, Any] = {"rows": rows, "batch": batch, "total_idr": sum(amount_idr(v) for v in vends)}
+    if request.headers.get("HX-Request"):
+        return fragment(request, "fleet/batch_rows.html", context)
+    return render(request, "fleet/batch.html", context)

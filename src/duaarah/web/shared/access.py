@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may open a page. What is not his does not exist for him: 404, never a hint."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from duaarah.people.models import AccountHolder, Login, Organisation
+
+View = Callable[..., HttpResponse]
+RUNNING = (Organisation.Kind.UTILITY, Organisation.Kind.DATA_OPERATOR)
+
+
+def login_of(request: HttpRequest) -> Login:
+    """The login of a page that only signed-in people reach."""
+    assert isinstance(request.user, Login)
+    return request.user
+
+
+def holder_of(request: HttpRequest) -> AccountHolder:
+    """The account holder behind the login. Raises PermissionDenied for a login without one."""
+    holder = login_of(request).holder
+    if holder is None:
+        raise PermissionDenied
+    return holder
+
+
+def signed_in(view: View) -> View:
+    """Sends others to the sign-in page, and back afterwards."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect(f"/masuk/?next={request.path}")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def for_holder(view: View) -> View:
+    """For customers: households and companies."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        holder_of(request)
+        return view(request, *args, **kwargs)
+
+    return signed_in(guarded)
+
+
+def for_operator(view: View) -> View:
+    """For members of the utility or the data operator."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not login_of(request).memberships.filter(unit__organisation__kind__in=RUNNING).exists():
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return signed_in(guarded)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures as people here read them: comma and dot by language, an age beside each reading, zones by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils.translation import get_language, gettext
+
+from duaarah.messaging.texts import kwh as _kwh
+from duaarah.messaging.texts import short_drn
+
+register = template.Library()
+ZONE_NAMES = {"Asia/Jakarta": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
+MONTHS_ID = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
+MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _language() -> str:
+    return "en" if (get_language() or "id").startswith("en") else "id"
+
+
+@register.filter
+def kwh(energy_wh: int | None) -> str:
+    """Wh -> `12,4 kWh`, `12.4 kWh`; never more digits than are true."""
+    return "-" if energy_wh is None else f"{_kwh(energy_wh, _language())} kWh"
+
+
+@register.filter
+def rupiah(amount_idr: int | None) -> str:
+    """`Rp 50.000`, `Rp 50,000`."""
+    if amount_idr is None:
+        return "-"
+    text = f"{amount_idr:,}"
+    return "Rp " + (text.replace(",", ".") if _language() == "id" else text)
+
+
+@register.filter
+def sen(amount_sen: int) -> str:
+    """1/100 rupiah as rupiah, with the two digits only where they are not zero."""
+    sign, whole, rest = "-" if amount_sen < 0 else "", abs(amount_sen) // 100, abs(amount_sen) % 100
+    comma = "," if _language() == "id" else "."
+    return sign + rupiah(whole) + (f"{comma}{rest:02d}" if rest else "")
+
+
+@register.filter
+def instant(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
+    """`23 Nov 2026 18.40 WIB`, `23 Nov 2026 18:40 WIB`."""
+    if at is None:
+        return "-"
+    local = at.astimezone(ZoneInfo(zone))
+    months, mark = (MONTHS_ID, ".") if _language() == "id" else (MONTHS_EN, ":")
+    return f"{local.day} {months[local.month - 1]} {local.year} {local:%H}{mark}{local:%M} {ZONE_NAMES.get(zone, zone)}"
+
+
+@register.filter
+def clock(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
+    """`18.40.07`: the time of a day, for lists whose day is known."""
+    if at is None:
+        return ""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{local:%H.%M.%S}" if _language() == "id" else f"{local:%H:%M:%S}"
+
+
+@register.filter
+def age(at: dt.datetime | None, now: dt.datetime) -> str:
+    """How long ago by business time: `4 menit lalu`."""
+    if at is None:
+        return gettext("never")
+    minutes = max(0, int((now - at).total_seconds())) // 60
+    if minutes < 1:
+        return gettext("just now")
+    if minutes < 60:
+        return gettext("%(n)d minutes ago") % {"n": minutes}
+    if minutes < 48 * 60:
+        return gettext("%(n)d hours ago") % {"n": minutes // 60}
+    return gettext("%(n)d days ago") % {"n": minutes // (24 * 60)}
+
+
+@register.filter
+def drn(number: str) -> str:
+    """A meter's number with its middle left out."""
+    return short_drn(number)
+
+
+@register.filter
+def groups(digits: str) -> str:
+    """The 20 digits as they are keyed in."""
+    return " ".join(digits[i : i + 4] for i in range(0, len(digits), 4))
+
+
+@register.filter
+def percent_of(part: int, whole: int) -> int:
+    """0 to 100, for bars."""
+    return 0 if not whole else max(0, min(100, 100 * part // whole))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in and out, where each role starts, and pages for what goes wrong."""
+
+from __future__ import annotations
+
+from django.contrib.auth import authenticate, login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from duaarah.people.models import AccountHolder, Login
+from duaarah.web.shared.access import RUNNING
+
+
+def start_page(person: Login) -> str:
+    """Where a login begins: its customers' page, its company's sites, or the operators' desk."""
+    if person.memberships.filter(unit__organisation__kind__in=RUNNING).exists():
+        return "/operasi/"
+    if person.holder is not None:
+        return "/armada/" if person.holder.kind == AccountHolder.Kind.COMPANY else "/rumah/"
+    return "/masuk/"
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """`/` outside the demo."""
+    return redirect(start_page(request.user) if isinstance(request.user, Login) else "/masuk/")
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """By user name and password; one sentence for every failure, so that nobody learns which part was wrong."""
+    after = request.POST.get("next") or request.GET.get("next") or ""
+    wrong = ""
+    if request.method == "POST":
+        person = authenticate(request, username=request.POST.get("username"), password=request.POST.get("password"))
+        if isinstance(person, Login):
+            login(request, person)
+            fine = url_has_allowed_host_and_scheme(after, {request.get_host()}, request.is_secure())
+            return redirect(after if fine and after else start_page(person))
+        wrong = _("User name and password do not fit together. Nothing was changed.")
+    status = 401 if wrong else 200
+    return render(request, "shared/sign_in.html", {"next": after, "wrong": wrong}, status=status)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return redirect("/")
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403"""
+    words = {"title": _("Not for this role"), "text": _("Your sign-in does not open this page. Nothing was changed.")}
+    return render(request, "shared/message.html", words, status=403)
+
+
+def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404"""
+    words = {"title": _("There is nothing here"), "text": _("The page does not exist, or it is not yours.")}
+    return render(request, "shared/message.html", words, status=404)
