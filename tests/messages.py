@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# Features whose states and kinds the pages show.
+SHOWN = ("sms", "headend", "messaging", "vending", "registry")
 _TAG = re.compile(r"""{%\s*translate\s+(?:"([^"]*)"|'([^']*)')""")
 _BLOCK = re.compile(r"{%\s*blocktranslate[^%]*%}(.*?){%\s*endblocktranslate\s*%}", re.DOTALL)
 _PLURAL = re.compile(r"{%\s*plural\s*%}")
@@ -30,6 +32,21 @@ def in_code(text: str) -> set[str]:
     return found
 
 
+def labels(text: str) -> set[str]:
+    """Labels of choices: the second word of each member of a TextChoices or IntegerChoices."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        bases = [ast.unparse(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
+        if not any(base.endswith("Choices") for base in bases):
+            continue
+        for member in node.body:  # type: ignore[attr-defined]
+            if isinstance(member, ast.Assign) and isinstance(member.value, ast.Tuple):
+                label = member.value.elts[1]
+                assert isinstance(label, ast.Constant) and isinstance(label.value, str)
+                found.add(label.value)
+    return found
+
+
 def wanted() -> set[str]:
     """Every msgid of the project's pages."""
     found: set[str] = set()
@@ -38,4 +55,6 @@ def wanted() -> set[str]:
     for folder in ("web", "stage"):
         for path in (ROOT / "src" / "duaarah" / folder).rglob("*.py"):
             found |= in_code(path.read_text())
+    for feature in SHOWN:
+        found |= labels((ROOT / "src" / "duaarah" / feature / "models.py").read_text())
     return found

@@ -7,9 +7,9 @@ import io
 import re
 
 import pytest
+from tests.messages import ROOT, wanted
 
 from duaarah.project.catalogues import compile_mo, parse
-from tests.messages import ROOT, wanted
 
 PLACE = re.compile(r"%\(\w+\)[sd]")
 

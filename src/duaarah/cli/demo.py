@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
         print("duaarah: --meters is 1 to 2000.", file=sys.stderr)
         return 2
     from duaarah.net.jsonport import ControlFailed
-    from duaarah.project.database import DatabaseError
     from duaarah.project.assets import ensure
+    from duaarah.project.database import DatabaseError
     from duaarah.project.places import CHECKOUT, data_dir
     from duaarah.stage.processes import ExternalSMSC, Processes, StageError
 

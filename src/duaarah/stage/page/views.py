@@ -86,7 +86,7 @@ def _lit(inside: dict[str, Any], talk: list[dict[str, Any]], vends: list[Any]) -
     if inside and inside["credit_wh"] < inside["threshold_wh"]:
         lit.add("low")
     if any("ISI " in m["text"] and not m["mine"] for m in talk):
-        lit.add("warned")
+        lit |= {"low", "warned"}
     if vends:
         lit |= {"bought"} | {step.name for step in journey(vends[0]) if step.state == "done"}
     return lit

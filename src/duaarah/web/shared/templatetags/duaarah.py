@@ -92,6 +92,12 @@ def groups(digits: str) -> str:
 
 
 @register.filter
+def word(label: object) -> str:
+    """A state's or a kind's label in the reader's language."""
+    return gettext(str(label)) if label else ""
+
+
+@register.filter
 def percent_of(part: int, whole: int) -> int:
     """0 to 100, for bars."""
     return 0 if not whole else max(0, min(100, 100 * part // whole))

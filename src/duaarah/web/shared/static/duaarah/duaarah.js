@@ -15,3 +15,7 @@ document.addEventListener('submit', (event) => {
   const button = event.target.querySelector('button[data-once]');
   if (button) setTimeout(() => { button.disabled = true; }, 0);
 });
+document.addEventListener('htmx:afterRequest', (event) => {
+  // What was sent is gone from its field; a refusal stays there to be mended.
+  if (event.target.matches('form[data-clear]') && event.detail.successful) event.target.reset();
+});

@@ -1,0 +1,143 @@
+"""The living town in a real browser, at the width of a phone and of a desk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.browser.conftest import ROOT, chromium
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+SIZES = {"phone": (360, 740), "desk": (1280, 900)}
+PERSONAS = ("rumah", "armada", "pln", "data", "gerai", "kru", "123")
+SHOW = 10_000  # ms: what a button causes is seen within ten seconds
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(params=list(SIZES))
+def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, locale="id-ID")
+    made = context.new_page()
+    errors: list[str] = []
+    made.on("console", lambda m: errors.append(m.text) if m.type == "error" and "404" not in m.text else None)
+    made.on("pageerror", lambda e: errors.append(str(e)))
+    yield made
+    context.close()
+    assert errors == []
+
+
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Polled from here: the pages' policy lets no string be evaluated inside them."""
+    for _ in range(SHOW // 100):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it was not seen within ten seconds")
+
+
+def no_sideways_scroll(page: Any) -> bool:
+    fits: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return fits
+
+
+def enter(page: Any, demo: str, persona: str) -> None:
+    page.goto(demo)
+    page.locator(f'button[formaction="/panggung/masuk/{persona}/"]').click()
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_one_click_signs_in_or_says_what_will_be_there(page: Any, demo: str, persona: str) -> None:
+    enter(page, demo, persona)
+    assert page.locator("main").inner_text().strip()
+    assert no_sideways_scroll(page)
+    if persona in ("gerai", "kru", "123"):
+        assert "Menyusul" in page.locator("main").inner_text()
+
+
+def test_the_low_credit_story_from_the_phone(page: Any, demo: str) -> None:
+    page.goto(demo)
+    before = page.locator("#s-phone li").count()
+    page.locator('button[formaction="/panggung/habiskan/"]').click()
+    until(page, lambda: page.locator("#s-phone li").count() > before)
+    words = page.locator("#s-phone").inner_text()
+    answer = re.findall(r"ISI 50000 [A-Z]\d[A-Z]", words)[-1]
+    page.fill("#text", answer)
+    page.locator('form[action="/panggung/sms/"] button').click()
+    page.locator("#s-phone li", has_text="Terisi").last.wait_for(timeout=SHOW)
+    page.locator("#s-story li.lit", has_text="Terisi").wait_for(timeout=SHOW)
+    assert page.locator("#s-story li.lit").count() == 6
+    page.locator("#s-wire a", has_text="buka").nth(1).click()
+    page.locator("#wire-detail h3", has_text="SMPP").first.wait_for(timeout=SHOW)
+    assert no_sideways_scroll(page)
+
+
+def test_a_purchase_on_the_page(page: Any, demo: str) -> None:
+    enter(page, demo, "rumah")
+    page.locator('a[href$="nominal=20000"]').click()
+    page.locator("button[data-once]").click()
+    page.wait_for_url("**/rumah/token/*/")
+    page.locator(".life li", has_text="Terisi: kata meter sendiri").wait_for(timeout=SHOW)
+
+
+def test_a_fleet_is_filled_in_one_action(page: Any, demo: str) -> None:
+    enter(page, demo, "armada")
+    boxes = page.locator("input[name=meter]")
+    for number in range(2):
+        boxes.nth(number).check()
+    assert page.locator("[data-pick-count]").inner_text() == "2"
+    page.locator(".pickbar button").click()
+    assert "Rp 200.000" in page.locator("main").inner_text()
+    page.locator("button[data-once]").click()
+    page.locator(".hops + .mute", has_text="Terisi: kata meter sendiri").nth(1).wait_for(timeout=SHOW)
+
+
+def test_a_cut_feeder_shows_its_last_gasps(page: Any, demo: str) -> None:
+    page.goto(demo)
+    button = page.locator('button[formaction="/panggung/feeder/"]')
+    button.click()
+    page.locator("#s-map circle.padam").nth(20).wait_for(state="attached", timeout=SHOW)
+    button.click()
+    until(page, lambda: page.locator("#s-map circle.padam").count() == 0)
+
+
+def test_axe_finds_nothing_serious(page: Any, demo: str) -> None:
+    source = _axe()
+    seen = []
+    for persona, paths in (
+        ("rumah", ["/rumah/", "/rumah/pengaturan/"]),
+        ("armada", ["/armada/"]),
+        ("pln", ["/operasi/", "/operasi/pesan/", "/operasi/meter/"]),
+    ):
+        enter(page, demo, persona)
+        for path in [*paths, "/"]:
+            page.goto(demo + path)
+            page.evaluate(source)
+            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            seen += [
+                (path, v["id"], v["nodes"][0]["html"][:120])
+                for v in found["violations"]
+                if v["impact"] in ("serious", "critical")
+            ]
+    assert seen == [], json.dumps(seen, indent=1)
+
+
+def _axe() -> str:
+    from duaarah.project.node import installed
+
+    modules = installed(ROOT / "tests" / "browser", ROOT / ".cache" / "browser")
+    return Path(modules / "axe-core" / "axe.min.js").read_text()

@@ -1,0 +1,67 @@
+"""A small town behind the pages, and somebody signed in for each role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from tests.flows.house import START, House, Town
+
+from duaarah.clock import operations as clock_operations
+from duaarah.people.models import AccountHolder, Login, Membership, Organisation, Unit
+from duaarah.registry.models import Site
+from duaarah.vending.models import Channel
+from duaarah.web.shared import buying
+
+SignIn = Callable[[str], Client]
+
+
+@pytest.fixture
+def town(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
+    """Three houses: two of a company (with sites), one household; the pages use the town's keys."""
+    made = Town(tmp_path)
+    clock_operations.move(at=START, rate=1, founding=True)
+    monkeypatch.setattr(buying, "key_store", lambda: made.store)
+    monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["testserver"])
+    Channel.objects.create(code="WEB", name="Web", kind="WALLET")
+    for number in range(3):
+        made.house(wallet_idr=500_000 if number else 200_000)
+    company = made.houses[1].holder
+    AccountHolder.objects.filter(pk=company.pk).update(kind="COMPANY")
+    second = made.houses[2].meter.customer
+    second.holder = company
+    second.save()
+    for house, alias in zip(made.houses[1:], ("BTS001", "BB001"), strict=True):
+        Site.objects.create(holder=company, meter=house.meter, alias=alias, name=alias, kind="BTS")
+    return made
+
+
+@pytest.fixture
+def household(town: Town) -> House:
+    return town.houses[0]
+
+
+@pytest.fixture
+def sign_in(town: Town) -> SignIn:
+    """A client for `household`, `fleet`, `pln`, `dataop`, `mobile` or `nobody`."""
+
+    def signed(role: str) -> Client:
+        client = Client(headers={"accept-language": "en"})
+        if role == "nobody":
+            return client
+        holder = {"household": town.houses[0].holder, "fleet": town.houses[1].holder}.get(role)
+        login = Login.objects.create_user(role, holder=holder)
+        kinds = {"pln": "UTILITY", "dataop": "DATA_OPERATOR", "mobile": "MOBILE_OPERATOR"}
+        if role in kinds:
+            organisation, _ = Organisation.objects.get_or_create(
+                code=role, defaults={"name": role, "kind": kinds[role]}
+            )
+            unit = Unit.objects.create(organisation=organisation, code=role, name=role)
+            Membership.objects.create(login=login, unit=unit, role="OPERATOR")
+        client.force_login(login)
+        return client
+
+    return signed
