@@ -133,3 +133,13 @@ class Approval(models.Model):
                 name="people_approval_second_person",
             )
         ]
+
+
+class APIKey(models.Model):
+    """A key by which a program acts for an account holder. Only its SHA-256 is kept."""
+
+    holder = models.ForeignKey(AccountHolder, on_delete=models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=60)
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(help_text="Business time")
+    revoked_at = models.DateTimeField(null=True, help_text="Business time")

@@ -135,7 +135,8 @@ LOGIN_URL = "/masuk/"
 # The demo's page at / and what only it may do.
 STAGE = False
 STAGE_TOWN_PORT = 0
-STAGE_SEED, STAGE_METERS = 7, 1
+STAGE_SEED = 7
+STAGE_METERS = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 LANGUAGE_CODE = "id"

@@ -16,14 +16,18 @@ from pydantic import Field
 
 from duaarah.audit import operations as audit
 from duaarah.clock.queries import now
+from duaarah.people.models import APIKey
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import Sale, take_notification
 from duaarah.vending.operations.notification import NotificationRefused
+from duaarah.web.api import customer
 from duaarah.web.api.signing import SignatureRefused, check_signature
 from duaarah.wiring.keystores import key_store, unwrap_channel_secret
 from duaarah.wiring.token_sources import OwnKeys
 
 api = NinjaAPI(title="Dua Arah", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api-1")
+
+api.add_router("", customer.router)
 
 STATUS = {"meter_unknown": 404, "token_not_for_meter": 422, "token_known": 409, "notification_conflict": 409}
 _CHANNEL_CODE = re.compile(r"[0-9A-Za-z._-]{1,20}")
@@ -60,25 +64,33 @@ def problem(status: int, code: str, detail: str) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     fields = sorted({str(item["loc"][-1]) for item in error.errors})
-    record_refused(_signer(request), "bad_request")
+    record_refused(_signer(request), "bad_request", _verb(request))
     return problem(400, "bad_request", f"These fields are missing or wrong: {', '.join(fields)}.")
 
 
 @api.exception_handler(HttpError)
 def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
-    record_refused(_signer(request), "bad_request")
+    record_refused(_signer(request), "bad_request", _verb(request))
     return problem(error.status_code, "bad_request", "The body is not JSON.")
 
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    record_refused(_signer(request), "body_too_large")
+    record_refused(_signer(request), "body_too_large", _verb(request))
     return problem(413, "body_too_large", "The body is too large.")
+
+
+@api.exception_handler(customer.Refused)
+def _refused(request: HttpRequest, error: customer.Refused) -> HttpResponse:
+    # A refused top-up has left its line already, with the meter and the reference.
+    if error.code not in customer.REFUSALS:
+        record_refused(_signer(request), error.code, _verb(request))
+    return problem(error.status, error.code, str(error))
 
 
 @api.exception_handler(SignatureRefused)
 def _unauthentic(request: HttpRequest, error: SignatureRefused) -> HttpResponse:
-    record_refused(_signer(request), error.code)
+    record_refused(_signer(request), error.code, _verb(request))
     return problem(401, error.code, str(error))
 
 
@@ -112,15 +124,23 @@ def _claimed(request: HttpRequest) -> str:
 
 
 def _signer(request: HttpRequest) -> str:
-    """Who is refused, for the audit line: the channel that signed, or the name that somebody claimed."""
-    channel = getattr(request, "auth", None)
-    return f"channel:{channel.code}" if isinstance(channel, Channel) else f"claimed:{_claimed(request)}"
+    """Who is refused, for the audit line: the channel or holder that signed, or the name that somebody claimed."""
+    known = getattr(request, "auth", None)
+    if isinstance(known, APIKey):
+        return f"holder:{known.holder_id}"
+    return f"channel:{known.code}" if isinstance(known, Channel) else f"claimed:{_claimed(request)}"
 
 
-def record_refused(actor: str, code: str) -> None:
+def _verb(request: HttpRequest) -> str:
+    """What was asked for, by the name of its route."""
+    match = request.resolver_match
+    return f"api.{match.url_name if match and match.url_name else 'unknown'}"
+
+
+def record_refused(actor: str, code: str, verb: str) -> None:
     """Leave an audit line of a request that was refused before its content was judged; nothing of its body is kept."""
     with transaction.atomic(durable=True):
-        audit.record_refusal(at=now(), actor=actor, verb="api.token_sold", subject="notification", code=code)
+        audit.record_refusal(at=now(), actor=actor, verb=verb[:60], subject="api", code=code)
 
 
 @api.post("/notifications/tokens", response={202: Taken, 200: Taken}, auth=authentic)

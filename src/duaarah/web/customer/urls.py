@@ -12,5 +12,6 @@ urlpatterns = [
     path("meter/<str:drn>/isi/", views.buy, name="home-buy"),
     path("token/<int:vend_id>/", views.token, name="home-token"),
     path("token/<int:vend_id>/jejak/", views.token_part, name="home-token-part"),
+    path("kunci/", views.api_keys, name="home-keys"),
     path("pengaturan/", views.preferences, name="home-preferences"),
 ]

@@ -10,9 +10,11 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
-from duaarah.people.models import Language
+from duaarah.people.keys import TooManyKeys, make_key, revoke_key
+from duaarah.people.models import APIKey, Language
 from duaarah.people.operations import choose_language
 from duaarah.registry.access import meters_of_holder
 from duaarah.registry.models import Meter
@@ -138,5 +140,31 @@ def preferences(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("Saved. Your next SMS comes in this language."))
         return redirect("home-preferences")
-    context = {"holder": holder, "languages": Language.choices, "meters": meters_of_holder(holder_id=holder.pk)[:20]}
+    context = {
+        "holder": holder,
+        "languages": Language.choices,
+        "meters": meters_of_holder(holder_id=holder.pk)[:20],
+        "keys": APIKey.objects.filter(holder=holder).order_by("-pk")[:20],
+    }
     return render(request, "customer/preferences.html", context)
+
+
+@require_POST
+@for_holder
+def api_keys(request: HttpRequest) -> HttpResponse:
+    """Make a key, shown this once, or revoke one."""
+    holder, at = holder_of(request), now()
+    revoke = request.POST.get("revoke", "")
+    if revoke:
+        done = revoke.isdigit() and revoke_key(holder=holder, key_id=int(revoke), now=at)
+        if done:
+            messages.success(request, _("The key opens nothing any more."))
+        else:
+            messages.error(request, _("There is no living key of this number. Nothing was changed."))
+        return redirect("home-preferences")
+    try:
+        plain = make_key(holder=holder, name=request.POST.get("name", "").strip(), now=at)
+    except TooManyKeys:
+        messages.error(request, _("Ten keys are alive; revoke one first. Nothing was changed."))
+        return redirect("home-preferences")
+    return render(request, "customer/key.html", {"plain": plain})
