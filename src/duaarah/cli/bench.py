@@ -6,12 +6,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duaarah.stage.processes import Processes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup"])
+    parser.add_argument("name", choices=["topup", "web"])
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--meters", type=int, default=400)
+    parser.add_argument("--meters", type=int, help="default: topup 400, web 100000")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,13 +24,13 @@ def run(args: argparse.Namespace) -> int:
     from duaarah.project.places import data_dir
     from duaarah.stage.processes import Processes, StageError
 
-    processes = Processes(data_dir() / "bench", 7, args.meters, None, radio_faults=False)
+    web = args.name == "web"
+    meters = args.meters or (100_000 if web else 400)
+    processes = Processes(data_dir() / "bench", 7, 20 if web else meters, None, radio_faults=False)
     try:
         print("bench: setting the stage ...", file=sys.stderr, flush=True)
         processes.open_database()
-        from duaarah.stage.bench_topup import run as measure
-
-        for record in measure(processes, args.seconds):
+        for record in _records(processes, args, meters):
             print(json.dumps(record), flush=True)
     except (StageError, DatabaseError) as error:
         print(f"duaarah: {error}", file=sys.stderr)
@@ -33,3 +38,14 @@ def run(args: argparse.Namespace) -> int:
     finally:
         processes.close()
     return 0
+
+
+def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Iterator[dict[str, Any]]:
+    # Feature packages can be imported only now that Django is configured.
+    if args.name == "web":
+        from duaarah.stage.bench_web import run as measure_web
+
+        return measure_web(processes, max(2, args.seconds // 4), meters)
+    from duaarah.stage.bench_topup import run as measure
+
+    return measure(processes, args.seconds)

@@ -17,7 +17,7 @@ COMMANDS = {
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank",
     "sts": "STS tokens: batch",
-    "bench": "measure: topup",
+    "bench": "measure: topup, web",
     "audit": "the audit chain: verify",
     "migrate": "bring the database's schema up to date",
 }

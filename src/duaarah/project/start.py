@@ -14,6 +14,8 @@ from duaarah.project.database import DatabaseError, EmbeddedCluster
 from duaarah.project.places import CHECKOUT, data_dir
 from duaarah.project.supervisor import ChildSpec, Supervisor
 
+# Threads of one process take turns; a page that is rendered needs a core of its own.
+WEB_PROCESSES_MAX = 2
 _MIGRATION_LOCK = 0x44554102
 WORKERS = ("links", "headend", "messenger", "sweeper", "chores")
 
@@ -82,6 +84,8 @@ def web_command(host: str, port: int, threads: int = 4) -> list[str]:
         host,
         "--port",
         str(port),
+        "--workers",
+        str(max(1, min(WEB_PROCESSES_MAX, os.cpu_count() or 1))),
         "--blocking-threads",
         str(threads),
         "--no-ws",

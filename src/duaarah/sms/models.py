@@ -103,6 +103,7 @@ class OutboundSegment(models.Model):
                 condition=~models.Q(smsc_message_id=""),
             ),
             models.Index(fields=["destination", "id"], name="sms_segment_destination"),
+            models.Index(fields=["id"], name="sms_segment_ambiguous", condition=models.Q(state="AMBIGUOUS")),
         ]
 
 
@@ -139,6 +140,7 @@ class InboundSms(models.Model):
             models.Index(fields=["kind", "id"], name="sms_inbound_due", condition=models.Q(state="RECEIVED")),
             models.Index(fields=["bind", "digest"], name="sms_inbound_digest"),
             models.Index(fields=["source", "id"], name="sms_inbound_source"),
+            models.Index(fields=["id"], name="sms_inbound_failed", condition=models.Q(state="FAILED")),
         ]
 
 

@@ -131,6 +131,7 @@ class Vend(models.Model):
                 fields=["issued_at"], name="vending_unconfirmed", condition=Q(state="ISSUED", digits_sent_at=None)
             ),
             models.Index(fields=["meter", "id"], name="vending_vend_meter"),
+            models.Index(fields=["paid_at"], name="vending_open", condition=Q(state__in=["PAID", "ISSUED"])),
         ]
 
 

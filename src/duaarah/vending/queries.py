@@ -35,10 +35,19 @@ def latest_vends(limit: int) -> list[Vend]:
     return list(_with_journey().order_by("-pk")[:limit])
 
 
+_JOURNEY = (
+    *("state", "drn", "encoded_wh", "requested_wh", "paid_at", "issued_at", "digits_sent_at", "closed_at", "result"),
+    *("token__digits", "payment__amount_idr", "payment__channel__name"),
+    *("notification__amount_idr", "notification__channel__name", "notification__vend"),
+    *("command__state", "command__attempts", "meter__drn", "meter__zone", "meter__customer__name"),
+    *("meter__site__alias", "meter__site__meter", "token__vend"),
+)
+
+
 def _with_journey() -> QuerySet[Vend]:
-    return Vend.objects.select_related(
-        "token", "payment__channel", "notification__channel", "command", "meter__customer", "meter__site"
-    )
+    related = ("token", "payment__channel", "notification__channel", "command", "meter__customer", "meter__site")
+    # A list of journeys is asked for every two seconds by every operator: only what it shows is read.
+    return Vend.objects.select_related(*related).only(*_JOURNEY)
 
 
 def amount_idr(vend: Vend) -> int:

@@ -14,7 +14,7 @@ from duaarah.clock import operations as clock_operations
 from duaarah.people.models import AccountHolder, Login, Membership, Organisation, Unit
 from duaarah.registry.models import Site
 from duaarah.vending.models import Channel
-from duaarah.web.shared import buying
+from duaarah.web.shared import buying, fresh
 
 SignIn = Callable[[str], Client]
 
@@ -26,6 +26,7 @@ def town(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town
     clock_operations.move(at=START, rate=1, founding=True)
     monkeypatch.setattr(buying, "key_store", lambda: made.store)
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["testserver"])
+    monkeypatch.setattr(fresh, "SHARED_FOR_S", 0.0)
     Channel.objects.create(code="WEB", name="Web", kind="WALLET")
     for number in range(3):
         made.house(wallet_idr=500_000 if number else 200_000)

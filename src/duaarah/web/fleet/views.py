@@ -8,53 +8,78 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
+from duaarah.outages.models import MeterSupply
 from duaarah.registry.access import meters_of_holder
 from duaarah.registry.models import Meter, Site
 from duaarah.vending.queries import amount_idr, journey, vends_by_reference, wallet_balance_idr
 from duaarah.web.shared.access import for_holder, holder_of
 from duaarah.web.shared.buying import OFFERED_IDR, CannotBuy, buy, nominal_of, quoted
 from duaarah.web.shared.fresh import fragment
-from duaarah.web.shared.supply import Reading, reading
+from duaarah.web.shared.supply import SILENT_AFTER, reading
 
 AT_ONCE_MAX = 100
-SHOWN_MAX = 500
+PAGE = 50
+_SHOWN = (
+    *("drn", "low_credit_threshold_wh", "customer__name", "site__alias", "site__name", "site__meter"),
+    *("invocation_counter__balance_wh", "invocation_counter__balance_at", "invocation_counter__latest_contact_at"),
+    *("supply__state", "transformer__code"),
+)
 
 
-def _rows(meters: list[Meter], at: dt.datetime) -> list[Reading]:
-    """Lowest credit first; those that have never reported come before all, because nobody knows."""
-    return sorted((reading(m, at) for m in meters), key=lambda r: -1 if r.balance_wh is None else r.balance_wh)
+def _filtered(request: HttpRequest) -> QuerySet[Meter]:
+    """His meters by the filters in the address: lowest credit first, never-heard ones before all: nobody knows."""
+    kind, words = request.GET.get("jenis", ""), request.GET.get("cari", "").strip()
+    meters = meters_of_holder(holder_id=holder_of(request).pk)
+    if kind in Site.Kind.values:
+        meters = meters.filter(site__kind=kind)
+    if words:
+        meters = meters.filter(Q(site__name__icontains=words) | Q(site__alias__icontains=words))
+    return meters.order_by(F("invocation_counter__balance_wh").asc(nulls_first=True), "pk")
+
+
+def _counts(meters: QuerySet[Meter], at: dt.datetime) -> dict[str, int]:
+    """How many there are, are low, are cut, are empty, are silent; counted by the database."""
+    supply = "supply__state"
+    silent = Q(invocation_counter__latest_contact_at=None) | (
+        Q(invocation_counter__latest_contact_at__lt=at - SILENT_AFTER)
+        & ~Q(**{f"{supply}__in": [MeterSupply.State.PADAM, MeterSupply.State.STROOM_HABIS]})
+    )
+    return meters.order_by().aggregate(
+        all=Count("pk"),
+        low=Count("pk", filter=Q(invocation_counter__balance_wh__lt=F("low_credit_threshold_wh"))),
+        padam=Count("pk", filter=Q(**{supply: MeterSupply.State.PADAM})),
+        habis=Count("pk", filter=Q(**{supply: MeterSupply.State.STROOM_HABIS})),
+        diam=Count("pk", filter=silent),
+    )
 
 
 @for_holder
 def sites(request: HttpRequest) -> HttpResponse:
-    """The list; filters live in the address."""
-    holder = holder_of(request)
-    kind, words = request.GET.get("jenis", ""), request.GET.get("cari", "").strip()
-    meters = meters_of_holder(holder_id=holder.pk)
-    if kind in Site.Kind.values:
-        meters = meters.filter(site__kind=kind)
-    if words:
-        meters = meters.filter(site__name__icontains=words) | meters.filter(site__alias__icontains=words)
-    rows = _rows(list(meters[:SHOWN_MAX]), now())
-    counts = {sign: sum(r.sign == sign for r in rows) for sign in ("padam", "habis", "diam")}
+    """The list, fifty at a time; filters live in the address."""
+    at, meters = now(), _filtered(request)
+    counts = _counts(meters, at)
+    number = request.GET.get("halaman", "1")
+    pages = max(1, -(-counts["all"] // PAGE))
+    page = max(1, min(pages, int(number) if number.isdigit() and len(number) < 7 else 1))
     context = {
-        "rows": rows,
-        "low": sum(r.low for r in rows),
+        "rows": [reading(m, at) for m in meters.only(*_SHOWN)[(page - 1) * PAGE : page * PAGE]],
         "counts": counts,
+        "page": page,
+        "pages": pages,
         "kinds": Site.Kind.choices,
-        "kind": kind,
-        "words": words,
+        "kind": request.GET.get("jenis", ""),
+        "words": request.GET.get("cari", "").strip(),
         "nominals": OFFERED_IDR,
-        "wallet_idr": wallet_balance_idr(holder_id=holder.pk),
+        "wallet_idr": wallet_balance_idr(holder_id=holder_of(request).pk),
     }
-    template = "fleet/rows.html" if request.headers.get("HX-Request") else "fleet/sites.html"
-    return fragment(request, template, context) if template == "fleet/rows.html" else render(request, template, context)
+    return render(request, "fleet/sites.html", context)
 
 
 def _picked(request: HttpRequest) -> list[Meter]:

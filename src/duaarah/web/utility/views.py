@@ -25,7 +25,7 @@ from duaarah.vending.queries import (
     vends_of_meters,
 )
 from duaarah.web.shared.access import for_operator
-from duaarah.web.shared.fresh import fragment
+from duaarah.web.shared.fresh import answer, shared_text
 from duaarah.web.shared.supply import reading
 
 SHOWN = 30
@@ -36,20 +36,23 @@ def _row(vend: Vend) -> dict[str, Any]:
     return {"vend": vend, "amount_idr": amount_idr(vend), "channel": channel_name(vend), "steps": journey(vend)}
 
 
-@for_operator
-def desk(request: HttpRequest) -> HttpResponse:
-    """Two lists: late things with their reason at the left, what happens now at the right."""
-    late = [{**_row(v), "why": reason_of_delay(v)} for v in late_vends(now(), SHOWN)]
-    context = {
-        "late": late,
+def _desk() -> dict[str, Any]:
+    return {
+        "late": [{**_row(v), "why": reason_of_delay(v)} for v in late_vends(now(), SHOWN)],
         "live": [_row(v) for v in latest_vends(SHOWN)],
         "binds": Bind.objects.filter(active=True).order_by("name"),
         "ambiguous": OutboundSegment.objects.filter(state=OutboundSegment.State.AMBIGUOUS).count(),
         "failed": InboundSms.objects.filter(state=InboundSms.State.FAILED).count(),
     }
+
+
+@for_operator
+def desk(request: HttpRequest) -> HttpResponse:
+    """Two lists: late things with their reason at the left, what happens now at the right."""
+    part = shared_text("utility/desk_part.html", _desk)
     if request.headers.get("HX-Request"):
-        return fragment(request, "utility/desk_part.html", context)
-    return render(request, "utility/desk.html", context)
+        return answer(request, part)
+    return render(request, "utility/desk.html", {"part": part})
 
 
 @for_operator

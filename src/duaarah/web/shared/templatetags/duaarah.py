@@ -7,12 +7,31 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 from django import template
-from django.utils.translation import get_language, gettext
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext, gettext_lazy
 
 from duaarah.messaging.texts import kwh as _kwh
 from duaarah.messaging.texts import short_drn
+from duaarah.vending.queries import Step
 
 register = template.Library()
+SIGNS = {
+    "nyala": gettext_lazy("supply on"),
+    "padam": gettext_lazy("power cut"),
+    "habis": gettext_lazy("credit empty"),
+    "diam": gettext_lazy("modem silent"),
+}
+STEPS = {
+    "paid": gettext_lazy("Paid"),
+    "token": gettext_lazy("Token made"),
+    "sent": gettext_lazy("Sent to the meter"),
+    "answer": gettext_lazy("Meter's answer"),
+    "loaded": gettext_lazy("Loaded: the meter says so"),
+    "rejected": gettext_lazy("Refused by the meter"),
+    "digits": gettext_lazy("Digits sent to the phone"),
+    "refunded": gettext_lazy("Cancelled, money returned"),
+}
 ZONE_NAMES = {"Asia/Jakarta": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
 MONTHS_ID = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -95,6 +114,27 @@ def groups(digits: str) -> str:
 def word(label: object) -> str:
     """A state's or a kind's label in the reader's language."""
     return gettext(str(label)) if label else ""
+
+
+@register.filter
+def sign(name: str) -> SafeString:
+    """A supply state: a word, a sign and a colour together."""
+    return format_html('<span class="chip {}">{}</span>', name, SIGNS.get(name, name))
+
+
+@register.filter
+def step(name: str) -> str:
+    """A step of a journey in words."""
+    return str(STEPS.get(name, name))
+
+
+@register.filter
+def hops(steps: list[Step]) -> SafeString:
+    """A journey in one line: a mark for each step, and where it stands in words."""
+    marks = format_html_join("", '<i class="{}"></i>', ((one.state,) for one in steps))
+    more = " …" if steps[-1].state == "now" else ""
+    words = '<span class="hops" aria-hidden="true">{}</span> <span class="mute">{}{}</span>'
+    return format_html(words, marks, step(steps[-1].name), more)
 
 
 @register.filter
