@@ -38,7 +38,7 @@ from duaarah.vending.models import LedgerLine, Payment, Token, Vend, Wallet
 from tests.flows.killable import FOLDER, POINTS, Point, arm, fired
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill-points")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
 NOMINAL_IDR = 20_000
 METERS = 60
 WAIT_S = 60
