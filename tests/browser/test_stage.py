@@ -106,15 +106,6 @@ def test_a_fleet_is_filled_in_one_action(page: Any, demo: str) -> None:
     page.locator(".hops + .mute", has_text="Terisi: kata meter sendiri").nth(1).wait_for(timeout=SHOW)
 
 
-def test_a_cut_feeder_shows_its_last_gasps(page: Any, demo: str) -> None:
-    page.goto(demo)
-    button = page.locator('button[formaction="/panggung/feeder/"]')
-    button.click()
-    page.locator("#s-map circle.padam").nth(20).wait_for(state="attached", timeout=SHOW)
-    button.click()
-    until(page, lambda: page.locator("#s-map circle.padam").count() == 0)
-
-
 def test_axe_finds_nothing_serious(page: Any, demo: str) -> None:
     source = _axe()
     seen = []
