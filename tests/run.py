@@ -46,7 +46,7 @@ def main() -> int:
             "-n",
             "2",
             "--dist",
-            "loadgroup",
+            "loadscope",
             *(["-m", "not slow"] if quick else []),
             *rest,
         ],

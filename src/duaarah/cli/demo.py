@@ -7,6 +7,8 @@ import argparse
 import json
 import sys
 
+from duaarah.cli.arguments import port_number
+
 BREAKS = ("double-load", "lost-ack", "ledger", "sms")
 
 
@@ -14,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="run one day and print the verdict")
     parser.add_argument("--meters", type=int, help="how many meters (default 50 with --once, else 200)")
     parser.add_argument("--speed", type=int, choices=[1, 10, 60, 300], default=60, help="how fast its day goes (60)")
-    parser.add_argument("--port", type=int, default=8000, help="of the page; a busy one takes the next (8000)")
+    parser.add_argument("--port", type=port_number, default=8000, help="of the page; a busy one takes the next (8000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same town (default 7)")
     parser.add_argument("--smsc", metavar="HOST:PORT", help="use this SMSC instead of the built-in one")
     parser.add_argument("--smsc-user", default="duaarah")
@@ -36,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from duaarah.project.assets import ensure
     from duaarah.project.database import DatabaseError
     from duaarah.project.places import CHECKOUT, data_dir
+    from duaarah.project.ports import PortTaken
     from duaarah.stage.processes import ExternalSMSC, Processes, StageError
 
     external = None
@@ -49,7 +52,11 @@ def run(args: argparse.Namespace) -> int:
         ensure(CHECKOUT, lambda text: print(f"demo: {text}", file=sys.stderr, flush=True))
     folder = data_dir() / ("once" if args.once else "demo")
     port = None if args.once else args.port
-    processes = Processes(folder, args.seed, args.meters, external, radio_faults=args.once, web_port=port)
+    try:
+        processes = Processes(folder, args.seed, args.meters, external, radio_faults=args.once, web_port=port)
+    except PortTaken as error:
+        print(f"duaarah: {error}", file=sys.stderr)
+        return 1
     try:
         print("demo: setting the stage: database, keys, registry ...", file=sys.stderr, flush=True)
         processes.open_database()

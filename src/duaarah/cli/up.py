@@ -6,18 +6,21 @@ from __future__ import annotations
 import argparse
 import sys
 
+from duaarah.cli.arguments import port_number
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=port_number, default=8000)
 
 
 def run(args: argparse.Namespace) -> int:
     from duaarah.project.database import DatabaseError
+    from duaarah.project.ports import PortTaken
     from duaarah.project.start import up
 
     try:
         return up(args.host, args.port)
-    except DatabaseError as error:
+    except (DatabaseError, PortTaken) as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from duaarah.project import assets, logs
 from duaarah.project.database import DatabaseError, EmbeddedCluster
 from duaarah.project.places import CHECKOUT, data_dir
+from duaarah.project.ports import PortClaim
 from duaarah.project.supervisor import ChildSpec, Supervisor
 
 # Threads of one process take turns; a page that is rendered needs a core of its own.
@@ -67,6 +68,7 @@ def _assets() -> None:
 
 def serve_web(host: str, port: int, threads: int) -> int:
     """Replace this process by granian serving the WSGI application."""
+    PortClaim(host, port).survive_exec()
     _assets()
     command = web_command(host, port, threads)
     os.execv(command[0], command)
@@ -110,6 +112,8 @@ def up(host: str, port: int) -> int:
             f"There is no key file to open at {key_file}. Make one with ./duaarah keys new and set"
             " DUAARAH_KEYSTORE_PASSPHRASE; to see the system at work without keys of your own, run ./duaarah demo --once."
         )
+    # Two platforms on one port would mix their visitors.
+    claim = PortClaim(host, port)
     _assets()
     cluster = None
     if not os.environ.get("DUAARAH_DATABASE_URL"):
@@ -127,3 +131,4 @@ def up(host: str, port: int) -> int:
     finally:
         if cluster is not None:
             cluster.stop()
+        claim.release()

@@ -12,13 +12,12 @@ from typing import Any
 
 from django.db import connection
 
-from duaarah.clock import operations as clock_operations
 from duaarah.clock.queries import now as business_now
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter
-from duaarah.sim.town.world import START, make_world
+from duaarah.sim.town.world import START
+from duaarah.stage.opening import move_both, open_stage
 from duaarah.stage.processes import Processes
-from duaarah.stage.registration import make_keys, register_world
 from duaarah.vending.models import Channel, Vend
 from duaarah.vending.operations import top_up
 from duaarah.wiring.keystores import key_store
@@ -31,16 +30,8 @@ NOMINAL_IDR = 20_000
 
 def run(processes: Processes, seconds: int) -> Iterator[dict[str, Any]]:
     """Yields the bench's JSON records: throughput at full speed, then the median delay at 20 purchases a second."""
-    world = make_world(processes.seed, processes.meters)
-    clock_operations.move(at=START, rate=1, founding=True)
-    store = make_keys(world, processes.folder / "keys.duaarah", processes.passphrase)
-    smsc = processes.open_smsc()
-    register_world(world, store, host=smsc.host, port=smsc.port, user=smsc.user, password=smsc.password)
-    processes.open_town(smsc)
-    processes.open_platform()
-    at = START.replace(minute=5)
-    clock_operations.move(at=at, rate=1)
-    processes.town("clock", anchor=at.isoformat(), rate=1)
+    open_stage(processes)
+    move_both(processes.town, START.replace(minute=5), 1)
     with connection.cursor() as cursor:
         # Money without end: the bench measures the protocol, not the wallets.
         cursor.execute("UPDATE vending_wallet SET balance_sen = 100000000000")

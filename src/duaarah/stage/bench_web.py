@@ -16,11 +16,10 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.db import connection
 
-from duaarah.clock import operations as clock_operations
 from duaarah.people.models import Login, Membership, Organisation, Unit
-from duaarah.sim.town.world import START, make_world
+from duaarah.sim.town.world import START
+from duaarah.stage.opening import open_stage
 from duaarah.stage.processes import Processes
-from duaarah.stage.registration import make_keys, register_world
 
 PER_S = 50
 CALLERS = 8
@@ -69,14 +68,8 @@ ANALYZE;
 
 def run(processes: Processes, seconds: int, meters: int) -> Iterator[dict[str, Any]]:
     """Yields one record a page: the 95th percentile of its answers at 50 requests a second."""
-    world = make_world(processes.seed, processes.meters)
-    clock_operations.move(at=START, rate=1, founding=True)
-    store = make_keys(world, processes.folder / "keys.duaarah", processes.passphrase)
-    smsc = processes.open_smsc()
-    register_world(world, store, host=smsc.host, port=smsc.port, user=smsc.user, password=smsc.password)
-    pages = _pages(meters)
-    processes.open_town(smsc)
-    processes.open_platform()
+    pages: list[tuple[str, str]] = []
+    open_stage(processes, before_start=lambda _: pages.extend(_pages(meters)))
     for page, session in pages:
         # The first second reads templates and plans statements; it is not counted.
         _load(processes.web_port, page, session, 1)

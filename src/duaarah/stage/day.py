@@ -11,15 +11,14 @@ from typing import Any
 from django.db import connection
 
 from duaarah import drivers
-from duaarah.clock import operations as clock_operations
 from duaarah.clock.queries import now as business_now
 from duaarah.core.intent import MeterRegister
 from duaarah.net.dlms_client import ReadLink, read_registers
-from duaarah.sim.town.world import READER_TITLE, START, World, make_world
+from duaarah.sim.town.world import READER_TITLE, START, World
 from duaarah.stage import breaks
 from duaarah.stage.invariants import FromOutside, broken, figures, lease_broken
+from duaarah.stage.opening import move_both, open_stage
 from duaarah.stage.processes import Processes
-from duaarah.stage.registration import make_keys, register_world
 from duaarah.vending.operations.sweep import UNCONFIRMED_S
 
 DAY = dt.timedelta(days=1)
@@ -43,8 +42,8 @@ SELECT (SELECT count(*) FROM sms_outboundsegment WHERE state IN ('QUEUED', 'SUBM
 
 def run_once(processes: Processes, *, break_name: str | None) -> dict[str, Any]:
     """The day of `demo --once` on an opened database; returns the record of CONTRACTS.md. The caller closes."""
-    world = make_world(processes.seed, processes.meters)
-    _open(processes, world)
+    _say("starting links, workers and web ...")
+    world = open_stage(processes)
     breaks.plant(break_name, lambda faults: _fault_all(processes, world, faults))
     _say(f"the day begins for {len(world.meters)} meters ...")
     outlived = _play(processes, world, break_name)
@@ -56,16 +55,6 @@ def _say(text: str) -> None:
     print(f"demo: {text}", file=sys.stderr, flush=True)
 
 
-def _open(processes: Processes, world: World) -> None:
-    clock_operations.move(at=START, rate=1, founding=True)
-    store = make_keys(world, processes.folder / "keys.duaarah", processes.passphrase)
-    smsc = processes.open_smsc()
-    register_world(world, store, host=smsc.host, port=smsc.port, user=smsc.user, password=smsc.password)
-    processes.open_town(smsc)
-    _say("starting links, workers and web ...")
-    processes.open_platform()
-
-
 def _fault_all(processes: Processes, world: World, faults: dict[str, object]) -> None:
     for meter in world.meters:
         processes.town("fault", drn=meter.drn, **faults)
@@ -75,7 +64,7 @@ def _play(processes: Processes, world: World, break_name: str | None) -> bool:
     """The day itself; whether some lease was seen to outlive its limit (it may be healed by the evening)."""
     outlived = False
     end = START + DAY
-    _move(processes, START + dt.timedelta(minutes=5))
+    move_both(processes.town, START + dt.timedelta(minutes=5), 1)
     told_hour = -1
     while True:
         _wait_quiet(processes)
@@ -89,7 +78,7 @@ def _play(processes: Processes, world: World, break_name: str | None) -> bool:
             _say(f"{hour:02d}.00 WIB")
             told_hour = hour
         if due > now:
-            _move(processes, due + dt.timedelta(milliseconds=200))
+            move_both(processes.town, due + dt.timedelta(milliseconds=200), 1)
         if break_name == "double-load" and _loaded_after_retry():
             _fault_all(processes, world, {"lose_next_answer": 0})
             break_name = None
@@ -101,12 +90,6 @@ def _loaded_after_retry() -> bool:
     from duaarah.headend.models import Command
 
     return Command.objects.filter(state="ACKED", attempts__gte=2).exists()
-
-
-def _move(processes: Processes, at: dt.datetime) -> None:
-    """Forward, the platform's clock and the town's together."""
-    clock_operations.move(at=at, rate=1)
-    processes.town("clock", anchor=at.isoformat(), rate=1)
 
 
 def _next_due(processes: Processes, now: dt.datetime) -> dt.datetime | None:

@@ -18,9 +18,11 @@ from typing import Any
 
 from duaarah.net import jsonport
 from duaarah.project.database import EmbeddedCluster
+from duaarah.project.ports import claim_next
 from duaarah.project.start import migrate, platform_children, setup
 from duaarah.project.supervisor import ChildSpec, Supervisor, die_with_parent
 
+HOST = "127.0.0.1"
 READY_S = 30
 COMMAND_LEASE_S = 3
 INBOUND_LEASE_S = 3
@@ -43,22 +45,12 @@ class ExternalSMSC:
     password: str
 
 
-def free_port() -> int:
+def _free_port() -> int:
     """A loopback port that nobody uses now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         number: int = probe.getsockname()[1]
     return number
-
-
-def next_port(first: int) -> int:
-    """The first free loopback port from here on (of a hundred)."""
-    for number in range(first, first + 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", number))
-            return number
-    raise StageError(f"No free port from {first} to {first + 99}.")
 
 
 class Processes:
@@ -85,7 +77,9 @@ class Processes:
         self.smsc_control: int | None = None
         self._smsc_command: list[str] = []
         self.town_control = 0
-        self.web_port = free_port() if web_port is None else next_port(web_port)
+        # Held until this process ends: two stages that start together never share a port.
+        self._claim = claim_next(HOST, _free_port() if web_port is None else web_port)
+        self.web_port = self._claim.port
 
     def open_database(self) -> None:
         """A new database (or the external one), migrated; Django is set up in this process."""
@@ -157,7 +151,7 @@ class Processes:
         self.supervisor.start()
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.web_port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((HOST, self.web_port), timeout=1):
                 if Bind.objects.filter(state="UP").exists():
                     return
             if self.supervisor.failed:
@@ -167,7 +161,7 @@ class Processes:
 
     def children(self) -> list[ChildSpec]:
         """What the supervisor keeps alive."""
-        return platform_children("127.0.0.1", self.web_port)
+        return platform_children(HOST, self.web_port)
 
     def _simulator(self, command: list[str], name: str) -> dict[str, Any]:
         log = (self.folder / f"{name}.log").open("w")
@@ -214,3 +208,4 @@ class Processes:
             connection.close_pool()
         if self.cluster is not None:
             self.cluster.stop()
+        self._claim.release()

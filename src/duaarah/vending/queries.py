@@ -35,6 +35,11 @@ def latest_vends(limit: int) -> list[Vend]:
     return list(_with_journey().order_by("-pk")[:limit])
 
 
+def vend_with_journey(vend_id: int) -> Vend:
+    """One vend with all that a journey needs. Raises Vend.DoesNotExist."""
+    return _with_journey().get(pk=vend_id)
+
+
 _JOURNEY = (
     *("state", "drn", "encoded_wh", "requested_wh", "paid_at", "issued_at", "digits_sent_at", "closed_at", "result"),
     *("token__digits", "payment__amount_idr", "payment__channel__name"),

@@ -15,14 +15,14 @@ from duaarah.audit.models import AuditRecord
 from duaarah.people.keys import KEYS_MAX, TooManyKeys, make_key, revoke_key
 from duaarah.people.models import APIKey
 from duaarah.vending.models import Payment, Vend, Wallet
-from duaarah.web.api import customer
+from duaarah.web.shared import buying
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def key(town: Town, household: House, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(customer, "key_store", lambda: town.store)
+    monkeypatch.setattr(buying, "key_store", lambda: town.store)
     return make_key(holder=household.holder, name="till", now=START)
 
 

@@ -12,10 +12,10 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from duaarah.clock import operations as clock_operations
 from duaarah.clock.models import BusinessClock
 from duaarah.clock.queries import now
 from duaarah.registry.models import Pairing
+from duaarah.stage.opening import move_both
 from duaarah.vending.operations.sweep import UNCONFIRMED_S
 
 RATES = (1, 10, 60, 300)
@@ -94,16 +94,11 @@ def _lose(town: Town, pairing: Pairing, form: Form) -> str:
     return _("The meter's next answer will be lost; the frame goes again under a new counter.")
 
 
-def _move(town: Town, at: dt.datetime, rate: int) -> None:
-    clock_operations.move(at=at, rate=rate)
-    town("clock", anchor=at.isoformat(), rate=rate)
-
-
 def _pace(step: int) -> Callable[[Town, Pairing, Form], str]:
     def act(town: Town, pairing: Pairing, form: Form) -> str:
         rate = BusinessClock.objects.get(pk=1).rate
         index = min(range(len(RATES)), key=lambda i: abs(RATES[i] - rate))
-        _move(town, now(), RATES[max(0, min(len(RATES) - 1, index + step))])
+        move_both(town, now(), RATES[max(0, min(len(RATES) - 1, index + step))])
         return ""
 
     return act
@@ -123,7 +118,7 @@ def _jump(town: Town, pairing: Pairing, form: Form) -> str:
     later = [t for t in times if t > at]
     if not later:
         return _("Nothing is due.")
-    _move(town, min(later), BusinessClock.objects.get(pk=1).rate)
+    move_both(town, min(later), BusinessClock.objects.get(pk=1).rate)
     return ""
 
 

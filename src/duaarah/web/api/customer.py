@@ -12,17 +12,14 @@ from pydantic import Field
 from duaarah.clock.queries import now
 from duaarah.people.keys import holder_of_key
 from duaarah.people.models import APIKey
-from duaarah.registry.access import meters_of_holder, pairing_of_meter
-from duaarah.registry.models import Meter, Pairing
-from duaarah.vending.models import Channel, Vend
-from duaarah.vending.operations import top_up
+from duaarah.registry.access import meters_of_holder
+from duaarah.registry.models import Meter
+from duaarah.vending.models import Vend
 from duaarah.vending.operations.top_up import TopUpRefused
-from duaarah.vending.queries import amount_idr, vends_of_meters
+from duaarah.vending.queries import amount_idr, vend_with_journey, vends_of_meters
+from duaarah.web.shared.buying import purchase
 from duaarah.web.shared.supply import reading
-from duaarah.wiring.keystores import key_store
-from duaarah.wiring.token_sources import OwnKeys
 
-CHANNEL = "WEB"
 TOKENS_MAX = 100
 METERS_MAX = 500
 router = Router(tags=["customer"])
@@ -140,19 +137,11 @@ def list_tokens(request: HttpRequest, drn: str) -> list[TokenOut]:
 @router.post("/meters/{drn}/top-ups", response={201: TokenOut, 200: TokenOut}, auth=api_key)
 def buy(request: HttpRequest, drn: str, order: TopUpIn) -> tuple[int, TokenOut]:
     """Buy credit from your wallet; 201 the first time, 200 when this reference has bought it before."""
-    key, meter, at = _key(request), _meter(request, drn), now()
-    pairing = pairing_of_meter(meter_id=meter.pk, at=at) or Pairing(meter=meter, phone="")
+    key, meter = _key(request), _meter(request, drn)
+    # The holder's references are his own: another's key with the same words buys something else.
+    reference = f"api:{key.holder_id}:{order.reference}"
     try:
-        outcome = top_up(
-            pairing=pairing,
-            amount_idr=order.nominal_idr,
-            channel=Channel.objects.get(code=CHANNEL),
-            # The holder's references are his own: another's key with the same words buys something else.
-            reference=f"api:{key.holder_id}:{order.reference}",
-            token_source=OwnKeys(key_store()),
-            now=at,
-        )
+        outcome = purchase(meter, order.nominal_idr, reference, now())
     except TopUpRefused as error:
         raise Refused(REFUSALS.get(error.code, 409), error.code, str(error)) from error
-    (vend,) = [v for v in vends_of_meters([meter.pk], TOKENS_MAX) if v.pk == outcome.vend.pk] or [outcome.vend]
-    return (200 if outcome.repeated else 201), _token_out(vend)
+    return (200 if outcome.repeated else 201), _token_out(vend_with_journey(outcome.vend.pk))

@@ -12,7 +12,7 @@ from duaarah.core.tariff import NOMINALS_IDR, QuoteLines
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter, Pairing
 from duaarah.vending.models import Channel, Vend
-from duaarah.vending.operations import top_up
+from duaarah.vending.operations import TopUpOutcome, top_up
 from duaarah.vending.operations.top_up import (
     NominalRefused,
     NoPrice,
@@ -53,21 +53,26 @@ def quoted(meter: Meter, nominal_idr: int, now: dt.datetime) -> QuoteLines:
         raise CannotBuy(_("No price is known for this meter today. No money has moved.")) from error
 
 
-def buy(meter: Meter, nominal_idr: int, reference: str, now: dt.datetime) -> Vend:
-    """One purchase from the holder's wallet; `reference` comes from the form. Raises CannotBuy."""
-    if not _REFERENCE.fullmatch(reference):
-        raise CannotBuy(_("This form is not complete. Open it again; no money has moved."))
+def purchase(meter: Meter, nominal_idr: int, reference: str, now: dt.datetime) -> TopUpOutcome:
+    """One purchase from the holder's wallet, by page or by program. Raises TopUpRefused."""
     # A meter without a modem is bought for as well: its digits go to the customer.
     pairing = pairing_of_meter(meter_id=meter.pk, at=now) or Pairing(meter=meter, phone="")
+    return top_up(
+        pairing=pairing,
+        amount_idr=nominal_idr,
+        channel=Channel.objects.get(code=CHANNEL),
+        reference=reference,
+        token_source=OwnKeys(key_store()),
+        now=now,
+    )
+
+
+def buy(meter: Meter, nominal_idr: int, reference: str, now: dt.datetime) -> Vend:
+    """A purchase on a page; `reference` comes from the form. Raises CannotBuy."""
+    if not _REFERENCE.fullmatch(reference):
+        raise CannotBuy(_("This form is not complete. Open it again; no money has moved."))
     try:
-        return top_up(
-            pairing=pairing,
-            amount_idr=nominal_idr,
-            channel=Channel.objects.get(code=CHANNEL),
-            reference=reference,
-            token_source=OwnKeys(key_store()),
-            now=now,
-        ).vend
+        return purchase(meter, nominal_idr, reference, now).vend
     except WalletTooLow as error:
         words = _("The wallet holds %(wallet)s, that is too little. No money has moved.")
         raise CannotBuy(words % {"wallet": rupiah(error.balance_idr)}) from error
