@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from duaarah.keystore import FileKeyStore
 from duaarah.people.models import AccountHolder, Customer, Organisation
 from duaarah.people.operations import set_pin
 from duaarah.registry.models import Meter, Modem, NetworkNode, Pairing, Sim, Site
+from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.world import CHANNEL, REGISTER, START, Holder, TownMeter, World
 from duaarah.sms.models import Bind
 from duaarah.vending.models import Channel
@@ -42,8 +44,14 @@ def make_keys(world: World, path: Path, passphrase: str) -> FileKeyStore:
     return store
 
 
-def register_world(world: World, store: FileKeyStore, *, host: str, port: int, user: str, password: str) -> None:
-    """Organisations, the bind, channels, holders with filled wallets, meters and their pairings."""
+def register_world(
+    world: World, store: FileKeyStore, *, host: str, port: int, user: str, password: str, since_us: int = 0
+) -> None:
+    """
+    Organisations, the bind, channels, holders with filled wallets, meters and their pairings.
+
+    `since_us`: the town instant at which SIMs, modems and phones were paired (a past begins before START).
+    """
     with transaction.atomic():
         Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
         Organisation.objects.create(code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR)
@@ -71,7 +79,7 @@ def register_world(world: World, store: FileKeyStore, *, host: str, port: int, u
         )
         holders = {holder: _holder(holder) for holder in world.holders}
         for meter in world.meters:
-            _meter(meter, holders[meter.holder], store, operator)
+            _meter(meter, holders[meter.holder], store, operator, instant_of(since_us))
     for known, holder in holders.items():
         if known.wallet_idr:
             fill_wallet(holder=holder, amount_idr=known.wallet_idr, reference=f"opening:{holder.pk}", now=START)
@@ -92,7 +100,9 @@ def _node(code: str, kind: str, parent: NetworkNode | None) -> NetworkNode:
     return node
 
 
-def _meter(known: TownMeter, holder: AccountHolder, store: FileKeyStore, operator: Organisation) -> None:
+def _meter(
+    known: TownMeter, holder: AccountHolder, store: FileKeyStore, operator: Organisation, since: datetime
+) -> None:
     substation = _node(known.place.substation, NetworkNode.Kind.SUBSTATION, None)
     feeder = _node(known.place.feeder, NetworkNode.Kind.FEEDER, substation)
     meter = Meter.objects.create(
@@ -129,5 +139,5 @@ def _meter(known: TownMeter, holder: AccountHolder, store: FileKeyStore, operato
         sim=Sim.objects.create(iccid=known.iccid, msisdn=known.msisdn, operator=operator),
         modem=Modem.objects.create(imei=known.imei),
         phone=known.holder.phone,
-        valid=(START, None),
+        valid=(since, None),
     )

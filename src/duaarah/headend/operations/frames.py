@@ -29,7 +29,8 @@ from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass
 from duaarah.sms.operations import book_inbound
 
-_KINDS: dict[type[Any], MeterEvent.Kind] = {
+# Each report's kind as the event's row names it.
+KINDS: dict[type[Any], MeterEvent.Kind] = {
     LowCredit: MeterEvent.Kind.LOW_CREDIT,
     CreditExhausted: MeterEvent.Kind.CREDIT_EXHAUSTED,
     LastGasp: MeterEvent.Kind.LAST_GASP,
@@ -148,15 +149,18 @@ def _answered(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | No
     return row or (None, None, False)
 
 
-def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, now: dt.datetime) -> None:
-
-    data = {
+def event_data(report: Report) -> dict[str, Any]:
+    """What of a report is kept beside its kind and its clock, as JSON values."""
+    return {
         key: value.hex() if isinstance(value, bytes) else value
         for key, value in dataclasses.asdict(report).items()
         if key != "at"
     }
+
+
+def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, now: dt.datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _EVENT,
-            [meter_id, _KINDS[type(report)], counter, inbound.pk, report.at, now, json.dumps(data)],
+            [meter_id, KINDS[type(report)], counter, inbound.pk, report.at, now, json.dumps(event_data(report))],
         )

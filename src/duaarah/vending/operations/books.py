@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Protocol
 
 from django.db import connection, transaction
 
@@ -23,6 +24,37 @@ ADMIN = "channel:admin"
 
 def wallet_account(holder_id: int) -> str:
     return f"wallet:{holder_id}"
+
+
+class PricedLines(Protocol):
+    """The lines of a quote, as a stored Quote and a fresh core.tariff.QuoteLines both have them; 1/100 rupiah."""
+
+    @property
+    def stroom_sen(self) -> int: ...
+    @property
+    def rounding_sen(self) -> int: ...
+    @property
+    def ppj_sen(self) -> int: ...
+    @property
+    def ppn_sen(self) -> int: ...
+    @property
+    def stamp_sen(self) -> int: ...
+    @property
+    def instalment_sen(self) -> int: ...
+
+
+def issued_lines_sen(lines: PricedLines, *, total_sen: int, admin_idr: int) -> dict[str, int]:
+    """The lines of an issued token: what was pending belongs to those whom the quote names; they sum to zero."""
+    return {
+        PENDING: total_sen,
+        STROOM: -(lines.stroom_sen + lines.rounding_sen),
+        ROUNDING: lines.rounding_sen,
+        PPJ: -lines.ppj_sen,
+        PPN: -lines.ppn_sen,
+        STAMP: -lines.stamp_sen,
+        INSTALMENT: -lines.instalment_sen,
+        ADMIN: -admin_idr * 100,
+    }
 
 
 def book(*, kind: str, reference: str, at: dt.datetime, vend_id: int | None, lines_sen: Mapping[str, int]) -> None:

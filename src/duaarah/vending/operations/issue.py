@@ -16,18 +16,7 @@ from duaarah.headend.operations import queue_command
 from duaarah.sms.models import Priority
 from duaarah.vending.models import LedgerEntry, Token, Vend, Wallet
 from duaarah.vending.operations import sql
-from duaarah.vending.operations.books import (
-    ADMIN,
-    INSTALMENT,
-    PENDING,
-    PPJ,
-    PPN,
-    ROUNDING,
-    STAMP,
-    STROOM,
-    book,
-    wallet_account,
-)
+from duaarah.vending.operations.books import PENDING, book, issued_lines_sen, wallet_account
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
 
@@ -80,16 +69,7 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
         reference=f"issued:{vend.pk}",
         at=now,
         vend_id=vend.pk,
-        lines_sen={
-            PENDING: total_sen,
-            STROOM: -(lines.stroom_sen + lines.rounding_sen),
-            ROUNDING: lines.rounding_sen,
-            PPJ: -lines.ppj_sen,
-            PPN: -lines.ppn_sen,
-            STAMP: -lines.stamp_sen,
-            INSTALMENT: -lines.instalment_sen,
-            ADMIN: -vend.payment.admin_idr * 100,
-        },
+        lines_sen=issued_lines_sen(lines, total_sen=total_sen, admin_idr=vend.payment.admin_idr),
     )
     vend.state, vend.encoded_wh, vend.issued_at = Vend.State.ISSUED, answer.encoded_wh, now
     send_to_meter(vend, answer.digits, vend.payment.amount_idr, now)

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The town's past as rows: simulated meters live it with real frames, the rows that came of it are loaded by COPY."""
+
+from duaarah.stage.history.load import Loaded, load_history
+from duaarah.stage.history.replay import Replayed, replay
+
+__all__ = ["Loaded", "Replayed", "load_history", "replay"]

@@ -1,0 +1,107 @@
+"""Ninety days of past in the database: the same invariants as after a day that was lived, and a platform that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from duaarah.audit import operations as audit
+from duaarah.audit.models import AuditSeal
+from duaarah.headend.models import Command, InvocationCounter, MeterEvent
+from duaarah.keystore import FileKeyStore
+from duaarah.registry.access import pairing_of_meter
+from duaarah.sim.town.past import Past, make_past
+from duaarah.sim.town.world import START, World, make_world
+from duaarah.sms.models import OutboundSegment
+from duaarah.stage.history import Loaded, Replayed, load_history, replay
+from duaarah.stage.invariants import FromOutside, broken, figures
+from duaarah.stage.registration import make_keys, register_world
+from duaarah.vending.models import Channel, LedgerLine, Payment, Token, Vend, Wallet
+from duaarah.vending.operations import top_up
+from duaarah.wiring.token_sources import OwnKeys
+
+pytestmark = pytest.mark.slow
+DAYS, METERS = 90, 16
+
+
+@pytest.fixture
+def history(database: str, tmp_path: Path) -> tuple[World, FileKeyStore, Replayed, Loaded]:
+    world = make_world(7, METERS)
+    past: Past = make_past(world, DAYS)
+    store = make_keys(world, tmp_path / "keys", "a passphrase for tests")
+    register_world(world, store, host="127.0.0.1", port=1, user="x", password="y", since_us=past.begin_us)
+    replayed = replay(world, past)
+    return world, store, replayed, load_history(past, replayed)
+
+
+def test_the_past_holds_every_invariant(history: tuple[World, FileKeyStore, Replayed, Loaded]) -> None:
+    world, _, replayed, loaded = history
+    record = figures(FromOutside(replayed.accepted_wh, replayed.double_credits, loaded.segments))
+    assert broken(record, lease_outlived=False) == []
+    past = make_past(world, DAYS)
+    assert record["issued"] == record["acknowledged"] == sum(len(m.purchases) for m in past.meters) > 100
+    assert record["issued_wh"] == sum(p.energy_wh for m in past.meters for p in m.purchases)
+    assert record["retries"] == sum(p.frame_lost for m in past.meters for p in m.purchases)
+    assert record["sms_per_top_up_max"] == 5
+    for wallet in Wallet.objects.select_related("holder"):
+        lines = LedgerLine.objects.filter(account__code=f"wallet:{wallet.holder_id}")
+        assert -sum(lines.values_list("amount_sen", flat=True)) == wallet.balance_sen
+    assert {w.holder.name: w.balance_sen // 100 for w in Wallet.objects.select_related("holder")} == {
+        h.name: h.wallet_idr for h in world.holders if h.wallet_idr
+    }
+
+
+def test_counters_and_events_are_the_meters_own(history: tuple[World, FileKeyStore, Replayed, Loaded]) -> None:
+    _, _, replayed, _ = history
+    for counter in InvocationCounter.objects.select_related("meter"):
+        link = replayed.memories[counter.meter.drn]["link"]
+        assert counter.from_meter_highest == link["sent_counter"]
+        events = MeterEvent.objects.filter(meter=counter.meter)
+        assert sorted(events.values_list("counter", flat=True)) == list(range(1, link["sent_counter"] + 1))
+        latest = events.filter(kind__in=["TOKEN_RESULT", "LOW_CREDIT"]).order_by("-pk")[0]
+        assert counter.balance_wh == latest.data.get("balance_wh", latest.data.get("remaining_wh"))
+
+
+def test_the_platform_goes_on_from_there(history: tuple[World, FileKeyStore, Replayed, Loaded]) -> None:
+    world, store, _, _ = history
+    known = next(m for m in world.meters if m.holder.wallet_idr >= 50_000)
+    meter = Vend.objects.filter(drn=known.drn).select_related("meter")[0].meter
+    pairing = pairing_of_meter(meter_id=meter.pk, at=START)
+    assert pairing is not None
+    tids = list(Vend.objects.filter(drn=known.drn).values_list("tid", flat=True))
+    outcome = top_up(
+        pairing=pairing,
+        amount_idr=50_000,
+        channel=Channel.objects.get(code="WEB"),
+        reference="after",
+        token_source=OwnKeys(store),
+        now=START,
+    )
+    assert outcome.vend.state == "ISSUED" and outcome.vend.tid > max(tids)
+    assert Payment.objects.order_by("-pk")[0].reference == "after"
+    assert Command.objects.filter(state="QUEUED").count() == 1
+    assert not OutboundSegment.objects.filter(state="QUEUED").exists()
+    while audit.seal():
+        pass
+    assert audit.verify(AuditSeal.objects.order_by("position").select_related("record").iterator()) > 100
+
+
+def test_a_past_whose_books_do_not_balance_is_not_loaded(database: str, tmp_path: Path) -> None:
+    from django.db.utils import IntegrityError
+
+    from duaarah.stage.history import money
+
+    world = make_world(7, 3)
+    past = make_past(world, 30)
+    store = make_keys(world, tmp_path / "keys", "a passphrase for tests")
+    register_world(world, store, host="127.0.0.1", port=1, user="x", password="y", since_us=past.begin_us)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(money, "issued_lines_sen", lambda *_, **__: {"pln:stroom": 1})
+        with pytest.raises(IntegrityError, match="sum to zero"):
+            load_history(past, replay(world, past))
+    assert not Token.objects.exists()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM sms_inboundsms")
+        assert cursor.fetchone() == (0,)
