@@ -292,7 +292,7 @@ def test_the_smsc_dies_with_all_that_it_held_in_the_middle_of_a_top_up(stage: St
         _until("the frame", lambda: OutboundSegment.objects.filter(message_class="METER_FRAME").count() > before)
         stage.kill_smsc()
         time.sleep(1)
-        stage.restart_smsc()
+        stage.restart("smsc")
 
     lost_before = _links_lost(stage)
     vend = _case(stage, kill)

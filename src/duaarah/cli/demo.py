@@ -6,8 +6,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from duaarah.cli.arguments import port_number
+
+if TYPE_CHECKING:
+    from duaarah.stage.processes import Processes
 
 BREAKS = ("double-load", "lost-ack", "ledger", "sms")
 
@@ -18,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", type=int, choices=[1, 10, 60, 300], default=60, help="how fast its day goes (60)")
     parser.add_argument("--port", type=port_number, default=8000, help="of the page; a busy one takes the next (8000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same town (default 7)")
+    parser.add_argument("--fresh", action="store_true", help="found the town anew instead of taking it up")
     parser.add_argument("--smsc", metavar="HOST:PORT", help="use this SMSC instead of the built-in one")
     parser.add_argument("--smsc-user", default="duaarah")
     parser.add_argument("--smsc-password", default="")
@@ -53,17 +58,17 @@ def run(args: argparse.Namespace) -> int:
     folder = data_dir() / ("once" if args.once else "demo")
     port = None if args.once else args.port
     try:
-        processes = Processes(folder, args.seed, args.meters, external, radio_faults=args.once, web_port=port)
+        processes = Processes(
+            folder, args.seed, args.meters, external, radio_faults=args.once, web_port=port, town_lives=not args.once
+        )
     except PortTaken as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 1
     try:
+        if not args.once:
+            return _live(processes, args)
         print("demo: setting the stage: database, keys, registry ...", file=sys.stderr, flush=True)
         processes.open_database()
-        if not args.once:
-            from duaarah.stage.living import run as live
-
-            return live(processes, speed=args.speed)
         # The feature packages can be imported only now that Django is configured.
         from duaarah.stage.day import run_once
 
@@ -76,6 +81,25 @@ def run(args: argparse.Namespace) -> int:
     _tell(record)
     print(json.dumps(record))
     return 0 if record["ok"] else 1
+
+
+def _live(processes: Processes, args: argparse.Namespace) -> int:
+    """The town in this folder is taken up when it is the one that was asked for; else it is founded."""
+    from duaarah.sim.town.past import make_past
+    from duaarah.sim.town.world import make_world
+    from duaarah.stage.saved import SavedTown, town_digest
+
+    world = make_world(args.seed, args.meters)
+    digest = town_digest(world, make_past(world))
+    found = None if args.fresh else SavedTown.read(processes.folder)
+    again = found is not None and (found.seed, found.meters, found.digest) == (args.seed, args.meters, digest)
+    saved = found if again and found is not None else SavedTown.new(args.seed, args.meters, digest)
+    processes.passphrase, processes.smsc_password = saved.passphrase, saved.smsc_password
+    processes.open_database(keep=again)
+    # The feature packages can be imported only now that Django is configured.
+    from duaarah.stage.living import Living, run
+
+    return run(processes, Living(saved, again, args.speed))
 
 
 def _tell(record: dict[str, object]) -> None:

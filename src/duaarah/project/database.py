@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import secrets
@@ -31,7 +32,9 @@ from psycopg import sql
 from duaarah.project.places import enterable
 from duaarah.project.supervisor import die_with_parent
 
+LOG = logging.getLogger(__name__)
 START_TIMEOUT_S = 60
+RESTARTS_AT_ONCE = 5
 STOP_TIMEOUT_S = 20
 SOCKET_PATH_MAX = 100
 _CONFIGURATION = """
@@ -82,6 +85,7 @@ class EmbeddedCluster:
     def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self.folder = folder.resolve()
         self.fsync = fsync
+        self.restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -170,6 +174,28 @@ class EmbeddedCluster:
             self._lock = None
         self._process = None
         self.start()
+
+    def tend(self) -> bool:
+        """
+        Start the server again when it has ended by itself; True when it had.
+
+        Raises:
+            DatabaseError: it does not come back.
+        """
+        if self._process is None or self._process.poll() is None:
+            return False
+        LOG.warning("PostgreSQL ended with status %s and is started again", self._process.returncode)
+        self.restarts += 1
+        for attempt in range(RESTARTS_AT_ONCE):
+            try:
+                # Its children notice within moments that they are orphans; until then they hold the shared memory.
+                self.restart()
+                return True
+            except DatabaseError:
+                if attempt == RESTARTS_AT_ONCE - 1:
+                    raise
+                time.sleep(1)
+        return True
 
     @property
     def pid(self) -> int | None:

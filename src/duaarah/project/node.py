@@ -11,12 +11,25 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 INSTALL_TIMEOUT_S = 240
+# npm alone would wait for minutes on a network that is not there; a start must not.
+_PATIENCE = {
+    "npm_config_update_notifier": "false",
+    "npm_config_fetch_retries": "1",
+    "npm_config_fetch_retry_mintimeout": "500",
+    "npm_config_fetch_retry_maxtimeout": "2000",
+    "npm_config_fetch_timeout": "15000",
+}
+_UNREACHABLE = (
+    *("ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNRESET", "ENETUNREACH"),
+    *("ERR_SOCKET_TIMEOUT", "FETCH_ERROR"),
+)
 
 
 class NodeUnavailable(Exception):
@@ -60,6 +73,14 @@ def installed(folder: Path, cache: Path, *, development: bool = False) -> Path:
     return target / "node_modules"
 
 
+def _reason(said: str) -> str:
+    """npm's complaint as one sentence, without addresses and paths."""
+    if any(word in said for word in _UNREACHABLE):
+        return "npm's registry was not reached; the next start tries again."
+    found = re.search(r"npm (?:ERR!|error) code (\w+)", said)
+    return f"npm could not install the packages ({found[1] if found else 'no reason given'})."
+
+
 def _install(folder: Path, cache: Path, target: Path, development: bool) -> None:
     wheel = _wheel()
     work = Path(tempfile.mkdtemp(prefix="work-", dir=cache))
@@ -70,14 +91,16 @@ def _install(folder: Path, cache: Path, target: Path, development: bool) -> None
         command += ["--ignore-scripts", "--no-audit", "--no-fund", *([] if development else ["--omit=dev"])]
         # npm looks for `node` on the path, and keeps its cache in the home folder unless told otherwise.
         environment = {**os.environ, "PATH": f"{wheel / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
-        environment["npm_config_update_notifier"] = "false"
+        environment |= _PATIENCE
         done = subprocess.run(
             command, cwd=work, env=environment, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
         )
         if done.returncode != 0:
-            raise NodeUnavailable(f"npm could not install the packages: {done.stderr.strip()[-400:]}")
+            raise NodeUnavailable(_reason(done.stderr))
         work.rename(target)
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        raise NodeUnavailable("npm did not come to an end; the next start tries again.") from None
+    except OSError as error:
         raise NodeUnavailable(f"npm could not install the packages ({type(error).__name__}).") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -80,7 +80,7 @@ FEATURES = (
     "vending",
     "notices",
 )
-PORTALS = ("shared", "customer", "fleet", "utility")
+PORTALS = ("shared", "customer", "fleet", "utility", "api")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "duaarah.web.shared.security.ContentSecurityPolicy",
+    "duaarah.web.api.problems.ApiProblems",
 ]
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -135,6 +136,7 @@ LOGIN_URL = "/masuk/"
 # The demo's page at / and what only it may do.
 STAGE = False
 STAGE_TOWN_PORT = 0
+STAGE_FOLDER: Path = Path()
 STAGE_SEED = 7
 STAGE_METERS = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024

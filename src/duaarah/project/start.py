@@ -126,8 +126,9 @@ def up(host: str, port: int) -> int:
         from django.db import connections
 
         connections.close_all()
+        tend = cluster.tend if cluster is not None else lambda: False
         print(f"Dua Arah runs on http://{host}:{port}/ ; Ctrl-C stops it.", file=sys.stderr)
-        return Supervisor(platform_children(host, port)).run_until_stopped()
+        return Supervisor(platform_children(host, port)).run_until_stopped(tend)
     finally:
         if cluster is not None:
             cluster.stop()

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -170,14 +171,22 @@ class Supervisor:
         self._over.set()
         return clean
 
-    def run_until_stopped(self) -> int:
-        """Start, wait for SIGTERM or SIGINT (or for too many crashes), stop; 0 when all went cleanly."""
+    def states(self) -> list[tuple[str, bool, int]]:
+        """(name, whether it runs now, how often it was started again) of each child, in order."""
+        return [(c.spec.name, c.process is not None and c.process.poll() is None, c.restarts) for c in self._children]
+
+    def run_until_stopped(self, tend: Callable[[], object] = lambda: None) -> int:
+        """
+        Start, wait for SIGTERM or SIGINT (or for too many crashes), stop; 0 when all went cleanly.
+
+        `tend` looks after what is not a child here, ten times a second.
+        """
         asked: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             # Not an Event: its lock may be held by the very thread that the handler interrupts.
             signal.signal(number, lambda number, _: asked.append(number))
         self.start()
         while not asked and not self._stopping.wait(0.1):
-            pass
+            tend()
         clean = self.stop()
         return 0 if clean and self.failed is None else 1

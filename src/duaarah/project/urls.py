@@ -4,6 +4,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
+from duaarah.web.api.documentation import documentation
 from duaarah.web.api.urls import api
 from duaarah.web.shared import views as shared
 
@@ -15,7 +16,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rumah/", include("duaarah.web.customer.urls")),
     path("armada/", include("duaarah.web.fleet.urls")),
     path("operasi/", include("duaarah.web.utility.urls")),
+    path("api/v1/", documentation, name="api-documentation"),
     path("api/v1/", api.urls),
 ]
 handler403 = "duaarah.web.shared.views.forbidden"
 handler404 = "duaarah.web.shared.views.missing"
+handler500 = "duaarah.web.shared.views.broken"

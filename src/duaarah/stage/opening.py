@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 from duaarah.clock import operations as clock_operations
+from duaarah.sim.town.past import Past
 from duaarah.sim.town.world import START, World, make_world
+from duaarah.stage.history import load_history, replay
 from duaarah.stage.processes import Processes
 from duaarah.stage.registration import make_keys, register_world
 
 
-def open_stage(processes: Processes, *, before_start: Callable[[World], None] = lambda _: None) -> World:
+def open_stage(
+    processes: Processes, *, past: Past | None = None, before_start: Callable[[World], None] = lambda _: None
+) -> World:
     """
-    Register the world of the stage's seed and start everything; business time stands at START.
+    Register the world of the stage's seed, with its past if it has one, and start everything; time stands at START.
 
     `before_start` may add rows while nothing runs yet.
     """
@@ -22,11 +28,25 @@ def open_stage(processes: Processes, *, before_start: Callable[[World], None] = 
     clock_operations.move(at=START, rate=1, founding=True)
     store = make_keys(world, processes.folder / "keys.duaarah", processes.passphrase)
     smsc = processes.open_smsc()
-    register_world(world, store, host=smsc.host, port=smsc.port, user=smsc.user, password=smsc.password)
+    since_us = past.begin_us if past is not None else 0
+    register_world(
+        world, store, host=smsc.host, port=smsc.port, user=smsc.user, password=smsc.password, since_us=since_us
+    )
+    memories = _live(processes, world, past) if past is not None else None
     before_start(world)
-    processes.open_town(smsc)
+    processes.open_town(smsc, memories=memories)
     processes.open_platform()
     return world
+
+
+def _live(processes: Processes, world: World, past: Past) -> Path:
+    """Load the past; the file in which the town finds what its meters remember of it."""
+    replayed = replay(world, past)
+    load_history(past, replayed)
+    memories = processes.folder / "memories.json"
+    memories.touch(0o600)
+    memories.write_text(json.dumps(replayed.memories))
+    return memories
 
 
 def move_both(town: Callable[..., object], at: dt.datetime, rate: int) -> None:

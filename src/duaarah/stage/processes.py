@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,27 +67,37 @@ class Processes:
         radio_faults: bool = True,
         segment_lease_s: int = SEGMENT_LEASE_S,
         web_port: int | None = None,
+        town_lives: bool = False,
     ) -> None:
+        """`town_lives`: the town keeps its meters and phones in a file, for the next start."""
         self.folder, self.seed, self.meters, self.external = folder, seed, meters, external
         self.radio_faults = radio_faults
         self.segment_lease_s = segment_lease_s
         self.passphrase = secrets.token_urlsafe(24)
+        self.smsc_password = secrets.token_hex(4)
+        self.town_lives = town_lives
         self.cluster: EmbeddedCluster | None = None
         self.supervisor: Supervisor | None = None
         self._simulators: dict[str, subprocess.Popen[str]] = {}
         self.smsc_control: int | None = None
-        self._smsc_command: list[str] = []
+        self._commands: dict[str, list[str]] = {}
+        self._restarts: Counter[str] = Counter()
         self.town_control = 0
         # Held until this process ends: two stages that start together never share a port.
         self._claim = claim_next(HOST, _free_port() if web_port is None else web_port)
         self.web_port = self._claim.port
 
-    def open_database(self) -> None:
-        """A new database (or the external one), migrated; Django is set up in this process."""
+    def open_database(self, *, keep: bool = False) -> None:
+        """
+        The folder's own database (or the external one), migrated; Django is set up in this process.
+
+        Without `keep` the folder is emptied first, and the database is new.
+        """
         # One who still plays in this folder keeps it.
         EmbeddedCluster(self.folder / "postgres").refuse_if_busy()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         environment = {
             "DUAARAH_DATA": str(self.folder),
             "DUAARAH_KEYSTORE": str(self.folder / "keys.duaarah"),
@@ -109,13 +120,13 @@ class Processes:
         """Where to bind: the external SMSC, or the built-in one, started here."""
         if self.external is not None:
             return self.external
-        password = secrets.token_hex(4)
+        password = self.smsc_password
         command = ["sim", "smsc", "--account", f"duaarah:{password}", "--account", f"town:{password}"]
-        ready = self._simulator(command, "smsc")
+        ready = self._simulator("smsc", command)
         self.smsc_control = int(ready["control_port"])
         fixed = ["--port", str(ready["smpp_port"]), "--control-port", str(ready["control_port"])]
-        self._smsc_command = [*command, *fixed]
-        return ExternalSMSC("127.0.0.1", int(ready["smpp_port"]), "duaarah", password)
+        self._commands["smsc"] = [*command, *fixed]
+        return ExternalSMSC(HOST, int(ready["smpp_port"]), "duaarah", password)
 
     def kill_smsc(self) -> None:
         """kill -9 of the built-in SMSC: what it had not delivered is gone."""
@@ -123,19 +134,42 @@ class Processes:
         process.kill()
         process.wait()
 
-    def restart_smsc(self) -> None:
-        """Start it again on the same ports, empty."""
-        self._simulator(self._smsc_command, "smsc")
+    def restart(self, name: str) -> None:
+        """Start a simulator again on the same ports: the SMSC is empty then, the town remembers where it keeps a file."""
+        self._simulator(name, self._commands[name])
 
-    def open_town(self, smsc: ExternalSMSC) -> None:
-        """Meters, phones and the ATM, bound to the same SMSC."""
+    def open_town(self, smsc: ExternalSMSC, *, memories: Path | None = None) -> None:
+        """Meters, phones and the ATM, bound to the same SMSC; `memories`: what the meters bring from a past."""
         user = smsc.user if self.external is not None else "town"
         command = ["sim", "town", "--seed", str(self.seed), "--meters", str(self.meters)]
         command += ["--smsc", f"{smsc.host}:{smsc.port}", "--smsc-user", user, "--smsc-password", smsc.password]
-        command += ["--notify-url", f"http://127.0.0.1:{self.web_port}/api/v1/notifications/tokens"]
+        command += ["--notify-url", f"http://{HOST}:{self.web_port}/api/v1/notifications/tokens"]
         if not self.radio_faults:
             command.append("--no-radio-faults")
-        self.town_control = int(self._simulator(command, "town")["control_port"])
+        if self.town_lives:
+            command += ["--state", str(self.folder / "town.sqlite")]
+        if memories is not None:
+            command += ["--memories", str(memories)]
+        self.town_control = int(self._simulator("town", command)["control_port"])
+        self._commands["town"] = [*command, "--control-port", str(self.town_control)]
+
+    def tend(self) -> list[str]:
+        """Start again what has ended by itself among database and simulators; returns their names."""
+        ended = []
+        if self.cluster is not None and self.cluster.tend():
+            ended.append("database")
+        for name, process in list(self._simulators.items()):
+            if process.poll() is not None:
+                self._restarts[name] += 1
+                self.restart(name)
+                ended.append(name)
+        return ended
+
+    def states(self) -> list[tuple[str, bool, int]]:
+        """(name, whether it runs now, how often it was started again) of everything here."""
+        rows = [] if self.cluster is None else [("database", self.cluster.pid is not None, self.cluster.restarts)]
+        rows += [(name, process.poll() is None, self._restarts[name]) for name, process in self._simulators.items()]
+        return rows + (self.supervisor.states() if self.supervisor is not None else [])
 
     def open_platform(self) -> None:
         """Workers and web under a supervisor; waits until the web answers and the links are bound."""
@@ -145,6 +179,7 @@ class Processes:
 
         # What the demo's own web page asks the town.
         os.environ["DUAARAH_STAGE_TOWN"] = str(self.town_control)
+        os.environ["DUAARAH_STAGE_FOLDER"] = str(self.folder)
         os.environ["DUAARAH_STAGE_SEED"] = f"{self.seed}:{self.meters}"
         connections.close_all()
         self.supervisor = Supervisor(self.children(), log=self.folder / "platform.log")
@@ -163,16 +198,16 @@ class Processes:
         """What the supervisor keeps alive."""
         return platform_children(HOST, self.web_port)
 
-    def _simulator(self, command: list[str], name: str) -> dict[str, Any]:
-        log = (self.folder / f"{name}.log").open("w")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "duaarah", *command],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            preexec_fn=die_with_parent,
-        )
+    def _simulator(self, name: str, command: list[str]) -> dict[str, Any]:
+        with (self.folder / f"{name}.log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "duaarah", *command],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                preexec_fn=die_with_parent,
+            )
         self._simulators[name] = process
         assert process.stdout is not None
         line = process.stdout.readline()

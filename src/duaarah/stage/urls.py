@@ -11,7 +11,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("panggung/hidup/", views.live, name="stage-live"),
     path("panggung/kabel/<str:way>/<int:row>/", views.wire_detail, name="stage-wire"),
     path("panggung/masuk/<str:persona>/", views.enter, name="stage-enter"),
+    path("panggung/tur/", views.tour_page, name="stage-tour"),
+    path("panggung/tur/hidup/", views.tour_live, name="stage-tour-live"),
+    path("panggung/tur/<str:step>/", views.tour_step, name="stage-tour-step"),
     path("panggung/<str:deed>/", views.act, name="stage-act"),
     *(pattern for pattern in platform.urlpatterns if getattr(pattern, "name", None) != "start"),
 ]
-handler403, handler404 = platform.handler403, platform.handler404
+handler403, handler404, handler500 = platform.handler403, platform.handler404, platform.handler500

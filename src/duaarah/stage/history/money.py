@@ -46,8 +46,8 @@ class Purchase:
 class Money:
     """Rows of vending, of the commands that it orders, and of the audit."""
 
-    def __init__(self, known: Registered, dice: random.Random, machine_now: datetime) -> None:
-        self._known, self._dice, self._machine_now = known, dice, machine_now
+    def __init__(self, known: Registered, dice: random.Random, machine_now_at: datetime) -> None:
+        self._known, self._dice, self._machine_now_at = known, dice, machine_now_at
         self._purchases: dict[tuple[str, int], Purchase] = {}
         self._latest_tid: dict[str, int] = {}
         self._tables = {name: Table(name) for name in _TABLES}
@@ -188,7 +188,7 @@ class Money:
             closed_at=None,
             attempts=0,
             attempts_max=ATTEMPTS_MAX,
-            not_before_at=self._machine_now,
+            not_before_at=self._machine_now_at,
             leased_at=None,
             lease_until_at=None,
             result="",
@@ -215,7 +215,7 @@ class Money:
             command_id=command["id"],
             result="",
             obtain_attempts=0,
-            obtain_not_before_at=self._machine_now,
+            obtain_not_before_at=self._machine_now_at,
         )
 
     def _book_purchase(self, deed: Bought, vend: Row, correlation: uuid.UUID) -> None:

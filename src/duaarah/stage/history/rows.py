@@ -76,8 +76,8 @@ class Rows:
         self._codes: dict[str, Row] = {}
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
-            self.machine_now: datetime = cursor.fetchone()[0]
-        self.money = Money(known, self._dice, self.machine_now)
+            self.machine_now_at: datetime = cursor.fetchone()[0]
+        self.money = Money(known, self._dice, self.machine_now_at)
         self._tables = {name: Table(name) for name in _TABLES}
 
     def tables(self) -> list[Table]:
@@ -145,7 +145,7 @@ class Rows:
             meter_id=self.known.meter_ids[deed.meter.drn],
             counter=deed.counter,
             segment_id=segment["id"],
-            started_at=self.machine_now,
+            started_at=self.machine_now_at,
         )
 
     def heard(self, deed: Heard) -> None:
@@ -170,7 +170,7 @@ class Rows:
             inbound_id=inbound["id"],
             meter_at=report.at,
             arrived_at=at,
-            recorded_at=self.machine_now,
+            recorded_at=self.machine_now_at,
             data=event_data(report),
         )
         match report:
@@ -256,7 +256,7 @@ class Rows:
             esm_class=0,
             payload=payload,
             digest=self._dice.randbytes(32),
-            received_at=self.machine_now,
+            received_at=self.machine_now_at,
             arrived_at=at,
             state="DONE",
             lease_until_at=None,
@@ -326,10 +326,10 @@ class Rows:
             created_at=at,
             state="DELIVERED" if registered else "ACCEPTED",
             attempts=1,
-            not_before_at=self.machine_now,
+            not_before_at=self.machine_now_at,
             lease_until_at=None,
-            submitted_at=self.machine_now,
-            answered_at=self.machine_now,
+            submitted_at=self.machine_now_at,
+            answered_at=self.machine_now_at,
             smsc_message_id=f"h{self.segments_counted:08x}",
             smsc_status=0,
         )
@@ -341,7 +341,7 @@ class Rows:
                 state=DELIVERED,
                 error="000",
                 text="",
-                received_at=self.machine_now,
+                received_at=self.machine_now_at,
             )
         for kind in ("RESERVE", "SETTLE"):
             self._package(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 from django.conf import settings
@@ -21,9 +22,10 @@ from duaarah.net import jsonport
 from duaarah.people.models import Login
 from duaarah.registry.models import Meter, Pairing
 from duaarah.sms.models import InboundSms, OutboundSegment
-from duaarah.stage.page import wire
+from duaarah.stage.page import tour, wire
 from duaarah.stage.page.deeds import DEEDS, STEPS
 from duaarah.stage.page.personas import PERSONAS
+from duaarah.stage.saved import PROCESSES
 from duaarah.vending.models import LedgerEntry, LedgerLine
 from duaarah.vending.queries import amount_idr, journey, vends_of_meters
 from duaarah.web.shared.fresh import fragment
@@ -77,7 +79,17 @@ def _alive(pairing: Pairing) -> dict[str, Any]:
         "lit": _lit(inside, talk, vends),
         "clock": BusinessClock.objects.get(pk=1),
         "places": _map(meter),
+        "parts": _parts(),
     }
+
+
+def _parts() -> list[dict[str, Any]]:
+    """The demo's processes as their keeper last saw them."""
+    try:
+        rows = json.loads((settings.STAGE_FOLDER / PROCESSES).read_text())
+    except (OSError, ValueError):
+        return []
+    return [{"name": name, "runs": runs, "restarts": restarts} for name, runs, restarts in rows]
 
 
 def _lit(inside: dict[str, Any], talk: list[dict[str, Any]], vends: list[Any]) -> set[str]:
@@ -143,6 +155,33 @@ def wire_detail(request: HttpRequest, way: str, row: int) -> HttpResponse:
         detail = wire.inbound(get_object_or_404(InboundSms, pk=row))
     template = "stage/wire_part.html" if request.headers.get("HX-Request") else "stage/wire.html"
     return render(request, template, {"detail": detail})
+
+
+def tour_page(request: HttpRequest) -> HttpResponse:
+    """Seven steps beside three."""
+    return render(request, "stage/tour.html", tour.context(request, _pairing(request)))
+
+
+def tour_live(request: HttpRequest) -> HttpResponse:
+    """The three, as far as they have come."""
+    return fragment(request, "stage/tour_live.html", tour.context(request, _pairing(request)))
+
+
+@require_POST
+def tour_step(request: HttpRequest, step: str) -> HttpResponse:
+    """Make one step of the tour happen, or begin it again."""
+    pairing = _pairing(request)
+    if step == "again":
+        tour.begin(request)
+    elif step in tour.STEPS:
+        deed, form = tour.STEPS[step], {"text": tour.tour_of(pairing, tour.start_of(request)).answer}
+        with contextlib.suppress(jsonport.ControlFailed):
+            DEEDS[deed].act(_town, pairing, form)
+    else:
+        raise Http404
+    if request.headers.get("HX-Request"):
+        return render(request, "stage/tour_live.html", tour.context(request, pairing))
+    return redirect("stage-tour")
 
 
 @require_POST

@@ -9,7 +9,7 @@ import time
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import Field
@@ -21,6 +21,7 @@ from duaarah.vending.models import Channel
 from duaarah.vending.operations import Sale, take_notification
 from duaarah.vending.operations.notification import NotificationRefused
 from duaarah.web.api import customer
+from duaarah.web.api.problems import problem
 from duaarah.web.api.signing import SignatureRefused, check_signature
 from duaarah.wiring.keystores import key_store, unwrap_channel_secret
 from duaarah.wiring.token_sources import OwnKeys
@@ -50,15 +51,6 @@ class TokenSold(Schema):
 
 class Taken(Schema):
     status: str
-
-
-def problem(status: int, code: str, detail: str) -> HttpResponse:
-    """A refusal in the form of RFC 9457."""
-    return JsonResponse(
-        {"type": f"urn:duaarah:{code}", "title": code, "status": status, "detail": detail},
-        status=status,
-        content_type="application/problem+json",
-    )
 
 
 @api.exception_handler(ValidationError)

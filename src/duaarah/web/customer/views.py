@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
+from duaarah.headend.queries import latest_readings
 from duaarah.people.keys import TooManyKeys, make_key, revoke_key
 from duaarah.people.models import APIKey, Language
 from duaarah.people.operations import choose_language
@@ -28,6 +29,7 @@ from duaarah.web.shared.supply import reading
 
 TOKENS_SHOWN = 8
 MESSAGES_SHOWN = 8
+READINGS_SHOWN = 6
 QUICK_IDR = (20_000, 50_000, 100_000, 200_000)
 
 
@@ -60,6 +62,7 @@ def _overview(meter: Meter) -> dict[str, Any]:
         "reading": reading(meter, now()),
         "vends": [{"vend": v, "amount_idr": amount_idr(v), "steps": journey(v)} for v in vends],
         "texts": messages_of_meters([meter.pk], MESSAGES_SHOWN),
+        "readings": latest_readings(meter_id=meter.pk, limit=READINGS_SHOWN),
     }
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from duaarah.outages.models import MeterSupply
 from duaarah.registry.models import Meter
 
-SILENT_AFTER = dt.timedelta(hours=36)
+# On the 28-SMS package a meter has something to say every ten days at least; the daily plan comes with its own limit.
+SILENT_AFTER = dt.timedelta(days=11)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Reading:
 
 
 def reading(meter: Meter, now: dt.datetime) -> Reading:
-    """A meter that has not been heard for a day and a half is silent, whatever it said last."""
+    """A meter that has not been heard for eleven days is silent, whatever it said last."""
     counters = getattr(meter, "invocation_counter", None)
     supply = getattr(meter, "supply", None)
     heard_at = counters.latest_contact_at if counters else None

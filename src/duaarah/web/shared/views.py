@@ -6,6 +6,7 @@ from __future__ import annotations
 from django.contrib.auth import authenticate, login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -53,6 +54,15 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """403"""
     words = {"title": _("Not for this role"), "text": _("Your sign-in does not open this page. Nothing was changed.")}
     return render(request, "shared/message.html", words, status=403)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """500. It asks nothing of the database, which may be what broke."""
+    words = {
+        "title": _("Something broke on our side"),
+        "text": _("We have noted it. A purchase is never made twice: look at your tokens, or try again."),
+    }
+    return HttpResponse(render_to_string("shared/broken.html", words), status=500)
 
 
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

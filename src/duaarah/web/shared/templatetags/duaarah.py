@@ -99,6 +99,18 @@ def age(at: dt.datetime | None, now: dt.datetime) -> str:
 
 
 @register.filter
+def span(seconds: int | None) -> str:
+    """How long something took, in its two largest units: `4 menit 12 detik`."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return gettext("%(n)d seconds") % {"n": seconds}
+    if seconds < 3600:
+        return gettext("%(m)d min %(s)d s") % {"m": seconds // 60, "s": seconds % 60}
+    return gettext("%(h)d h %(m)d min") % {"h": seconds // 3600, "m": seconds % 3600 // 60}
+
+
+@register.filter
 def drn(number: str) -> str:
     """A meter's number with its middle left out."""
     return short_drn(number)
