@@ -11,7 +11,8 @@ from tests.sim.bank.test_atm import METER, WORLD, _bank, _settle
 from duaarah.core.gsm7 import encode
 from duaarah.sim.bank.server import handlers
 from duaarah.sim.town.clock import MINUTE_US
-from duaarah.sim.town.town import GSM7, Outgoing, Town
+from duaarah.sim.town.sms import GSM7, Outgoing
+from duaarah.sim.town.town import Town
 from duaarah.sim.town.world import START
 
 

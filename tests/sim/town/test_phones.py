@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from duaarah.messaging.texts import TEXTS, render, short_drn, token_groups
-from duaarah.sim.town.clock import MINUTE_US, Action, Event, EventQueue
+from duaarah.sim.town.clock import MINUTE_US, Event, EventQueue
 from duaarah.sim.town.phones import Phone
+from duaarah.sim.town.plans import Deed, PhoneDeed, from_words, to_words
 from duaarah.sim.town.world import TownMeter, make_world
 
 DIGITS = "12345678901234567890"
@@ -31,6 +32,7 @@ class Street:
     atm: list[tuple[str, int]] = field(default_factory=list)
     keyed: list[tuple[str, str, int]] = field(default_factory=list)
     atm_next: bool = False
+    phones: list[Phone] = field(default_factory=list)
 
     def send_text(self, source: str, text: str) -> None:
         self.texts.append((source, text))
@@ -41,8 +43,15 @@ class Street:
     def key_in(self, drn: str, digits: str, at_us: int) -> None:
         self.keyed.append((drn, digits, at_us))
 
-    def later(self, at_us: int, action: Action) -> Event:
-        return self.queue.put(at_us, action)
+    def plan(self, at_us: int, deed: Deed) -> Event:
+        assert isinstance(deed, PhoneDeed) and from_words(to_words(deed)) == deed
+        return self.queue.put(at_us, lambda now_us: self.phones[0].do(deed, now_us))
+
+    def give_up(self, event: Event) -> None:
+        event.cancel()
+
+    def noted(self, phone: Phone, box: str, number: int, message: dict[str, str]) -> None:
+        pass
 
     def prefers_atm(self) -> bool:
         return self.atm_next
@@ -54,7 +63,8 @@ class Street:
 def _home() -> tuple[Street, Phone, TownMeter]:
     meter = next(meter for meter in make_world(7, 10).meters if meter.site is None)
     street = Street()
-    return street, Phone(meter.holder.phone, [meter], 7, street), meter
+    street.phones.append(Phone(meter.holder.phone, [meter], 7, street))
+    return street, street.phones[0], meter
 
 
 def _say(template: str, name: str, *, language: str = "id", code: str = "K7P") -> str:
@@ -130,6 +140,7 @@ def test_the_fleet_owner_buys_for_the_site_that_the_text_names() -> None:
     meters = [meter for meter in make_world(7, 100).meters if meter.site]
     street = Street(atm_next=True)
     phone = Phone(meters[0].holder.phone, meters, 7, street)
+    street.phones.append(phone)
     for meter, code in zip(meters, ("A1B", "A2B", "A3B", "A4B"), strict=False):
         assert meter.site
         phone.receive(_say("low_credit", meter.site.alias, code=code), 0)

@@ -17,7 +17,7 @@ from duaarah.net.esme import ESME, ESMEConfig
 from duaarah.net.jsonport import ControlFailed, call
 from duaarah.sim.smsc.server import SMSC
 from duaarah.sim.town import server
-from duaarah.sim.town.town import BINARY, Outgoing
+from duaarah.sim.town.sms import BINARY, Outgoing
 from duaarah.sim.town.world import READER_TITLE, START, TownMeter, make_world
 from duaarah.wire.smpp.pdu import PDU
 

@@ -15,7 +15,8 @@ from duaarah.drivers import Keys, decode_report, encode_command, frame, open_fra
 from duaarah.messaging.texts import render, short_drn, token_groups
 from duaarah.sim.town.clock import MINUTE_US, instant_of
 from duaarah.sim.town.load import DAY_US, HOUR_US
-from duaarah.sim.town.town import BINARY, GSM7, UCS2, Outgoing, Town, UnknownInTown
+from duaarah.sim.town.sms import BINARY, GSM7, UCS2, Outgoing
+from duaarah.sim.town.town import Town, UnknownInTown
 from duaarah.sim.town.world import HEAD_END_TITLE, START, TownMeter, World, make_world
 
 WORLD = make_world(7, 50)

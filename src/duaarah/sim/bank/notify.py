@@ -41,6 +41,11 @@ class Outcome:
     attempts: int
     answer: str = ""
 
+    @property
+    def final(self) -> bool:
+        """Whether sending it again would change nothing."""
+        return 200 <= self.status < 300 or 400 <= self.status < 500
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -105,8 +110,9 @@ class Notifier:
                 status, answer = self._post(body, forged)
             except (OSError, http.client.HTTPException):
                 status, answer = 0, ""
-            if 200 <= status < 300 or 400 <= status < 500 or self._closed.is_set():
-                return Outcome(status, attempt, answer)
+            outcome = Outcome(status, attempt, answer)
+            if outcome.final or self._closed.is_set():
+                return outcome
             self._sleep(wait_ms / 1000)
             wait_ms = min(2 * wait_ms, BACKOFF_MAX_MS)
         return Outcome(status, ATTEMPTS_MAX, answer)

@@ -3,12 +3,14 @@
 
 from duaarah.sim.meter.meter import Faults, MeterConfig, SimMeter
 from duaarah.sim.meter.models import MODELS, MeterModel, UnknownModel, model
+from duaarah.sim.meter.past import MeterPast
 
 __all__ = [
     "MODELS",
     "Faults",
     "MeterConfig",
     "MeterModel",
+    "MeterPast",
     "SimMeter",
     "UnknownModel",
     "model",

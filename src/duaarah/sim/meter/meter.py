@@ -19,6 +19,7 @@ from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
+from duaarah.sim.meter.past import MeterPast
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.ciphering import Keys
@@ -69,7 +70,7 @@ class _Register:
 class SimMeter:
     """One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches."""
 
-    def __init__(self, config: MeterConfig) -> None:
+    def __init__(self, config: MeterConfig, past: MeterPast | None = None) -> None:
         if config.credit_wh < 0 or config.low_credit_threshold_wh < 0:
             raise ValueError("Credit and threshold are not negative.")
         self.config = config
@@ -80,6 +81,18 @@ class SimMeter:
         self._decoder = config.decoder
         above = config.credit_wh >= config.low_credit_threshold_wh
         self._register = _Register(config.credit_wh * MWH_PER_WH, armed=above, relay_closed=config.credit_wh > 0)
+        if past is not None:
+            self.restore(past.over(self.state(), head_end=config.client_titles[0]))
+
+    @property
+    def credit_mwh(self) -> int:
+        """Credit left, exactly."""
+        return self._register.credit_mwh
+
+    @property
+    def armed(self) -> bool:
+        """Whether the meter will warn when its credit goes under the threshold."""
+        return self._register.armed
 
     @property
     def credit_wh(self) -> int:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A DLMS server over the TCP wrapper for one simulated meter, opened on request (IEC 62056-4-7).
 
-It pumps wrapped frames between a socket and `SimMeter.answer_request`; a dropped frame closes the connection.
+It pumps wrapped frames between a socket and the meter's `answer_request`; a dropped frame closes the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Protocol
 
-from duaarah.sim.meter.meter import SimMeter
 from duaarah.wire.dlms import wrapper
 from duaarah.wire.dlms.errors import DlmsError
 
@@ -18,10 +18,17 @@ REQUESTS_MAX = 1000  # per connection
 CONNECTIONS_MAX = 4
 
 
+class Answers(Protocol):
+    """A meter as its server needs it; SimMeter is one."""
+
+    def answer_request(self, payload: bytes) -> bytes | None:
+        """The answer to one wrapped request; None when it is dropped."""
+
+
 class MeterServer:
     """`async with MeterServer(meter) as server:` listens on `server.port` of the loopback until the block ends."""
 
-    def __init__(self, meter: SimMeter, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, meter: Answers, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._meter = meter
         self._host = host
         self._wanted_port = port

@@ -52,6 +52,10 @@ class BusinessClock:
         self.rate = rate
         self.running = True
 
+    def stand_at(self, at_us: int) -> None:
+        """Time was here when the town was last seen, and will not go back behind it. It stands until it is set."""
+        self._anchor_us, self.rate, self.running = at_us, 0, True
+
     def machine_ns_until(self, at_us: int, machine_ns: int) -> int | None:
         """Machine nanoseconds until a business instant; 0 when it is past, None when it never comes at rate 0."""
         ahead_us = at_us - self.now_us(machine_ns)
@@ -66,10 +70,11 @@ Action = Callable[[int], None]
 class Event:
     """Something due; `cancel` makes it never happen."""
 
-    __slots__ = ("action", "at_us")
+    __slots__ = ("action", "at_us", "plan")
 
     def __init__(self, at_us: int, action: Action) -> None:
         self.at_us = at_us
+        self.plan: int | None = None  # its number in the state file, if it stands there
         self.action: Action | None = action
 
     def cancel(self) -> None:

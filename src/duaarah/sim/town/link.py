@@ -2,7 +2,9 @@
 """
 The town's one bind: what modems and phones send waits here for the window, what comes is acknowledged first-hand.
 
-Like a handset it sends again what nobody confirmed, so a message may arrive twice and is never lost silently.
+Like a handset it sends again what nobody confirmed, so a message may arrive twice and is never lost silently; and it
+sends one at a time, so messages of one source stay in order. A message with a row in the state file is in the hands of
+the link until the SMSC has answered for it, however long that takes.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from duaarah.net.esme import ESME, ESMEConfig
-from duaarah.sim.town.town import Outgoing
+from duaarah.sim.town.sms import Outgoing
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.errors import SMPPError
 from duaarah.wire.smpp.pdu import PDU
@@ -38,10 +40,20 @@ class _Message:
 
 
 class TownLink:
-    """An ESMEHandler; `receive(destination, payload, data_coding)` is called for each SMS to the town."""
+    """
+    An ESMEHandler; `receive(destination, payload, data_coding)` is called for each SMS to the town, `settled(row)` when
+    a message from the state file needs no sending any more.
+    """
 
     def __init__(
-        self, *, host: str, port: int, system_id: str, password: str, receive: Callable[[str, bytes, int], object]
+        self,
+        *,
+        host: str,
+        port: int,
+        system_id: str,
+        password: str,
+        receive: Callable[[str, bytes, int], object],
+        settled: Callable[[int], None] = lambda row: None,
     ) -> None:
         config = ESMEConfig(
             host=host,
@@ -55,28 +67,34 @@ class TownLink:
         self.bound = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self._receive = receive
-        self._waiting: deque[_Message] = deque()
-        self._in_flight = 0
+        self._settled = settled
+        self._waiting: deque[_Message] = deque()  # at most one of a source
+        # Each source with a message waiting or in flight, and what comes behind it.
+        self._behind: dict[str, deque[_Message]] = {}
+        self._count_behind = 0
         self._paused = False
 
     @property
     def busy(self) -> int:
         """Messages that are not sent yet, or sent and not answered."""
-        return len(self._waiting) + self._in_flight
+        return len(self._behind) + self._count_behind
 
     def send(self, sms: Outgoing) -> None:
         """Have an SMS sent as soon as the link takes it."""
-        if len(self._waiting) >= WAITING_MAX:
+        if sms.row is None and self.busy >= WAITING_MAX:
             self.counts["overflow"] += 1
-            return
-        self._waiting.append(_Message(sms))
-        self._pump()
+        elif (behind := self._behind.get(sms.source)) is not None:
+            behind.append(_Message(sms))
+            self._count_behind += 1
+        else:
+            self._behind[sms.source] = deque()
+            self._waiting.append(_Message(sms))
+            self._pump()
 
     def _pump(self) -> None:
         while self._waiting and not self._paused and self.esme.free:
             message = self._waiting.popleft()
             message.attempts += 1
-            self._in_flight += 1
             try:
                 self.esme.submit(
                     message,
@@ -88,15 +106,24 @@ class TownLink:
                     registered=False,
                 )
             except SMPPError as error:  # an SMS that no PDU can carry
-                self._in_flight -= 1
                 self.counts["unsendable"] += 1
                 LOG.warning("an SMS cannot be sent: %s", error.code)
+                self._landed(message, settled=True)
 
-    def _again(self, message: _Message) -> None:
-        if message.attempts >= ATTEMPTS_MAX:
-            self.counts["given_up"] += 1
-        else:
+    def _landed(self, message: _Message, *, settled: bool) -> None:
+        """It is no longer in flight: the next of its source has its turn, unless it must be sent again itself."""
+        if not settled and (message.sms.row is not None or message.attempts < ATTEMPTS_MAX):
             self._waiting.appendleft(message)
+            return
+        if not settled:
+            self.counts["given_up"] += 1
+        if behind := self._behind[message.sms.source]:
+            self._waiting.append(behind.popleft())
+            self._count_behind -= 1
+        else:
+            del self._behind[message.sms.source]
+        if message.sms.row is not None:
+            self._settled(message.sms.row)
 
     def _resume(self) -> None:
         self._paused = False
@@ -112,35 +139,32 @@ class TownLink:
     def on_response(self, token: object, status: int, message_id: str) -> None:
         """One of our messages was taken, put off or refused."""
         assert isinstance(token, _Message)
-        self._in_flight -= 1
-        if status == p.ESME_ROK:
-            self.counts["sent"] += 1
-        elif status in _BUSY:
+        if status in _BUSY:
             token.attempts -= 1
-            self._again(token)
             if not self._paused:
                 self._paused = True
                 asyncio.get_running_loop().call_later(THROTTLED_S, self._resume)
+        elif status == p.ESME_ROK:
+            self.counts["sent"] += 1
         else:
             self.counts["refused"] += 1
             LOG.warning("the SMSC refuses an SMS with status %#x", status)
+        self._landed(token, settled=status not in _BUSY)
         self._pump()
 
     def on_ambiguous(self, token: object) -> None:
         """Nobody knows whether it was taken."""
         assert isinstance(token, _Message)
-        self._in_flight -= 1
         self.counts["repeated"] += 1
-        self._again(token)
+        self._landed(token, settled=False)
         self._pump()
 
     def on_deliver(self, pdu: PDU) -> None:
-        """An SMS for the town: acknowledged before anybody reads it, as a handset does."""
+        """An SMS for the town: acknowledged once its effect cannot be lost; a kill before that brings it again."""
+        if not is_receipt(pdu):
+            self.counts["received"] += 1
+            self._receive(pdu.text.get("destination_addr", ""), pdu.payload, pdu.number.get("data_coding", 0))
         self.esme.ack(pdu)
-        if is_receipt(pdu):
-            return
-        self.counts["received"] += 1
-        self._receive(pdu.text.get("destination_addr", ""), pdu.payload, pdu.number.get("data_coding", 0))
 
     def on_down(self, reason: str) -> None:
         """The link is gone; `run` of the ESME comes back by itself."""

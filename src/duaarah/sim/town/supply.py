@@ -7,10 +7,12 @@ Between two events nothing ticks: `advance` draws exactly what the curve says wa
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
+from typing import Any
 
 from duaarah.core.sts import MeterDecoder
-from duaarah.sim.meter import MeterConfig, SimMeter
+from duaarah.sim.meter import Faults, MeterConfig, MeterPast, SimMeter
 from duaarah.sim.town.clock import Event, instant_of
 from duaarah.sim.town.load import Curve
 from duaarah.sim.town.world import HEAD_END_TITLE, READER_TITLE, TownMeter, World
@@ -23,7 +25,7 @@ _MWH_PER_WH = 1000
 class Supply:
     """`known` is the meter's row of the world, `sim` the meter itself, `held` what its dead modem has not sent yet."""
 
-    def __init__(self, world: World, known: TownMeter) -> None:
+    def __init__(self, world: World, known: TownMeter, past: MeterPast | None = None) -> None:
         self.known = known
         self.sim = SimMeter(
             MeterConfig(
@@ -35,7 +37,8 @@ class Supply:
                 decoder=MeterDecoder(world.decoder_key(known), kt=known.sts.kt, ken=known.sts.ken),
                 credit_wh=known.credit_wh,
                 low_credit_threshold_wh=known.threshold_wh,
-            )
+            ),
+            past,
         )
         self.held: deque[bytes] = deque(maxlen=HELD_MAX)
         self.modem_dead = False
@@ -59,9 +62,8 @@ class Supply:
         """When the meter will next have something to say about its credit; None while it supplies nothing."""
         if self._at_us is None or not (self.sim.relay_closed and self.sim.powered):
             return None
-        state = self.sim.state()
-        needed_mwh = state["credit_mwh"]
-        if state["armed"]:
+        needed_mwh = self.sim.credit_mwh
+        if self.sim.armed:
             needed_mwh -= self.known.threshold_wh * _MWH_PER_WH - 1
         return self._curve.instant_of_mwh(self._curve.used_mwh(self._at_us) + max(needed_mwh, 1))
 
@@ -87,3 +89,26 @@ class Supply:
             "held": len(self.held),
             "dropped": dict(sim.dropped),
         }
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a restart must not take away, as JSON values; what is due is computed from it."""
+        return {
+            "at_us": self._at_us,
+            "frames": self.frames,
+            "lost_frames": self.lost_frames,
+            "modem_dead": self.modem_dead,
+            "held": [payload.hex() for payload in self.held],
+            "faults": dataclasses.asdict(self.sim.faults),
+            "dropped": dict(self.sim.dropped),
+            "sim": self.sim.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a former `state()` on a new supply."""
+        self._at_us = state["at_us"]
+        self.frames, self.lost_frames = state["frames"], state["lost_frames"]
+        self.modem_dead = state["modem_dead"]
+        self.held.extend(bytes.fromhex(payload) for payload in state["held"])
+        self.sim.faults = Faults(**state["faults"])
+        self.sim.dropped.update(state["dropped"])
+        self.sim.restore(state["sim"])

@@ -11,33 +11,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from duaarah.core import gsm7
 from duaarah.core.sts import DecoderKey, Result, decode
 from duaarah.sim.bank.atm import ATM
 from duaarah.sim.bank.notify import BankError
+from duaarah.sim.meter import MeterPast
 from duaarah.sim.town.clock import MINUTE_US, Action, Event, EventQueue, instant_of
 from duaarah.sim.town.load import DAY_US
-from duaarah.sim.town.phones import Phone
+from duaarah.sim.town.memory import Memory, Remembered
+from duaarah.sim.town.phones import INBOX, OUTBOX, Phone
+from duaarah.sim.town.plans import Ask, BeginDay, BuyUnasked, Deed, PhoneDeed, SetModem, questions_of
+from duaarah.sim.town.sms import BINARY, Outgoing, text_of, written
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import TownMeter, World
 
-GSM7, BINARY, UCS2 = 0, 4, 8
 LOST_ONE_IN = 30
 ATM_ONE_IN = 3
 WITHOUT_NETWORK_BUYS_IDR = 50_000
 WITHOUT_NETWORK_BUYS_AFTER_MINUTES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """An SMS that a modem or a phone sends to the short code."""
-
-    source: str
-    payload: bytes = field(repr=False)
-    data_coding: int
 
 
 class UnknownInTown(Exception):
@@ -47,7 +40,10 @@ class UnknownInTown(Exception):
 
 
 class Town:
-    """`send` takes what modems and phones send; `planned` is told when something was put into the queue."""
+    """
+    `send` takes what modems and phones send; `planned` is told when something was put into the queue. With a `memory`
+    whoever does something to the town calls `keep` afterwards: until then nothing leaves it.
+    """
 
     def __init__(
         self,
@@ -57,7 +53,10 @@ class Town:
         planned: Callable[[], None] = lambda: None,
         atm: ATM | None = None,
         radio_faults: bool = True,
+        pasts: Mapping[str, MeterPast] | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        pasts = pasts or {}
         self.world = world
         self.queue = EventQueue()
         self.atm = atm
@@ -65,15 +64,25 @@ class Town:
         self.started = False
         self.radio_faults = radio_faults
         self.seen: Counter[str] = Counter()
-        self.supplies = {meter.drn: Supply(world, meter) for meter in world.meters}
+        self.supplies = {meter.drn: Supply(world, meter, pasts.get(meter.drn)) for meter in world.meters}
         self.phones: dict[str, Phone] = {}
         self._send = send
         self._planned = planned
+        self._memory = memory
+        self._began_us = 0
+        self._closed_atm: dict[str, Any] | None = None  # a town can be taken up without its ATM, and later with it
         self._by_sim = {supply.known.msisdn: supply for supply in self.supplies.values()}
         # Where in the first three the ATM's turn falls is the seed's.
         self._purchases, self._at_atm = world.seed % ATM_ONE_IN, 0
         for holder, meters in _meters_by_phone(world).items():
             self.phones[holder] = Phone(holder, meters, world.seed, self)
+        if memory is not None and memory.restored:
+            self._restore(memory.load())
+        elif memory is not None:
+            memory.touch()
+            for drn in pasts:  # a past is given once: from here on it stands in the file
+                self.note(self.supplies[drn])
+        self.keep()
 
     # -- the day ---------------------------------------------------------------------------------------------------
 
@@ -82,32 +91,38 @@ class Town:
         if self.started:
             return
         self.started = True
-        self.now_us = at_us
+        self.now_us = self._began_us = at_us
         for supply in self.supplies.values():
             supply.advance(at_us)
             self._plan_crossing(supply)
         midnight_us = at_us // DAY_US * DAY_US
-        self._plan_day(midnight_us)
+        self._begin_day(at_us // DAY_US, at_us)
         dead = self.world.dead_modem
         if dead is not None and self.radio_faults and midnight_us + dead.from_minute * MINUTE_US >= at_us:
-            supply = self.supplies[dead.drn]
-            self.later(midnight_us + dead.from_minute * MINUTE_US, lambda _: self.set_modem_dead(supply, True))
-            self.later(midnight_us + dead.to_minute * MINUTE_US, lambda _: self.set_modem_dead(supply, False))
+            self.plan(midnight_us + dead.from_minute * MINUTE_US, SetModem(dead.drn, True))
+            self.plan(midnight_us + dead.to_minute * MINUTE_US, SetModem(dead.drn, False))
             if self.atm is not None:
                 buys_us = midnight_us + (dead.from_minute + WITHOUT_NETWORK_BUYS_AFTER_MINUTES) * MINUTE_US
-                self.later(buys_us, lambda _: self._buy_unasked(dead.drn))
+                self.plan(buys_us, BuyUnasked(dead.drn, WITHOUT_NETWORK_BUYS_IDR))
+
+    def tell_time(self, now_us: int) -> None:
+        """Business time is here, and will not go back behind it in any later life of this town."""
+        self.now_us = max(self.now_us, now_us)
+        if self._memory is not None:
+            self._memory.touch()
 
     def run(self, now_us: int, limit: int) -> int:
         """Do up to `limit` events that are due; returns how many were done."""
         self.now_us = max(self.now_us, now_us)
         return self.queue.run(now_us, limit)
 
-    def _plan_day(self, midnight_us: int) -> None:
-        for question in self.world.questions:
-            due_us = midnight_us + question.minute * MINUTE_US
-            if due_us >= self.now_us:
-                phone, text = self.phones[question.phone], question.text
-                self.later(due_us, lambda at_us, phone=phone, text=text: phone.send(text, at_us))  # type: ignore[misc]
+    def _begin_day(self, day: int, at_us: int) -> None:
+        """Plan what customers ask on this day from now on, and the next midnight."""
+        for question in questions_of(self.world, day, first=day == self._began_us // DAY_US):
+            due_us = day * DAY_US + question.minute * MINUTE_US
+            if due_us >= at_us:
+                self.plan(due_us, Ask(question.phone, question.text))
+        self.plan((day + 1) * DAY_US, BeginDay(day + 1))
 
     # -- SMS -------------------------------------------------------------------------------------------------------
 
@@ -119,11 +134,12 @@ class Town:
             kind = self._receive_frame(supply, payload)
         elif (phone := self.phones.get(destination)) is not None:
             kind = "text"
-            phone.receive(_text(payload, data_coding), self.now_us)
+            phone.receive(text_of(payload, data_coding), self.now_us)
         self.seen[kind] += 1
         return kind
 
     def _receive_frame(self, supply: Supply, payload: bytes) -> str:
+        self.note(supply)
         supply.frames += 1
         if supply.modem_dead or self._lost(supply):
             supply.lost_frames += 1
@@ -144,10 +160,17 @@ class Town:
 
     def _emit(self, supply: Supply, pushes: Iterable[bytes]) -> None:
         for payload in pushes:
+            self.note(supply)
             if supply.modem_dead:
                 supply.held.append(payload)
             else:
-                self._send(Outgoing(supply.known.msisdn, payload, BINARY))
+                self._leave(Outgoing(supply.known.msisdn, payload, BINARY))
+
+    def _leave(self, sms: Outgoing) -> None:
+        if self._memory is None:
+            self._send(sms)
+        else:
+            self._memory.outgoing(sms, self._send)
 
     # -- meters ----------------------------------------------------------------------------------------------------
 
@@ -164,6 +187,7 @@ class Town:
 
     def set_modem_dead(self, supply: Supply, dead: bool) -> None:
         """A modem without network drops what comes and holds what its meter says, until it is back."""
+        self.note(supply)
         supply.modem_dead = dead
         if not dead:
             held = list(supply.held)
@@ -174,6 +198,7 @@ class Town:
         """The network takes a meter's supply away, or brings it back. Raises UnknownInTown."""
         supply = self.supply(drn)
         now = instant_of(self.now_us)
+        self.note(supply)
         self._emit(supply, supply.sim.power_restored(now) if on else supply.sim.power_cut(now))
         self._plan_crossing(supply)
 
@@ -183,7 +208,7 @@ class Town:
             supply.crossing = None
         due_us = supply.next_crossing_us()
         if due_us is not None:
-            supply.crossing = self.later(due_us, lambda at_us: self._cross(supply, at_us))
+            supply.crossing = self._later(due_us, lambda at_us: self._cross(supply, at_us))
 
     def _cross(self, supply: Supply, at_us: int) -> None:
         supply.crossing = None
@@ -192,18 +217,25 @@ class Town:
 
     # -- what customers do (phones.Surroundings) -------------------------------------------------------------------
 
-    def later(self, at_us: int, action: Action) -> Event:
+    def plan(self, at_us: int, deed: Deed) -> Event:
         """See phones.Surroundings."""
-        event = self.queue.put(at_us, action)
-        self._planned()
-        return event
+        number = None if self._memory is None else self._memory.planned(at_us, deed)
+        return self._put(number, at_us, deed)
+
+    def give_up(self, event: Event) -> None:
+        """See phones.Surroundings."""
+        event.cancel()
+        if self._memory is not None and event.plan is not None:
+            self._memory.ended(event.plan)
+
+    def noted(self, phone: Phone, box: str, number: int, message: dict[str, str]) -> None:
+        """See phones.Surroundings."""
+        if self._memory is not None:
+            self._memory.message(phone, box, number, message)
 
     def send_text(self, source: str, text: str) -> None:
-        """See phones.Surroundings. What the GSM alphabet does not have goes as UCS2, as a handset does."""
-        try:
-            self._send(Outgoing(source, gsm7.encode(text), GSM7))
-        except gsm7.NotInAlphabet:
-            self._send(Outgoing(source, text.encode("utf-16-be"), UCS2))
+        """See phones.Surroundings."""
+        self._leave(written(source, text))
 
     def buy_at_atm(self, drn: str, nominal_idr: int) -> None:
         """See phones.Surroundings. The ATM refuses by saying so on its screen."""
@@ -215,17 +247,13 @@ class Town:
         except BankError:
             self.seen["atm_refused"] += 1
 
-    def _buy_unasked(self, drn: str) -> None:
-        """A purchase that no warning led to."""
-        self._purchases += 1
-        self.buy_at_atm(drn, WITHOUT_NETWORK_BUYS_IDR)
-
     def use_up(self, drn: str) -> int:
         """Heavy use at once: the credit falls just under the threshold, and from there to nothing; what is left, in Wh."""
         supply = self.supply(drn)
-        left_mwh = supply.sim.state()["credit_mwh"]
+        left_mwh = supply.sim.credit_mwh
         threshold_mwh = supply.known.threshold_wh * 1000
         drawn_mwh = left_mwh - threshold_mwh + 1 if left_mwh >= threshold_mwh else left_mwh
+        self.note(supply)
         self._emit(supply, supply.sim.consume(drawn_mwh, instant_of(self.now_us)))
         self._plan_crossing(supply)
         left_wh: int = supply.sim.credit_wh
@@ -234,6 +262,7 @@ class Town:
     def key_in(self, drn: str, digits: str, at_us: int) -> str:
         """See phones.Surroundings; the meter's word."""
         supply = self.supply(drn)
+        self.note(supply)
         result, pushes = supply.sim.keypad(digits, instant_of(max(at_us, self.now_us)))
         self.seen[f"keypad_{result}"] += 1
         self._emit(supply, pushes)
@@ -255,15 +284,84 @@ class Town:
                 return meter.drn
         return None
 
+    # -- plans -----------------------------------------------------------------------------------------------------
+
+    def _later(self, at_us: int, action: Action) -> Event:
+        event = self.queue.put(at_us, action)
+        self._planned()
+        return event
+
+    def _put(self, number: int | None, at_us: int, deed: Deed) -> Event:
+        event = self._later(at_us, lambda due_us: self._carry_out(number, due_us, deed))
+        event.plan = number
+        return event
+
+    def _carry_out(self, number: int | None, at_us: int, deed: Deed) -> None:
+        if self._memory is not None and number is not None:
+            self._memory.ended(number)
+        match deed:
+            case SetModem():
+                self.set_modem_dead(self.supplies[deed.drn], deed.dead)
+            case BuyUnasked():
+                self._purchases += 1
+                self.buy_at_atm(deed.drn, deed.nominal_idr)
+            case BeginDay():
+                self._begin_day(deed.day, at_us)
+            case _:
+                self.phones[deed.phone].do(deed, at_us)
+
+    # -- what survives ---------------------------------------------------------------------------------------------
+
+    def note(self, supply: Supply) -> None:
+        """Something in this meter changes: `keep` will write it down."""
+        if self._memory is not None:
+            self._memory.meter(supply)
+
+    def keep(self) -> None:
+        """Write down what has changed, and let out what may leave only then."""
+        if self._memory is not None:
+            self._memory.commit(self._state)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "now_us": self.now_us,
+            "began_us": self._began_us if self.started else None,
+            "seen": self.seen,
+            "purchases": self._purchases,
+            "at_atm": self._at_atm,
+            "atm": self.atm.state() if self.atm is not None else self._closed_atm,
+        }
+
+    def _restore(self, was: Remembered) -> None:
+        """Go on where the file was left; nothing is drawn and nothing happens yet."""
+        if was.town:
+            self.now_us = was.town["now_us"]
+            self.started, self._began_us = was.town["began_us"] is not None, was.town["began_us"] or 0
+            self.seen.update(was.town["seen"])
+            self._purchases, self._at_atm = was.town["purchases"], was.town["at_atm"]
+            self._closed_atm = was.town["atm"]
+            if self.atm is not None and self._closed_atm is not None:
+                self.atm.restore(self._closed_atm, was.latest_tids, was.sales)
+        for number, state in was.phones.items():
+            messages = (was.messages.get((number, box), []) for box in (INBOX, OUTBOX))
+            self.phones[number].restore(state, *messages)
+        for drn, supply in self.supplies.items():
+            if drn in was.meters:
+                supply.restore(was.meters[drn])
+            if self.started:
+                # Who has no row has only drawn energy: from the beginning on.
+                supply.advance(self._began_us)
+                self._plan_crossing(supply)
+        for plan, at_us, deed in was.plans:
+            event = self._put(plan, at_us, deed)
+            if isinstance(deed, PhoneDeed):
+                self.phones[deed.phone].take_up(deed, event)
+        for sms in was.outgoing:
+            self._send(sms)
+
 
 def _meters_by_phone(world: World) -> dict[str, list[TownMeter]]:
     by_phone: dict[str, list[TownMeter]] = {}
     for meter in world.meters:
         by_phone.setdefault(meter.holder.phone, []).append(meter)
     return by_phone
-
-
-def _text(payload: bytes, data_coding: int) -> str:
-    if data_coding == UCS2:
-        return payload.decode("utf-16-be", errors="replace")
-    return gsm7.decode(payload) if data_coding == GSM7 else payload.decode("latin-1")
