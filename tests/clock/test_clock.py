@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from duaarah.clock.models import BusinessClock
-from duaarah.clock.operations import ClockBackwards, move
+from duaarah.clock.operations import ClockBackwards, change_rate, move, resume
 from duaarah.clock.queries import now
 
 pytestmark = pytest.mark.slow
@@ -147,3 +147,20 @@ def test_nobody_who_asks_while_it_is_moved_sees_it_go_back(database: str) -> Non
             asker.join()
     assert moved > 10 and min(asked) > 10
     assert steps_back == []
+
+
+def test_the_rate_changes_without_a_jump_and_without_going_back(database: str) -> None:
+    move(at=FOUNDING, rate=300, founding=True)
+    before = now()
+    began_at = change_rate(1)
+    assert before <= began_at <= now() < began_at + dt.timedelta(seconds=60)
+
+
+def test_a_world_that_slept_goes_on_where_it_stopped_and_never_before_its_anchor(database: str) -> None:
+    move(at=FOUNDING, rate=100_000, founding=True)
+    stopped_at = FOUNDING + dt.timedelta(hours=1)
+    resume(at=stopped_at, rate=1)
+    assert stopped_at <= now() < stopped_at + dt.timedelta(seconds=60)
+    with pytest.raises(ClockBackwards):
+        resume(at=FOUNDING, rate=1)
+    assert now() >= stopped_at

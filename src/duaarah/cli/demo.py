@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from duaarah.project.database import DatabaseError
     from duaarah.project.places import CHECKOUT, data_dir
     from duaarah.project.ports import PortTaken
+    from duaarah.project.supervisor import interrupt_once
     from duaarah.stage.processes import ExternalSMSC, Processes, StageError
 
     external = None
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     except PortTaken as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 1
+    interrupt_once()
     try:
         if not args.once:
             return _live(processes, args)
@@ -85,12 +87,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _live(processes: Processes, args: argparse.Namespace) -> int:
     """The town in this folder is taken up when it is the one that was asked for; else it is founded."""
-    from duaarah.sim.town.past import make_past
     from duaarah.sim.town.world import make_world
     from duaarah.stage.saved import SavedTown, town_digest
 
-    world = make_world(args.seed, args.meters)
-    digest = town_digest(world, make_past(world))
+    digest = town_digest(make_world(args.seed, args.meters))
     found = None if args.fresh else SavedTown.read(processes.folder)
     again = found is not None and (found.seed, found.meters, found.digest) == (args.seed, args.meters, digest)
     saved = found if again and found is not None else SavedTown.new(args.seed, args.meters, digest)

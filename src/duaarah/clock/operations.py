@@ -24,6 +24,23 @@ WHERE id = 1 AND (%(at)s >= anchor_at + (machine.t - machine_anchor_at) * clock_
 """
 
 
+_CHANGE_RATE = """
+UPDATE clock_businessclock
+SET anchor_at = anchor_at + (machine.t - machine_anchor_at) * clock_businessclock.rate,
+    machine_anchor_at = machine.t, rate = %s
+FROM (SELECT clock_timestamp() AS t) AS machine WHERE id = 1 RETURNING anchor_at
+"""
+
+
+def change_rate(rate: int) -> dt.datetime:
+    """Let business time run `rate` times as fast from now on; returns the instant at which that began."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(_LOCK)
+        cursor.execute(_CHANGE_RATE, [rate])
+        at: dt.datetime = cursor.fetchone()[0]
+    return at
+
+
 _RESUME = """
 UPDATE clock_businessclock SET anchor_at = %(at)s, machine_anchor_at = clock_timestamp(), rate = %(rate)s
 WHERE id = 1 AND %(at)s >= anchor_at

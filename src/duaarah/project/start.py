@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def web_command(host: str, port: int, threads: int = 4) -> list[str]:
 def platform_children(host: str, port: int) -> list[ChildSpec]:
     """Links, workers and web, in the order in which they start."""
     workers = [ChildSpec(name, [sys.executable, "-m", "duaarah", "worker", name]) for name in WORKERS]
-    return [*workers, ChildSpec("web", web_command(host, port))]
+    return [*workers, ChildSpec("web", web_command(host, port), death_signal=signal.SIGKILL)]
 
 
 def up(host: str, port: int) -> int:

@@ -39,12 +39,26 @@ class ChildSpec:
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    # What it gets when its keeper is killed. A server that does not heed SIGTERM while it starts needs the harder one.
+    death_signal: signal.Signals = signal.SIGTERM
 
 
-def die_with_parent() -> None:
-    """In the child, before exec: be told to end when the parent's thread that made it ends (Linux)."""
+def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """In the child: be sent this signal when the parent's thread that made it ends (Linux)."""
     if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+
+
+def interrupt_once() -> None:
+    """SIGTERM and SIGINT raise KeyboardInterrupt, the first time; what then cleans up is not interrupted again."""
+
+    def interrupt(number: int, _: object) -> None:
+        for later in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(later, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)
 
 
 class _Child:
@@ -65,7 +79,9 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=die_with_parent,
+                preexec_fn=lambda: die_with_parent(self.spec.death_signal),
+                # A group of its own: what it has started is reached through it, and a terminal's Ctrl-C is only ours.
+                process_group=0,
             )
 
     def crashed(self, now_s: float) -> bool:
@@ -166,8 +182,10 @@ class Supervisor:
                 process.wait(max(0.1, deadline_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 clean = False
-                process.kill()
-                process.wait()
+            # Whatever of its group is left, its own children too.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         self._over.set()
         return clean
 

@@ -26,7 +26,7 @@ from duaarah.people.models import AccountHolder, Organisation
 from duaarah.sim.town.past import make_past
 from duaarah.sim.town.world import START, make_world
 from duaarah.sms.models import Bind
-from duaarah.stage.opening import move_both, open_stage
+from duaarah.stage.opening import change_rate_of_both, move_both, open_stage
 from duaarah.stage.page.personas import make_logins
 from duaarah.stage.processes import Processes, StageError
 from duaarah.stage.saved import PROCESSES, SavedTown
@@ -96,8 +96,8 @@ def _take_up(processes: Processes, living: Living) -> SavedTown:
     )
     clock_operations.resume(at=at, rate=living.speed)
     processes.open_town(smsc)
-    processes.open_platform()
-    move_both(processes.town, now(), living.speed)
+    processes.open_platform(links=False)
+    change_rate_of_both(processes.town, living.speed)
     return living.saved
 
 

@@ -49,6 +49,12 @@ def _live(processes: Processes, world: World, past: Past) -> Path:
     return memories
 
 
+def change_rate_of_both(town: Callable[..., object], rate: int) -> None:
+    """Faster or slower from now on, the platform's clock and the town's together."""
+    at = clock_operations.change_rate(rate)
+    town("clock", anchor=at.isoformat(), rate=rate)
+
+
 def move_both(town: Callable[..., object], at: dt.datetime, rate: int) -> None:
     """Forward, the platform's clock and the town's together. Raises ClockBackwards."""
     clock_operations.move(at=at, rate=rate)

@@ -171,8 +171,8 @@ class Processes:
         rows += [(name, process.poll() is None, self._restarts[name]) for name, process in self._simulators.items()]
         return rows + (self.supervisor.states() if self.supervisor is not None else [])
 
-    def open_platform(self) -> None:
-        """Workers and web under a supervisor; waits until the web answers and the links are bound."""
+    def open_platform(self, *, links: bool = True) -> None:
+        """Workers and web under a supervisor; waits until the web answers and (`links`) the links are bound."""
         from django.db import connections
 
         from duaarah.sms.models import Bind
@@ -187,7 +187,7 @@ class Processes:
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s:
             with contextlib.suppress(OSError), socket.create_connection((HOST, self.web_port), timeout=1):
-                if Bind.objects.filter(state="UP").exists():
+                if not links or Bind.objects.filter(state="UP").exists():
                     return
             if self.supervisor.failed:
                 break
@@ -195,8 +195,9 @@ class Processes:
         raise StageError(f"The platform does not start ({self.supervisor.failed}); see {self.folder / 'platform.log'}.")
 
     def children(self) -> list[ChildSpec]:
-        """What the supervisor keeps alive."""
-        return platform_children(HOST, self.web_port)
+        """What the supervisor keeps alive; the page first, somebody waits for it."""
+        *workers, web = platform_children(HOST, self.web_port)
+        return [web, *workers]
 
     def _simulator(self, name: str, command: list[str]) -> dict[str, Any]:
         with (self.folder / f"{name}.log").open("a") as log:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import importlib
 import json
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from duaarah.sim.town.past import Past
 from duaarah.sim.town.world import World
 
 FORMAT = 1
@@ -64,6 +64,7 @@ class SavedTown:
         return later
 
 
-def town_digest(world: World, past: Past) -> str:
-    """Names a town: another version of the simulator that would make another town has another digest."""
-    return hashlib.sha256(repr((world, past)).encode()).hexdigest()[:32]
+def town_digest(world: World) -> str:
+    """Names a town: a version of the simulator that would make another world or past has another digest."""
+    past = Path(importlib.import_module("duaarah.sim.town.past").__file__ or "").read_bytes()
+    return hashlib.sha256(repr(world).encode() + past).hexdigest()[:32]

@@ -113,6 +113,7 @@ class Control:
             + (atm.pending if atm else 0)
             + (self._town.started and due_us is not None and due_us <= now_us),
             "restored": self._process.restored,
+            "running": self._process.clock.rate > 0,
             "bound": self._process.link.esme.bound,
             "link": dict(self._process.link.counts),
             "seen": dict(self._town.seen),

@@ -23,7 +23,7 @@ from duaarah.sim.town.control import Control
 from duaarah.sim.town.link import TownLink
 from duaarah.sim.town.memory import Memory
 from duaarah.sim.town.town import Town
-from duaarah.sim.town.world import CHANNEL, World, make_world
+from duaarah.sim.town.world import CHANNEL, HEAD_END_TITLE, World, make_world
 
 EVENTS_AT_ONCE = 200
 KEPT_AFTER_S = 0.05
@@ -181,6 +181,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep the town in this file: it goes on where it was, after a kill too",
     )
+    parser.add_argument(
+        "--memories",
+        type=Path,
+        metavar="FILE",
+        help="JSON of meters' states by DRN: what they bring from before the first day",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -200,7 +206,19 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
+def _pasts(path: Path | None) -> dict[str, MeterPast]:
+    """What --memories names. Raises ValueError."""
+    if path is None:
+        return {}
+    try:
+        states = json.loads(path.read_text())
+        return {drn: MeterPast.of_state(state, HEAD_END_TITLE) for drn, state in states.items()}
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name} holds no meters' states.") from error
+
+
 async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int]) -> int:
+    pasts = _pasts(args.memories)
     process = TownProcess(
         world,
         smsc=smsc,
@@ -209,6 +227,8 @@ async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int]) -
         notify_url=args.notify_url,
         radio_faults=not args.no_radio_faults,
         state=args.state,
+        pasts=pasts,
+        latest_tids={drn: max(past.distinct_tids, default=0) for drn, past in pasts.items()},
     )
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from duaarah.clock.models import BusinessClock
 from duaarah.clock.queries import now
 from duaarah.registry.models import Pairing
-from duaarah.stage.opening import move_both
+from duaarah.stage.opening import change_rate_of_both, move_both
 from duaarah.vending.operations.sweep import UNCONFIRMED_S
 
 RATES = (1, 10, 60, 300)
@@ -98,7 +98,7 @@ def _pace(step: int) -> Callable[[Town, Pairing, Form], str]:
     def act(town: Town, pairing: Pairing, form: Form) -> str:
         rate = BusinessClock.objects.get(pk=1).rate
         index = min(range(len(RATES)), key=lambda i: abs(RATES[i] - rate))
-        move_both(town, now(), RATES[max(0, min(len(RATES) - 1, index + step))])
+        change_rate_of_both(town, RATES[max(0, min(len(RATES) - 1, index + step))])
         return ""
 
     return act
