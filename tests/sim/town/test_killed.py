@@ -21,13 +21,13 @@ from tests.sim.town.test_memory import _code, _warning
 from tests.sim.town.test_server import ACCOUNTS, BY_NUMBER, Platform
 from tests.sim.town.test_town import _frame, _report, _token
 
-from duaarah.core.intent import LowCredit, TokenResult
-from duaarah.drivers import profile as profile_of
-from duaarah.drivers import unframe
+from duaarah.core.intent import LowCredit, MeterRegister, TokenResult
+from duaarah.drivers import Keys, encode_read, profile, unframe
+from duaarah.net.dlms_client import ReadFailed, ReadLink, read_registers
 from duaarah.net.jsonport import ControlFailed, call
 from duaarah.sim.smsc.server import SMSC
 from duaarah.sim.town.sms import BINARY, GSM7, Outgoing
-from duaarah.sim.town.world import START, TownMeter, make_world
+from duaarah.sim.town.world import READER_TITLE, START, TownMeter, make_world
 from duaarah.wire.smpp.pdu import PDU
 
 ROOT = Path(__file__).parents[3]
@@ -118,7 +118,7 @@ class Operator(Platform):
             self.replies[source, pdu.payload.decode("ascii")] += 1
             return
         meter = BY_NUMBER[source]
-        protected = unframe(profile_of(meter.profile), pdu.payload)
+        protected = unframe(profile(meter.profile), pdu.payload)
         if not self.frames_of[protected.system_title + protected.counter.to_bytes(4, "big")]:
             self.order[meter.drn].append(protected.counter)
         self.frames_of[protected.system_title + protected.counter.to_bytes(4, "big")].add(pdu.payload)
@@ -305,6 +305,40 @@ def test_notifications_sent_before_a_kill_come_again_with_the_same_id_and_bytes(
         await _until(lambda: later["notification_id"] in bank.taken, "the new notification")
         assert all(len(set(bodies)) == 1 for bodies in bank.bodies.values())
         assert {name: len(bank.bodies[name]) for name in ids} == sent
+
+    _on_stage(tmp_path / "town.db", play)
+
+
+@pytest.mark.slow
+def test_a_meter_that_was_read_never_answers_under_the_same_counter_again(tmp_path: Path) -> None:
+    meter = WORLD.meters[0]
+    known = profile(meter.profile)
+
+    async def read(town: Process, counter: int) -> int:
+        """Reads; the counter of the meter's latest answer is one more for each."""
+        link = ReadLink(
+            host="127.0.0.1",
+            port=(await town.ask("read_port", drn=meter.drn))["port"],
+            client_sap=known.link.client_sap,
+            server_sap=known.link.server_sap,
+            keys=Keys(meter.ek, meter.ak),
+            system_title=READER_TITLE,
+            meter_title=meter.system_title,
+        )
+        request = [encode_read(known, MeterRegister.TOKEN_ENERGY_WH, counter)]
+        return len(await asyncio.to_thread(read_registers, link, request, counter=counter))
+
+    async def play(town: Process, operator: Operator, bank: Bank) -> None:
+        for counter in (1, 2, 3):
+            assert await read(town, counter) == 1
+        await town.kill()
+        await town.start()
+        with pytest.raises(ReadFailed):
+            await read(town, 3)  # a replay
+        assert await read(town, 4) == 1
+        await town.ask("power", drn=meter.drn, on=False)
+        await _until(lambda: bool(operator.order[meter.drn]), "the last gasp")
+        assert operator.order[meter.drn] == [5]
 
     _on_stage(tmp_path / "town.db", play)
 
