@@ -23,6 +23,7 @@ from duaarah.wire.smpp.pdu import PDU
 
 WORLD = make_world(7, 50)
 METER = WORLD.meters[0]
+BY_NUMBER = {meter.msisdn: meter for meter in WORLD.meters}
 ACCOUNTS = {"duaarah": "a", "town": "b"}
 
 
@@ -125,11 +126,10 @@ def test_the_clock_carried_forward_makes_meters_warn_and_customers_answer() -> N
         await stage.ask("clock", anchor=(START + timedelta(hours=23)).isoformat(), rate=1)
         await stage.until(lambda: stage.town.link.busy == 0 and len(stage.platform.got) >= 25 + len(WORLD.questions))
         binary = [pdu for pdu in stage.platform.got if pdu.number["data_coding"] == BINARY]
-        by_sim = {meter.msisdn: meter for meter in WORLD.meters}
         low = set()
         for pdu in binary:
             sms = Outgoing(pdu.text["source_addr"], pdu.payload, BINARY)
-            if isinstance(_report(by_sim[sms.source], sms), LowCredit):
+            if isinstance(_report(BY_NUMBER[sms.source], sms), LowCredit):
                 low.add(sms.source)
         assert len(low) in (25, 26)
         # An earlier anchor does not turn time back.

@@ -84,7 +84,6 @@ class Memory:
         """Raises StateRefused: another world's, another version's, in use, or no state file at all."""
         try:
             path.touch(mode=0o600)
-            path.chmod(0o600)
             self._file = sqlite3.connect(path, isolation_level=None, timeout=0)
         except (OSError, sqlite3.OperationalError) as error:
             raise StateRefused(f"The state file {path} cannot be opened ({error}).") from None
@@ -113,22 +112,24 @@ class Memory:
 
     def _open(self, path: Path, world: World) -> bool:
         """Whether a town lived in the file before. A new one is founded; it lives from its first commit on."""
-        self._file.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._file.execute("PRAGMA journal_mode=WAL")
-        self._file.execute("PRAGMA synchronous=NORMAL")
-        self._file.execute("BEGIN IMMEDIATE")  # takes the lock: a second town is refused here
+        execute = self._file.execute
+        execute("PRAGMA locking_mode=EXCLUSIVE")
+        execute("BEGIN IMMEDIATE")  # takes the lock: a second town is refused here
+        lived = False
         mine = (VERSION, world.seed, len(world.meters), fingerprint(world))
-        if self._file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            found = self._file.execute("SELECT version, seed, meters, fingerprint FROM world").fetchone()
-            _compare(path, found, mine)
-            lived = self._file.execute("SELECT count(*) FROM town").fetchone()[0] > 0
-            self._file.execute("COMMIT")
-            return lived
-        for statement in _SCHEMA.strip().split(";\n"):
-            self._file.execute(statement.removesuffix(";"))
-        self._file.execute("INSERT INTO world VALUES (?, ?, ?, ?)", mine)
-        self._file.execute("COMMIT")
-        return False
+        if execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            _compare(path, execute("SELECT version, seed, meters, fingerprint FROM world").fetchone(), mine)
+            lived = execute("SELECT count(*) FROM town").fetchone()[0] > 0
+        else:
+            for statement in _SCHEMA.strip().split(";\n"):
+                execute(statement.removesuffix(";"))
+            execute("INSERT INTO world VALUES (?, ?, ?, ?)", mine)
+        execute("COMMIT")
+        # Only now: the file of somebody else is left as it is.
+        path.chmod(0o600)
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=NORMAL")
+        return lived
 
     # -- what is told ----------------------------------------------------------------------------------------------
 
