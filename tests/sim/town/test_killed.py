@@ -310,6 +310,20 @@ def test_notifications_sent_before_a_kill_come_again_with_the_same_id_and_bytes(
 
 
 @pytest.mark.slow
+def test_what_is_due_leaves_the_town_without_anybody_asking(tmp_path: Path) -> None:
+    async def play(town: Process, operator: Operator, bank: Bank) -> None:
+        operator.warning = False
+        await town.ask("clock", anchor=START.isoformat(), rate=100_000)  # a day in 0.9 s
+        await _until(lambda: operator.low.total() >= 20 and operator.replies.total() >= 10, "warnings and questions")
+        await town.kill()
+        await town.start()
+        before, after = await town.ask("status"), await town.ask("status")
+        assert before["now"] == after["now"] and before["restored"]  # time stands until the clock is set
+
+    _on_stage(tmp_path / "town.db", play)
+
+
+@pytest.mark.slow
 def test_a_meter_that_was_read_never_answers_under_the_same_counter_again(tmp_path: Path) -> None:
     meter = WORLD.meters[0]
     known = profile(meter.profile)

@@ -329,6 +329,25 @@ def test_no_two_days_ask_at_the_same_minutes_but_each_seed_repeats_its_own() -> 
     assert asked == Counter((question.phone, question.text) for question in WORLD.questions)
 
 
+@pytest.mark.parametrize("day", [0, 3])
+def test_the_first_day_asks_exactly_when_the_world_says_and_the_next_ones_do_not(day: int) -> None:
+    with _life(None, atm=False) as life:
+        life.town.start(day * DAY_US)
+        asked: dict[int, set[tuple[str, str, str]]] = {}
+        for until in (day + 1, day + 2):
+            while life.town.run(until * DAY_US - 1, 1000):
+                pass
+            asked[until] = {
+                (phone.number, sms["text"], sms["at"][11:16])
+                for phone in life.town.phones.values()
+                for sms in phone.outbox
+                if sms["at"].startswith((START + timedelta(days=until - 1)).date().isoformat())
+            }
+    minutes = {(q.phone, q.text, f"{q.minute // 60:02d}:{q.minute % 60:02d}") for q in WORLD.questions}
+    assert asked[day + 1] == minutes
+    assert len(asked[day + 2]) == len(minutes) and len(asked[day + 2] & minutes) < len(minutes) // 2
+
+
 def test_a_plan_whose_time_is_past_happens_at_once_and_once(tmp_path: Path) -> None:
     path = tmp_path / "town.db"
     meter = next(meter for meter in WORLD.meters if meter.site is None)
