@@ -45,6 +45,8 @@ CREATE TABLE sale (
     amount_idr INTEGER, body BLOB, status INTEGER, attempts INTEGER, answer TEXT
 );
 """
+# Not REPLACE, which deletes and inserts: an index would be written each time too.
+_UPSERT = "INSERT INTO {0} VALUES (?, ?) ON CONFLICT ({1}) DO UPDATE SET state = excluded.state"
 
 
 class StateRefused(ValueError):
@@ -204,11 +206,11 @@ class Memory:
         write = self._file.execute
         write("BEGIN IMMEDIATE")
         try:
-            write("INSERT OR REPLACE INTO town VALUES (1, ?)", (_json(town()),))
+            write(_UPSERT.format("town", "one"), (1, _json(town())))
             for drn, supply in self._meters.items():
-                write("INSERT OR REPLACE INTO meter VALUES (?, ?)", (drn, _json(supply.state())))
+                write(_UPSERT.format("meter", "drn"), (drn, _json(supply.state())))
             for number, phone in self._phones.items():
-                write("INSERT OR REPLACE INTO phone VALUES (?, ?)", (number, _json(phone.state())))
+                write(_UPSERT.format("phone", "number"), (number, _json(phone.state())))
             for statement, values in self._writes:
                 write(statement, values)
             write("COMMIT")
