@@ -53,7 +53,7 @@ class PastPurchase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeterPast:
+class MeterHistory:
     """A meter's past: the credit it began with, what it loaded, in order, and what its customer asked (SALDO)."""
 
     meter: TownMeter
@@ -68,7 +68,7 @@ class Past:
     """The whole town's, from `begin_us` to START (0)."""
 
     begin_us: int
-    meters: tuple[MeterPast, ...]
+    meters: tuple[MeterHistory, ...]
 
 
 class Drawn:
@@ -117,7 +117,7 @@ def _outages(world: World, days: int) -> dict[str, tuple[Outage, ...]]:
     return found
 
 
-def _meter_past(dice: random.Random, meter: TownMeter, begin_us: int, outages: tuple[Outage, ...]) -> MeterPast:
+def _meter_past(dice: random.Random, meter: TownMeter, begin_us: int, outages: tuple[Outage, ...]) -> MeterHistory:
     drawn = Drawn(Curve(meter.load_w), begin_us, outages)
     credit_mwh = meter.credit_wh * _MWH_PER_WH
     end_us, end_mwh = 0, drawn.until_mwh(0)
@@ -131,7 +131,7 @@ def _meter_past(dice: random.Random, meter: TownMeter, begin_us: int, outages: t
         for day in range(-begin_us // DAY_US, 1, -1)
         if dice.randrange(QUESTION_EVERY_DAYS) == 0
     ]
-    return MeterPast(
+    return MeterHistory(
         meter=meter,
         credit_mwh=credit_mwh + end_mwh,
         purchases=tuple(reversed(purchases)),
@@ -157,7 +157,7 @@ def _purchase_before(
         used_mwh = credit_mwh + end_mwh - energy_wh * _MWH_PER_WH - (meter.threshold_wh * _MWH_PER_WH - under_mwh)
         if used_mwh <= 0:
             return None
-        at_us = _awake(drawn.instant_us(used_mwh, begin_us, end_us), drawn.outages)
+        at_us = _awake(drawn.instant_us(used_mwh, begin_us, end_us), drawn.outages, asleep=not meter.holder.company)
         before_mwh = credit_mwh + end_mwh - drawn.until_mwh(at_us) - energy_wh * _MWH_PER_WH
         if at_us < end_us - HOUR_US and 0 < before_mwh < meter.threshold_wh * _MWH_PER_WH:
             lost = dice.randrange(LOST_ONE_IN) == 0
@@ -200,11 +200,11 @@ def _energy_wh(meter: TownMeter, nominal_idr: int, via: str, day: date) -> int:
     return decode_steps(encode_steps(energy_wh // _WH_PER_STEP)) * _WH_PER_STEP
 
 
-def _awake(at_us: int, outages: tuple[Outage, ...]) -> int:
-    """The next minute at which somebody buys: by day, with supply, and on a whole minute."""
+def _awake(at_us: int, outages: tuple[Outage, ...], *, asleep: bool) -> int:
+    """The next minute at which somebody buys: with supply, by day where people sleep (a company's desk never does)."""
     at_us = -(-at_us // MINUTE_US) * MINUTE_US
     hour = at_us % DAY_US // HOUR_US
-    if hour < WAKES_HOUR or hour >= SLEEPS_HOUR:
+    if asleep and (hour < WAKES_HOUR or hour >= SLEEPS_HOUR):
         at_us = (at_us // DAY_US + (hour >= SLEEPS_HOUR)) * DAY_US + MORNING_MINUTES * MINUTE_US
     for outage in outages:
         if outage.from_us - 10 * MINUTE_US <= at_us < outage.to_us + 10 * MINUTE_US:

@@ -20,7 +20,7 @@ from duaarah.headend.ports import MeterKeys
 from duaarah.sim.meter import SimMeter
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.load import Curve
-from duaarah.sim.town.past import Drawn, MeterPast, Past, PastPurchase
+from duaarah.sim.town.past import Drawn, MeterHistory, Past, PastPurchase
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import TownMeter, World
 from duaarah.wiring.drivers import DriverDirectory
@@ -114,7 +114,7 @@ def replay(world: World, past: Past) -> Replayed:
 class _Life:
     """One meter between the beginning and START."""
 
-    def __init__(self, world: World, past: MeterPast, begin_us: int) -> None:
+    def __init__(self, world: World, past: MeterHistory, begin_us: int) -> None:
         self._known, self._past = past.meter, past
         self.sim: SimMeter = Supply(world, past.meter).sim
         memory = self.sim.state()

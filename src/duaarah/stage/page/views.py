@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 from typing import Any
 
@@ -33,6 +34,8 @@ from duaarah.web.shared.supply import reading
 
 LEDGER_SHOWN = 6
 INBOX_SHOWN = 8
+# A purchase of days ago is no part of what happens now.
+STORY = dt.timedelta(hours=6)
 
 
 def _pairing(request: HttpRequest) -> Pairing:
@@ -76,7 +79,7 @@ def _alive(pairing: Pairing) -> dict[str, Any]:
         "amount_idr": amount_idr(vends[0]) if vends else None,
         "steps": journey(vends[0]) if vends else [],
         "story": STEPS,
-        "lit": _lit(inside, talk, vends),
+        "lit": _lit(inside, talk, [vend for vend in vends if now() - vend.paid_at < STORY]),
         "clock": BusinessClock.objects.get(pk=1),
         "places": _map(meter),
         "parts": _parts(),

@@ -84,6 +84,19 @@ def clock(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
 
 
 @register.filter
+def moment(at: dt.datetime | None, now: dt.datetime) -> str:
+    """`18.40.07` today, `15 Feb 18.40` before: for lists that run on from yesterday."""
+    if at is None:
+        return ""
+    zone = ZoneInfo("Asia/Jakarta")
+    local = at.astimezone(zone)
+    if local.date() == now.astimezone(zone).date():
+        return clock(at)
+    months, mark = (MONTHS_ID, ".") if _language() == "id" else (MONTHS_EN, ":")
+    return f"{local.day} {months[local.month - 1]} {local:%H}{mark}{local:%M}"
+
+
+@register.filter
 def age(at: dt.datetime | None, now: dt.datetime) -> str:
     """How long ago by business time: `4 menit lalu`."""
     if at is None:
