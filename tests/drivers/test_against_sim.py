@@ -15,10 +15,20 @@ from tests.sim.meter.meters import (
     build,
     command,
     read,
+    setting,
     token,
 )
 
-from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, MeterRegister, PowerRestored, TokenResult
+from duaarah.core.intent import (
+    CreditExhausted,
+    LastGasp,
+    LowCredit,
+    MeterRegister,
+    PowerRestored,
+    SetLowCreditThreshold,
+    SettingResult,
+    TokenResult,
+)
 from duaarah.drivers import Keys, frame, open_frame, profile, profiles, unframe
 from duaarah.sim.meter import MODELS
 from duaarah.wire.dlms.errors import AuthFailed, DlmsError, TooLong, WrongAddress
@@ -55,6 +65,33 @@ def test_the_same_token_under_a_new_counter_is_answered_used(kind: str) -> None:
     result = answer(kind, meter.receive_sms(command(kind, token(), 2), NOW))
     assert result == TokenResult(2, "used", TID, 0, 30_000, AT[kind])
     assert (meter.credit_wh, meter.tokens_accepted, meter.tokens_distinct) == (30_000, 1, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_threshold_is_set_answered_and_kept(kind: str) -> None:
+    meter = build(kind, credit_wh=6_000)
+    assert meter.consume(500_000, NOW) == []
+    (answered,) = meter.receive_sms(setting(kind, SetLowCreditThreshold(5_500), 18), NOW)
+    assert read(kind, answered) == (1, SettingResult(18 & 15, "success"))
+    assert meter.threshold_wh == 5_500
+    # What lies above the credit warns with the next use.
+    (low,) = meter.consume(1_000_000, NOW)
+    assert isinstance(read(kind, low)[1], LowCredit)
+    other = build(kind)
+    other.restore(meter.state())
+    assert other.threshold_wh == 5_500
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_setting_that_the_meter_refuses_changes_nothing(kind: str) -> None:
+    meter = build(kind)
+    before = meter.threshold_wh
+    answered = meter.receive_sms(setting(kind, SetLowCreditThreshold(2_000_000), 3), NOW)
+    assert read(kind, answered[0])[1] == SettingResult(3, "other_reason")
+    assert meter.threshold_wh == before
+    meter.faults.lose_next_answer = 1
+    assert meter.receive_sms(setting(kind, SetLowCreditThreshold(3_000), 4), NOW) == []
+    assert meter.threshold_wh == 3_000
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -64,7 +64,18 @@ class ReadRegisters:
             raise IntentError("A read names one or more registers, each once.")
 
 
-Command = LoadCredit | ReadRegisters
+@dataclass(frozen=True, slots=True)
+class SetLowCreditThreshold:
+    """Warn from now on when the credit goes under so many Wh. The same order twice is the same order."""
+
+    threshold_wh: int
+
+    def __post_init__(self) -> None:
+        if self.threshold_wh <= 0:
+            raise IntentError("A threshold lies above zero.")
+
+
+Command = LoadCredit | ReadRegisters | SetLowCreditThreshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,18 @@ class TokenResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingResult:
+    """
+    The meter's own answer to a setting. `invoke_id` (0-15) is that of the request; `result` is `success`, or why it was
+    refused, by the standard's name of the Data-Access-Result.
+    """
+
+    invoke_id: int
+    result: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownReport:
     """An authenticated message nobody here can read: kept raw, never an error."""
 
@@ -126,4 +149,4 @@ class UnknownReport:
     at: datetime | None = None
 
 
-Report = LowCredit | CreditExhausted | LastGasp | PowerRestored | TokenResult | UnknownReport
+Report = LowCredit | CreditExhausted | LastGasp | PowerRestored | TokenResult | SettingResult | UnknownReport

@@ -75,6 +75,17 @@ def scaled(raw: int, scaler: int) -> Decimal:
     return Decimal(raw).scaleb(scaler)
 
 
+def to_raw(whole: int, scaler: int) -> int:
+    """The raw value whose raw x 10^scaler is this whole number; raise UnitError when there is none."""
+    _check_scaler(scaler)
+    if scaler <= 0:
+        return whole * int(10**-scaler)
+    raw, rest = divmod(whole, int(10**scaler))
+    if rest:
+        raise UnitError(f"{whole} is no multiple of 10^{scaler}.")
+    return raw
+
+
 def to_whole(raw: int, scaler: int) -> int:
     """raw x 10^scaler as a whole number of the base unit; raise UnitError when a fraction would be lost."""
     _check_scaler(scaler)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from duaarah.core.intent import Command, LoadCredit, MeterRegister
-from duaarah.core.units import to_whole
+from duaarah.core.intent import Command, LoadCredit, MeterRegister, SetLowCreditThreshold
+from duaarah.core.units import to_raw, to_whole
 from duaarah.drivers.kinds import Profile
 from duaarah.wire.dlms import apdu, axdr
 
@@ -19,7 +19,14 @@ class NotOverSms(Exception):
 
 
 def encode_command(profile: Profile, intent: Command, invoke_id: int) -> bytes:
-    """The plain APDU of a command for one SMS. Unconfirmed: the answer is a push, never an ACTION-Response."""
+    """
+    The plain APDU of a command for one SMS.
+
+    A token is an unconfirmed ACTION: its answer is a push, which says more than an ACTION-Response could. A setting is a
+    confirmed SET: its answer is the SET-Response of the same invoke-id.
+    """
+    if isinstance(intent, SetLowCreditThreshold):
+        return _encode_threshold(profile, intent, invoke_id)
     if not isinstance(intent, LoadCredit):
         raise NotOverSms("Registers are read over a connection; SMS carries no GET.")
     gateway = profile.token
@@ -33,6 +40,14 @@ def encode_command(profile: Profile, intent: Command, invoke_id: int) -> bytes:
             axdr.octets(digits),
         )
     )
+
+
+def _encode_threshold(profile: Profile, intent: SetLowCreditThreshold, invoke_id: int) -> bytes:
+    address = profile.threshold
+    raw = to_raw(intent.threshold_wh, address.scaler)
+    invoke_octet = apdu.SERVICE_CONFIRMED | (invoke_id & INVOKE_MASK)
+    value = axdr.Data(address.tag, raw)
+    return apdu.encode(apdu.SetRequest(invoke_octet, address.class_id, address.obis, address.attribute, value))
 
 
 def encode_read(profile: Profile, register: MeterRegister, invoke_id: int) -> bytes:

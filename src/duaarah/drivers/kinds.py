@@ -73,6 +73,17 @@ class RegisterAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingAddress:
+    """Where a setting is written, as which type, and the power of ten from its raw value to the unit of our name."""
+
+    class_id: int
+    obis: Obis
+    attribute: int
+    tag: Tag
+    scaler: int
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One element of a push body: a constant that tells the push from others, or a field of its report.
 
@@ -104,6 +115,7 @@ class Profile:
     link: Link
     token: TokenGateway
     registers: MappingProxyType[MeterRegister, RegisterAddress]
+    threshold: SettingAddress
     results: MappingProxyType[int, str]
     pushes: tuple[PushBody, ...]
 
@@ -136,6 +148,7 @@ def parse(text: str) -> Profile:
             _link(table["link"]),
             _token(table["token"]),
             _registers(table["registers"]),
+            _setting(table["settings"]["low_credit_threshold_wh"]),
             _results(table["results"]),
             tuple(_push(push) for push in table["push"]),
         )
@@ -167,6 +180,12 @@ def _registers(table: dict[str, Any]) -> MappingProxyType[MeterRegister, Registe
             )
             for register in MeterRegister
         }
+    )
+
+
+def _setting(table: dict[str, Any]) -> SettingAddress:
+    return SettingAddress(
+        table["class_id"], Obis.parse(table["obis"]), table["attribute"], Tag[table["type"].upper()], table["scaler"]
     )
 
 

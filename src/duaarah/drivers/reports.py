@@ -12,6 +12,7 @@ from duaarah.core.intent import (
     LowCredit,
     PowerRestored,
     Report,
+    SettingResult,
     TokenResult,
     UnknownReport,
 )
@@ -22,6 +23,22 @@ from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from duaarah.wire.dlms.datetime import DateTime
 from duaarah.wire.dlms.errors import DlmsError
+
+INVOKE_MASK = 0x0F
+# Data-Access-Result (IEC 62056-5-3, 9.5), by the standard's names.
+ACCESS_RESULTS = {
+    0: "success",
+    1: "hardware_fault",
+    2: "temporary_failure",
+    3: "read_write_denied",
+    4: "object_undefined",
+    9: "object_class_inconsistent",
+    11: "object_unavailable",
+    12: "type_unmatched",
+    13: "scope_violated",
+    14: "data_unavailable",
+    250: "other_reason",
+}
 
 
 class _NoMatch(Exception):
@@ -34,6 +51,8 @@ def decode_report(profile: Profile, plain: bytes) -> Report:
         push = apdu.decode(plain)
     except DlmsError:
         return UnknownReport(plain)
+    if isinstance(push, apdu.SetResponse):
+        return SettingResult(push.invoke_octet & INVOKE_MASK, ACCESS_RESULTS.get(push.result, "other_reason"))
     if not isinstance(push, apdu.DataNotification):
         return UnknownReport(plain)
     at = push.date_time.to_instant() if push.date_time else None

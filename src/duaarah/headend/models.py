@@ -14,6 +14,7 @@ class Command(models.Model):
 
     class Kind(models.TextChoices):
         LOAD_CREDIT = "LOAD_CREDIT", "Load a token"
+        SET_THRESHOLD = "SET_THRESHOLD", "Set the low-credit threshold"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -80,6 +81,7 @@ class MeterEvent(models.Model):
         LOW_CREDIT = "LOW_CREDIT", "Low credit"
         CREDIT_EXHAUSTED = "CREDIT_EXHAUSTED", "Credit exhausted, relay open"
         TOKEN_RESULT = "TOKEN_RESULT", "Result of a token"
+        SETTING_RESULT = "SETTING_RESULT", "Answer to a setting"
         LAST_GASP = "LAST_GASP", "Supply lost"
         POWER_RESTORED = "POWER_RESTORED", "Supply restored"
         UNKNOWN = "UNKNOWN", "A body that no profile describes"

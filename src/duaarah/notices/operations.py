@@ -9,13 +9,14 @@ import secrets
 from django.db import IntegrityError, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, SettingResult, TokenResult
 from duaarah.headend.operations import AcceptedFrame, accept_frame
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
 from duaarah.messaging.texts import kwh, local_time, render, rupiah
 from duaarah.notices.models import ReplyCode
+from duaarah.notices.settings import record_setting
 from duaarah.outages.models import MeterSupply
 from duaarah.outages.operations import record_supply
 from duaarah.registry.models import Pairing
@@ -72,6 +73,9 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
             if report.balance_wh > 0:
                 record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
             return f"token_{report.result}"
+        case SettingResult():
+            record_setting(accepted=accepted, report=report, now=now)
+            return f"setting_{report.result}"[:60]
         case LowCredit():
             warn_low_credit(pairing=pairing, remaining_wh=report.remaining_wh, now=now)
             return "low_credit"

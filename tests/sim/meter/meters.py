@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from duaarah.core.intent import LoadCredit, Report, TokenResult
+from duaarah.core.intent import LoadCredit, Report, SetLowCreditThreshold, TokenResult
 from duaarah.core.sts import DecoderKey, MeterDecoder, issue_electricity_credit
 from duaarah.drivers import Keys, decode_report, encode_command, frame, open_frame, profile, unframe
 from duaarah.sim.meter import MeterConfig, SimMeter
@@ -48,6 +48,13 @@ def command(kind: str, digits: str, counter: int, *, keys: Keys = KEYS, title: b
     known = profile(kind)
     plain = encode_command(known, LoadCredit(digits), counter)
     return frame(known, plain, keys=keys, system_title=title, counter=counter, to_meter=True)
+
+
+def setting(kind: str, intent: SetLowCreditThreshold, counter: int) -> bytes:
+    """The SMS that carries a setting to a meter of this kind, made by the drivers."""
+    known = profile(kind)
+    plain = encode_command(known, intent, counter)
+    return frame(known, plain, keys=KEYS, system_title=HEAD_END_TITLE, counter=counter, to_meter=True)
 
 
 def read(kind: str, payload: bytes) -> tuple[int, Report]:

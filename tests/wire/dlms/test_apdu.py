@@ -12,6 +12,7 @@ from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.datetime import DateTime
 from duaarah.wire.dlms.errors import DlmsError, Incomplete, Malformed, Unencodable, UnknownApdu
 
+HEADS = [bytes.fromhex(head) for head in ("0f", "c001", "c101", "c301", "c401", "c501", "c701", "d8")]
 STAMP = DateTime(2026, 7, 11, 6, 0, 30, 0, 0, -420, 0)
 PAIRS: list[tuple[apdu.Apdu, str]] = [
     (
@@ -29,6 +30,16 @@ PAIRS: list[tuple[apdu.Apdu, str]] = [
     ),
     (apdu.GetResponse(0xC1, value=Data(Tag.DOUBLE_LONG_UNSIGNED, 7)), "c401c1000600000007"),
     (apdu.GetResponse(0xC1, access_result=4), "c401c10104"),
+    (
+        apdu.SetRequest(0xC1, 112, Obis(0, 0, 19, 10, 0), 5, Data(Tag.DOUBLE_LONG, 5000)),
+        "c101c100700000130a00ff0500" + "0500001388",
+    ),
+    (
+        apdu.SetRequest(0xC1, 7, Obis(1, 0, 99, 1, 0), 2, Data(Tag.NULL, None), 2, Data(Tag.NULL, None)),
+        "c101c100070100630100ff0201020000",
+    ),
+    (apdu.SetResponse(0xC1, 0), "c501c100"),
+    (apdu.SetResponse(0xC1, 250), "c501c1fa"),
     (apdu.DataNotification(5, None, Data(Tag.NULL, None)), "0f000000050000"),
     (apdu.DataNotification(5, STAMP, Data(Tag.NULL, None)), "0f00000005" + "0c07ea070b06001e0000fe5c00" + "00"),
     (apdu.ExceptionResponse(1, 2), "d80102"),
@@ -56,7 +67,10 @@ def test_random_octets_raise_only_the_codecs_own_error(octets: bytes) -> None:
         assert error.code in ("malformed", "incomplete", "unknown_apdu")
 
 
-@given(st.sampled_from([b"\x0f", b"\xc0\x01", b"\xc3\x01", b"\xc4\x01", b"\xc7\x01", b"\xd8"]), st.binary(max_size=60))
+@given(
+    st.sampled_from([b"\x0f", b"\xc0\x01", b"\xc1\x01", b"\xc5\x01", b"\xc3\x01", b"\xc4\x01", b"\xc7\x01", b"\xd8"]),
+    st.binary(max_size=60),
+)
 def test_random_bodies_raise_only_the_codecs_own_error(head: bytes, octets: bytes) -> None:
     try:
         apdu.decode(head + octets)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of the head end: queue a command (joins), claim and send (T3), accept a frame and close (join T4), end leases."""
 
-from duaarah.headend.operations.commands import cancel_queued, close_command, end_leases, queue_command
+from duaarah.headend.operations.commands import cancel_queued, close_command, end_leases, queue_command, supersede
 from duaarah.headend.operations.frames import AcceptedFrame, accept_frame
 from duaarah.headend.operations.send import claim_and_send
 
@@ -13,4 +13,5 @@ __all__ = [
     "close_command",
     "end_leases",
     "queue_command",
+    "supersede",
 ]

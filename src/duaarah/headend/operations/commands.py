@@ -82,6 +82,26 @@ def cancel_queued(*, command_id: int, now: dt.datetime) -> bool:
     )
 
 
+_SUPERSEDE = """
+UPDATE headend_command SET
+    state = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
+    closed_at = CASE state WHEN 'QUEUED' THEN %(now)s ELSE closed_at END,
+    attempts_max = CASE state WHEN 'SENT' THEN attempts ELSE attempts_max END
+WHERE meter_id = %(meter)s AND kind = %(kind)s AND state IN ('QUEUED', 'SENT')
+"""
+
+
+def supersede(*, meter_id: int, kind: str, now: dt.datetime) -> int:
+    """
+    Joining: a newer order of this kind follows, so an older one must not act after it; returns how many there were.
+
+    One that waits is withdrawn; one whose frame is under way may still be answered, but is not sent again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SUPERSEDE, {"meter": meter_id, "kind": kind, "now": now})
+        return cursor.rowcount
+
+
 # A lost answer: the command goes back to the queue and will be sent again under a new counter, ever more slowly.
 _REQUEUE = """
 UPDATE headend_command SET state = 'QUEUED', lease_until_at = NULL, leased_at = NULL,

@@ -18,6 +18,7 @@ from duaarah.core.intent import (
     LowCredit,
     PowerRestored,
     Report,
+    SettingResult,
     TokenResult,
     UnknownReport,
 )
@@ -36,8 +37,11 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
     LastGasp: MeterEvent.Kind.LAST_GASP,
     PowerRestored: MeterEvent.Kind.POWER_RESTORED,
     TokenResult: MeterEvent.Kind.TOKEN_RESULT,
+    SettingResult: MeterEvent.Kind.SETTING_RESULT,
     UnknownReport: MeterEvent.Kind.UNKNOWN,
 }
+
+_ANSWERS = (TokenResult, SettingResult)
 
 _COUNTERS = """
 SELECT from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE
@@ -55,6 +59,15 @@ SELECT a.command_id, c.correlation,
     EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
 WHERE a.meter_id = %s AND a.counter = %s
+"""
+
+# A SET-Response names its request by four bits only: the latest frame of a setting that was sent under them.
+_SET = """
+SELECT a.command_id, c.correlation,
+    EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
+FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
+WHERE a.meter_id = %s AND a.counter & 15 = %s AND c.kind <> 'LOAD_CREDIT' AND c.state IN ('SENT', 'QUEUED')
+ORDER BY a.counter DESC LIMIT 1
 """
 
 _EVENT = """
@@ -120,7 +133,7 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
     book_inbound(
         inbound_id=inbound.pk,
         meter_id=meter.pk,
-        message_class=MessageClass.METER_ANSWER if isinstance(opened.report, TokenResult) else MessageClass.METER_PUSH,
+        message_class=MessageClass.METER_ANSWER if isinstance(opened.report, _ANSWERS) else MessageClass.METER_PUSH,
         correlation=answered[1],
         retry=answered[2],
         now=now,
@@ -140,11 +153,16 @@ def _balance_wh(report: Report) -> int | None:
 
 
 def _answered(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | None, bool]:
-    """The command that a token result answers (by the counter of the frame it names), and whether that was a retry."""
-    if not isinstance(report, TokenResult) or not report.command_counter:
-        return None, None, False
+    """The command that an answer belongs to (by the counter or the invoke-id it names), and whether that was a retry."""
+    match report:
+        case TokenResult(command_counter=counter) if counter:
+            query, key = _ANSWERED, counter
+        case SettingResult(invoke_id=invoke_id):
+            query, key = _SET, invoke_id
+        case _:
+            return None, None, False
     with connection.cursor() as cursor:
-        cursor.execute(_ANSWERED, [meter_id, report.command_counter])
+        cursor.execute(query, [meter_id, key])
         row: tuple[int, uuid.UUID, bool] | None = cursor.fetchone()
     return row or (None, None, False)
 

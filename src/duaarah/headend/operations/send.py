@@ -12,11 +12,11 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from duaarah.core.intent import LoadCredit
+from duaarah.core.intent import LoadCredit, SetLowCreditThreshold
 from duaarah.core.replay import COUNTER_MAX
 from duaarah.headend.models import Command
 from duaarah.headend.ports import Driver, KeyUnwrapper
-from duaarah.sms.models import MessageClass, Priority
+from duaarah.sms.models import MessageClass
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
 from duaarah.sms.queries import route
 
@@ -138,7 +138,7 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s:
         bind_id=bind_id,
         meter_id=due.meter_id,
         message_class=MessageClass.METER_FRAME,
-        priority=Priority.TOKEN,
+        priority=due.priority,
         retry=due.attempts > 0,
         source=SHORT_CODE,
         destination=due.msisdn,
@@ -151,7 +151,10 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s:
     )
 
 
-def _intent(due: _Due) -> LoadCredit:
-    if due.kind != Command.Kind.LOAD_CREDIT:
-        raise ValueError(f"No intent for command kind {due.kind}.")
-    return LoadCredit(token=due.payload["token"])
+def _intent(due: _Due) -> LoadCredit | SetLowCreditThreshold:
+    match due.kind:
+        case Command.Kind.LOAD_CREDIT:
+            return LoadCredit(token=due.payload["token"])
+        case Command.Kind.SET_THRESHOLD:
+            return SetLowCreditThreshold(threshold_wh=due.payload["threshold_wh"])
+    raise ValueError(f"No intent for command kind {due.kind}.")

@@ -26,6 +26,7 @@ from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 MWH_PER_WH = 1000
+THRESHOLD_MAX_WH = 1_000_000
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
@@ -61,6 +62,7 @@ class _Register:
     credit_mwh: int
     armed: bool
     relay_closed: bool
+    threshold_wh: int
     powered: bool = True
     token_energy_wh: int = 0
     tokens_accepted: int = 0
@@ -80,7 +82,12 @@ class SimMeter:
         self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
         self._decoder = config.decoder
         above = config.credit_wh >= config.low_credit_threshold_wh
-        self._register = _Register(config.credit_wh * MWH_PER_WH, armed=above, relay_closed=config.credit_wh > 0)
+        self._register = _Register(
+            config.credit_wh * MWH_PER_WH,
+            armed=above,
+            relay_closed=config.credit_wh > 0,
+            threshold_wh=config.low_credit_threshold_wh,
+        )
         if past is not None:
             self.restore(past.over(self.state(), head_end=config.client_titles[0]))
 
@@ -93,6 +100,11 @@ class SimMeter:
     def armed(self) -> bool:
         """Whether the meter will warn when its credit goes under the threshold."""
         return self._register.armed
+
+    @property
+    def threshold_wh(self) -> int:
+        """Below which credit the meter warns."""
+        return self._register.threshold_wh
 
     @property
     def credit_wh(self) -> int:
@@ -135,7 +147,7 @@ class SimMeter:
             return []
         register.credit_mwh = max(register.credit_mwh - energy_mwh, 0)
         pushes: list[bytes] = []
-        if register.armed and register.credit_mwh < self.config.low_credit_threshold_wh * MWH_PER_WH:
+        if register.armed and register.credit_mwh < register.threshold_wh * MWH_PER_WH:
             register.armed = False
             relay_stays = register.credit_mwh > 0
             pushes += self._push(LowCredit(self.credit_wh, relay_stays), now)
@@ -174,23 +186,33 @@ class SimMeter:
             if self.faults.modem_dead or not self._register.powered:
                 raise Dropped("unreachable")
             plain, counter = self._link.open_sms(payload)
-            token = self._token_of(plain)
+            request = self._request_of(plain)
+            if isinstance(request, apdu.SetRequest):
+                answer = [self._link.seal_sms(apdu.encode(self._set(request)))]
+            else:
+                token = self._token_of(request)
+                answer = self._push(self._answer(counter, self._enter(token, now, by_keypad=False)), now)
         except Dropped as dropped:
             self.dropped[dropped.code] += 1
             return []
-        answer = self._push(self._answer(counter, self._enter(token, now, by_keypad=False)), now)
         if self.faults.lose_next_answer > 0:
             self.faults.lose_next_answer -= 1
             return []
         return answer
 
-    def _token_of(self, plain: bytes) -> str:
+    def _request_of(self, plain: bytes) -> apdu.ActionRequest | apdu.SetRequest:
+        """What an SMS may ask: a method, or a SET that wants its answer."""
         try:
             request = apdu.decode(plain)
         except DlmsError as error:
             raise Dropped(error.code) from None
+        if isinstance(request, apdu.SetRequest) and request.invoke_octet & apdu.SERVICE_CONFIRMED:
+            return request
         if not isinstance(request, apdu.ActionRequest):
             raise Dropped("not_over_sms")
+        return request
+
+    def _token_of(self, request: apdu.ActionRequest) -> str:
         if (request.class_id, request.obis, request.method) != (TOKEN_GATEWAY_CLASS, TOKEN_GATEWAY, _ENTER_TOKEN):
             raise Dropped("unknown_object")
         if request.parameter is None or request.parameter.tag is not Tag.OCTET_STRING:
@@ -216,7 +238,23 @@ class SimMeter:
         register.tokens_accepted += 1
         register.distinct.add(tid)
         register.relay_closed = True
-        register.armed = register.credit_mwh >= self.config.low_credit_threshold_wh * MWH_PER_WH
+        register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
+
+    def _set(self, request: apdu.SetRequest) -> apdu.SetResponse:
+        """Write an attribute: the low-credit threshold is the one that may be written here."""
+        register = self._register
+        result = apdu.SUCCESS
+        if (request.class_id, request.obis, request.attribute) != self.model.threshold or request.selector is not None:
+            result = apdu.OBJECT_UNDEFINED
+        elif request.value.tag is not self.model.threshold_tag:
+            result = apdu.TYPE_UNMATCHED
+        elif not 0 < request.value.value * self.model.energy_step_wh <= THRESHOLD_MAX_WH:
+            result = apdu.OTHER_REASON
+        else:
+            register.threshold_wh = request.value.value * self.model.energy_step_wh
+            # One that lies above the credit warns at once; one below it warns when the credit gets there.
+            register.armed = True
+        return apdu.SetResponse(request.invoke_octet, result)
 
     def _answer(self, command_counter: int, entry: Entry) -> TokenResult:
         tid = None if entry.fields is None else entry.fields.tid
@@ -279,6 +317,7 @@ class SimMeter:
             "armed": register.armed,
             "relay_closed": register.relay_closed,
             "powered": register.powered,
+            "threshold_wh": register.threshold_wh,
             "token_energy_wh": register.token_energy_wh,
             "tokens_accepted": register.tokens_accepted,
             "distinct": sorted(register.distinct),
@@ -292,6 +331,7 @@ class SimMeter:
             state["credit_mwh"],
             state["armed"],
             state["relay_closed"],
+            state["threshold_wh"],
             state["powered"],
             state["token_energy_wh"],
             state["tokens_accepted"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from duaarah.core.obis import TOKEN_CREDIT, Obis
+from duaarah.wire.dlms.axdr import Tag
 from duaarah.wire.dlms.wrapper import ShortOrder
 
 
@@ -33,6 +34,7 @@ TOKEN_ENERGY = Obis(0, 0, 128, 19, 0)
 TOKENS_ACCEPTED = Obis(0, 0, 128, 19, 1)
 TOKENS_DISTINCT = Obis(0, 0, 128, 19, 2)
 RETROFIT_CREDIT = Obis(0, 0, 128, 19, 10)
+RETROFIT_THRESHOLD = Obis(0, 0, 128, 19, 11)
 
 DATA_CLASS, REGISTER_CLASS, CREDIT_CLASS, TOKEN_GATEWAY_CLASS = 1, 3, 112, 115
 
@@ -50,6 +52,9 @@ class MeterModel:
     energy_step_wh: int
     credit_class: int
     credit_obis: Obis
+    # Where the threshold is written: the Credit object's warning_threshold, or a register of the maker's own.
+    threshold: tuple[int, Obis, int]
+    threshold_tag: Tag
     result_numbers: tuple[tuple[str, int], ...]
 
     def result_number(self, result: str) -> int:
@@ -72,6 +77,8 @@ MODELS = {
             energy_step_wh=1,
             credit_class=CREDIT_CLASS,
             credit_obis=TOKEN_CREDIT,
+            threshold=(CREDIT_CLASS, TOKEN_CREDIT, 5),
+            threshold_tag=Tag.DOUBLE_LONG,
             result_numbers=tuple((name, number) for number, name in enumerate(_SINGLE)),
         ),
         MeterModel(
@@ -84,6 +91,8 @@ MODELS = {
             energy_step_wh=10,
             credit_class=CREDIT_CLASS,
             credit_obis=TOKEN_CREDIT,
+            threshold=(CREDIT_CLASS, TOKEN_CREDIT, 5),
+            threshold_tag=Tag.DOUBLE_LONG,
             result_numbers=(
                 ("accept", 0),
                 ("crc", 16),
@@ -107,6 +116,8 @@ MODELS = {
             energy_step_wh=1,
             credit_class=REGISTER_CLASS,
             credit_obis=RETROFIT_CREDIT,
+            threshold=(REGISTER_CLASS, RETROFIT_THRESHOLD, 2),
+            threshold_tag=Tag.DOUBLE_LONG_UNSIGNED,
             result_numbers=tuple((name, number) for number, name in enumerate(_SINGLE, start=1)),
         ),
     )

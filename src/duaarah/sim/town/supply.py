@@ -64,7 +64,7 @@ class Supply:
             return None
         needed_mwh = self.sim.credit_mwh
         if self.sim.armed:
-            needed_mwh -= self.known.threshold_wh * _MWH_PER_WH - 1
+            needed_mwh -= self.sim.threshold_wh * _MWH_PER_WH - 1
         return self._curve.instant_of_mwh(self._curve.used_mwh(self._at_us) + max(needed_mwh, 1))
 
     def status(self) -> dict[str, object]:
@@ -77,7 +77,7 @@ class Supply:
             "phone": self.known.holder.phone,
             "alias": self.known.site.alias if self.known.site else None,
             "credit_wh": sim.credit_wh,
-            "threshold_wh": self.known.threshold_wh,
+            "threshold_wh": self.sim.threshold_wh,
             "relay_closed": sim.relay_closed,
             "powered": sim.powered,
             "token_energy_wh": sim.token_energy_wh,

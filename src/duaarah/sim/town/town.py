@@ -251,7 +251,7 @@ class Town:
         """Heavy use at once: the credit falls just under the threshold, and from there to nothing; what is left, in Wh."""
         supply = self.supply(drn)
         left_mwh = supply.sim.credit_mwh
-        threshold_mwh = supply.known.threshold_wh * 1000
+        threshold_mwh = supply.sim.threshold_wh * 1000
         drawn_mwh = left_mwh - threshold_mwh + 1 if left_mwh >= threshold_mwh else left_mwh
         self.note(supply)
         self._emit(supply, supply.sim.consume(drawn_mwh, instant_of(self.now_us)))

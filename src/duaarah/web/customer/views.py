@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -14,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.headend.queries import latest_readings
+from duaarah.notices.settings import MeterDoesNotTalk, ThresholdRange, latest_order, order_threshold
 from duaarah.people.keys import TooManyKeys, make_key, revoke_key
 from duaarah.people.models import APIKey, Language
 from duaarah.people.operations import choose_language
@@ -30,6 +33,7 @@ from duaarah.web.shared.supply import reading
 TOKENS_SHOWN = 8
 MESSAGES_SHOWN = 8
 READINGS_SHOWN = 6
+_KWH = re.compile(r"[0-9]{1,3}([.,][0-9]{1,3})?")
 QUICK_IDR = (20_000, 50_000, 100_000, 200_000)
 
 
@@ -133,8 +137,10 @@ def _token_context(vend: Vend) -> dict[str, Any]:
 
 @for_holder
 def preferences(request: HttpRequest) -> HttpResponse:
-    """The language of his SMS; the threshold is shown as the meter has it."""
+    """The language of his SMS, and below which credit each meter warns: as the meter has it, and what it was told."""
     holder = holder_of(request)
+    if request.method == "POST" and "threshold" in request.POST:
+        return _threshold(request)
     if request.method == "POST":
         try:
             choose_language(holder=holder, language=request.POST.get("language", ""), now=now())
@@ -146,10 +152,29 @@ def preferences(request: HttpRequest) -> HttpResponse:
     context = {
         "holder": holder,
         "languages": Language.choices,
-        "meters": meters_of_holder(holder_id=holder.pk)[:20],
+        "meters": [
+            {"meter": m, "order": latest_order(meter_id=m.pk)} for m in meters_of_holder(holder_id=holder.pk)[:20]
+        ],
         "keys": APIKey.objects.filter(holder=holder).order_by("-pk")[:20],
     }
     return render(request, "customer/preferences.html", context)
+
+
+def _threshold(request: HttpRequest) -> HttpResponse:
+    """Order a threshold for one of his meters, in kWh with a comma or a point."""
+    meter = _meter(request, request.POST.get("meter", ""))
+    try:
+        if not _KWH.fullmatch(words := request.POST["threshold"].strip()):
+            raise ValueError
+        threshold_wh = int(Decimal(words.replace(",", ".")) * 1000)
+        order_threshold(meter=meter, threshold_wh=threshold_wh, actor=f"holder:{holder_of(request).pk}", now=now())
+    except (ValueError, ThresholdRange):
+        messages.error(request, _("A warning is set between 0.5 and 100 kWh, in steps of 0.5. Nothing was changed."))
+    except MeterDoesNotTalk:
+        messages.error(request, _("This meter has no modem now; it cannot be told. Nothing was changed."))
+    else:
+        messages.success(request, _("The meter is being told. It is changed when the meter has answered."))
+    return redirect("home-preferences")
 
 
 @require_POST

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""xDLMS APDUs (IEC 62056-5-3, 9.5): ACTION and GET normal, Data-Notification, ExceptionResponse.
+"""xDLMS APDUs (IEC 62056-5-3, 9.5): ACTION, GET and SET normal, Data-Notification, ExceptionResponse.
 
 `encode` and `decode` are each other's inverse on the records of this page. The receiver is liberal in one place: the
 date-time of a Data-Notification is found absent, bare or with a type tag in front.
@@ -19,6 +19,7 @@ from duaarah.wire.dlms.errors import Malformed, Unencodable, UnknownApdu
 
 DATA_NOTIFICATION = 0x0F
 GET_REQUEST, GET_RESPONSE = 0xC0, 0xC4
+SET_REQUEST, SET_RESPONSE = 0xC1, 0xC5
 ACTION_REQUEST, ACTION_RESPONSE = 0xC3, 0xC7
 EXCEPTION_RESPONSE = 0xD8
 NORMAL = 0x01
@@ -27,7 +28,7 @@ NORMAL = 0x01
 PRIORITY_HIGH, SERVICE_CONFIRMED = 0x80, 0x40
 
 # Data-Access-Result and Action-Result share these.
-SUCCESS, TEMPORARY_FAILURE, READ_WRITE_DENIED, OBJECT_UNDEFINED, OTHER_REASON = 0, 2, 3, 4, 250
+SUCCESS, TEMPORARY_FAILURE, READ_WRITE_DENIED, OBJECT_UNDEFINED, TYPE_UNMATCHED, OTHER_REASON = 0, 2, 3, 4, 12, 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,27 @@ class GetResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class SetRequest:
+    """Write one attribute; `selector` and `selection` are the selective access, if any."""
+
+    invoke_octet: int
+    class_id: int
+    obis: Obis
+    attribute: int
+    value: Data
+    selector: int | None = None
+    selection: Data | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponse:
+    """The Data-Access-Result of a SET: 0 is success."""
+
+    invoke_octet: int
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
 class DataNotification:
     """A push. `long_invoke` is Long-Invoke-Id-And-Priority, 32 bits."""
 
@@ -90,7 +112,16 @@ class ExceptionResponse:
     invocation_counter: int | None = None
 
 
-Apdu = ActionRequest | ActionResponse | GetRequest | GetResponse | DataNotification | ExceptionResponse
+Apdu = (
+    ActionRequest
+    | ActionResponse
+    | GetRequest
+    | GetResponse
+    | SetRequest
+    | SetResponse
+    | DataNotification
+    | ExceptionResponse
+)
 COUNTER_ERROR = 6
 
 
@@ -139,7 +170,12 @@ def encode(apdu: Apdu) -> bytes:
                 return head + b"\x00"
             return head + b"\x01" + _data_or_result(apdu.value, apdu.access_result)
         case GetRequest():
-            return _encode_get_request(apdu)
+            return _encode_attribute(GET_REQUEST, apdu)
+        case SetRequest():
+            return _encode_attribute(SET_REQUEST, apdu) + axdr.encode(apdu.value)
+        case SetResponse():
+            head = bytes((SET_RESPONSE, NORMAL)) + _number(apdu.invoke_octet, 1, "invoke-id")
+            return head + _number(apdu.result, 1, "access result")
         case GetResponse():
             head = bytes((GET_RESPONSE, NORMAL)) + _number(apdu.invoke_octet, 1, "invoke-id")
             return head + _data_or_result(apdu.value, apdu.access_result)
@@ -157,8 +193,8 @@ def encode(apdu: Apdu) -> bytes:
             return octets
 
 
-def _encode_get_request(apdu: GetRequest) -> bytes:
-    head = bytes((GET_REQUEST, NORMAL)) + _number(apdu.invoke_octet, 1, "invoke-id")
+def _encode_attribute(tag: int, apdu: GetRequest | SetRequest) -> bytes:
+    head = bytes((tag, NORMAL)) + _number(apdu.invoke_octet, 1, "invoke-id")
     head += _number(apdu.class_id, 2, "class id") + apdu.obis.to_octets() + _signed_octet(apdu.attribute, "attribute")
     if apdu.selector is None and apdu.selection is None:
         return head + b"\x00"
@@ -229,6 +265,19 @@ def _read_get_response(reader: Reader) -> GetResponse:
     return GetResponse(invoke_octet, value=axdr.read(reader))
 
 
+def _read_set_request(reader: Reader) -> SetRequest:
+    invoke_octet = _normal(reader)
+    class_id, obis, attribute = _descriptor(reader)
+    if not _flag(reader):
+        return SetRequest(invoke_octet, class_id, obis, attribute, axdr.read(reader))
+    selector, selection = reader.octet(), axdr.read(reader)
+    return SetRequest(invoke_octet, class_id, obis, attribute, axdr.read(reader), selector, selection)
+
+
+def _read_set_response(reader: Reader) -> SetResponse:
+    return SetResponse(_normal(reader), reader.octet())
+
+
 def _read_data_notification(reader: Reader) -> DataNotification:
     long_invoke = int.from_bytes(reader.take(4), "big")
     length = reader.octet()
@@ -252,6 +301,8 @@ _READERS: dict[int, Callable[[Reader], Apdu]] = {
     DATA_NOTIFICATION: _read_data_notification,
     GET_REQUEST: _read_get_request,
     GET_RESPONSE: _read_get_response,
+    SET_REQUEST: _read_set_request,
+    SET_RESPONSE: _read_set_response,
     ACTION_REQUEST: _read_action_request,
     ACTION_RESPONSE: _read_action_response,
     EXCEPTION_RESPONSE: _read_exception_response,

@@ -48,6 +48,12 @@ def kwh(energy_wh: int | None) -> str:
 
 
 @register.filter
+def kwh_plain(energy_wh: int) -> str:
+    """The figure alone, for a field: `12,4`, `12.4`."""
+    return _kwh(energy_wh, _language())
+
+
+@register.filter
 def rupiah(amount_idr: int | None) -> str:
     """`Rp 50.000`, `Rp 50,000`."""
     if amount_idr is None:
