@@ -16,6 +16,19 @@ from duaarah.messaging.texts import short_drn
 from duaarah.vending.queries import Step
 
 register = template.Library()
+
+ACCOUNTS = {
+    "wallet": gettext_lazy("Wallet"),
+    "vending:pending": gettext_lazy("Paid, token to come"),
+    "cash:received": gettext_lazy("Cash received"),
+    "pln:stroom": gettext_lazy("Stroom (energy)"),
+    "pln:ppj": gettext_lazy("Street lighting tax (PPJ)"),
+    "pln:ppn": gettext_lazy("VAT (PPN)"),
+    "pln:stamp": gettext_lazy("Stamp duty"),
+    "pln:instalment": gettext_lazy("Instalment"),
+    "pln:rounding": gettext_lazy("Rounding"),
+    "channel:admin": gettext_lazy("Admin fee"),
+}
 SIGNS = {
     "nyala": gettext_lazy("supply on"),
     "padam": gettext_lazy("power cut"),
@@ -145,6 +158,12 @@ def groups(digits: str) -> str:
 def word(label: object) -> str:
     """A state's or a kind's label in the reader's language."""
     return gettext(str(label)) if label else ""
+
+
+@register.filter
+def account(code: str) -> str:
+    """A ledger account in words; one that has none here keeps its code."""
+    return str(ACCOUNTS.get(code) or ACCOUNTS.get(code.split(":")[0]) or code)
 
 
 @register.filter
