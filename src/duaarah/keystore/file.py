@@ -93,6 +93,7 @@ class FileKeyStore:
         """
         with self._sealed.locked():
             content = self._sealed.read()
+            self._load(content)
             yield content
             MemoryKeyStore.of(_entries(content))
             self._sealed.write(content)
