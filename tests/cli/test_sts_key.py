@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pkcs11
 import pytest
 from tests.cli.ceremonies import KEY, PASSPHRASE, TERMS, House
 from tests.keystore import softhsm
@@ -29,6 +30,8 @@ def house(database: str, tmp_path: Path) -> House:
 def module_house(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     environment = softhsm.make_token(tmp_path)
     monkeypatch.setenv("SOFTHSM2_CONF", environment["SOFTHSM2_CONF"])
+    # The library is one per process and may still know another test's tokens.
+    pkcs11.lib(softhsm.required()).reinitialize()
     yield House(database, tmp_path, environment)
 
 
