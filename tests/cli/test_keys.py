@@ -52,10 +52,19 @@ def test_made_filled_listed_and_audited(database: str, tmp_path: Path) -> None:
         "kt": 2,
         "ken": 255,
         "base_date": 2014,
+        "active_from": None,
+        "issued_until": None,
+        "approved": True,
+        "place": "file",
+        "check_value": "0F353D",
+        "agreed_by": None,
+        "status": "active",
     }
     assert list(AuditRecord.objects.order_by("id").values_list("verb", "subject")) == [
-        ("keystore.create", "keys"),
-        ("keystore.add", "test-2014"),
+        ("keystore.new.intent", "keys"),
+        ("keystore.new", "keys"),
+        ("keystore.import.intent", "test-2014"),
+        ("keystore.import", "test-2014"),
     ]
     assert KEY not in str(list(AuditRecord.objects.values_list("detail", flat=True)))
 
@@ -76,4 +85,8 @@ def test_what_is_refused_changes_nothing(database: str, tmp_path: Path) -> None:
         status, out, error = keys(database, tmp_path, *arguments, stdin=stdin, passphrase=passphrase)
         assert (status, out) == (1, "") and words in error, error
     assert (tmp_path / "keys").read_bytes() == before
-    assert AuditRecord.objects.count() == 1
+    assert list(AuditRecord.objects.filter(refused=True).order_by("id").values_list("code", flat=True)) == [
+        "ValueError", "FileExistsError", "wrong_passphrase", "ValueError", "key_length", "ValueError",
+    ]  # fmt: skip
+    assert AuditRecord.objects.filter(refused=False).exclude(verb__endswith=".intent").count() == 1
+    assert KEY not in str(list(AuditRecord.objects.values_list("reason", flat=True)))

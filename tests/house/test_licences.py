@@ -14,7 +14,9 @@ MIT = "MIT License. Permission is hereby granted, free of charge, to any person"
 
 
 def locked() -> list[str]:
-    text = "".join((ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock"))
+    text = "".join(
+        (ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock", "requirements-hsm.lock")
+    )
     return sorted(set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==", text, re.MULTILINE)))
 
 

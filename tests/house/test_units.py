@@ -1,4 +1,4 @@
-"""A quantity's name ends in its unit, an instant's in `_at`, a day's in `_date`."""
+"""A quantity's name ends in its unit, an instant's in `_at` (a span's in `_from`, `_until`), a day's in `_date`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2] / "src" / "duaarah"
 QUANTITY = re.compile(
     r"(?:^|_)(energy|amount|balance|timeout|duration|interval|delay|power|voltage|credit|price|lease|backoff|age|elapsed)$"
 )
-INSTANT = re.compile(r"(?:_at|^at|^now|^start|^end|^since|^anchor|^instant|^local|^when)$")
+INSTANT = re.compile(r"(?:_at|_from|_until|^at|^now|^start|^end|^since|^anchor|^instant|^local|^when)$")
 DAY = re.compile(r"(?:_date|^date|^today|^month|^day|^first|^holiday)$")
 # Names that are not quantities of the physical world, each with its reason.
 EXCEPTIONS = {

@@ -9,16 +9,21 @@ import secrets
 import sys
 from typing import Any
 
+from duaarah.cli import sts_key
 from duaarah.core.sts.batch import answer
 from duaarah.core.sts.errors import STSError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["batch"], help="batch: one JSON request a line on stdin")
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="batch|key")
+    verbs.add_parser("batch", help="one JSON request a line on stdin")
+    sts_key.add_arguments(verbs.add_parser("key", help="key file, security module, key ceremony"))
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if every line succeeded, 1 if any failed."""
+    if args.what == "key":
+        return sts_key.run(args)
     failed = False
     for line in sys.stdin:
         if not line.strip():

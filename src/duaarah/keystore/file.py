@@ -1,63 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Key registers in one encrypted file: scrypt from a passphrase, AES-256-GCM over everything.
+Key registers in one encrypted file (see `keystore.sealed`).
 
-The file is written whole, to a temporary name, fsynced and renamed; it is readable by its owner only. Beside the vending
-keys it holds the master key that wraps what the database keeps (meters' DLMS keys, channels' secrets).
+Beside the vending keys it holds the master key that wraps what the database keeps (meters' DLMS keys, channels'
+secrets), and what a key ceremony has come to so far: operators, components, agreements (see `keystore.ceremony`).
 """
 
 from __future__ import annotations
 
 import base64
-import dataclasses
-import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
-from duaarah.core.sts import DecoderKey, KeyConfiguration, KeyRegister
+from duaarah.core.sts import DecoderKey, KeyConfiguration, KeyRegister, STSError, UnknownRegister, check_vending_key
 from duaarah.keystore.memory import MemoryKeyStore
+from duaarah.keystore.sealed import FORMAT, KeyFileDamaged, SealedFile, WrongPassphrase
 from duaarah.keystore.wrapping import KEY_OCTETS, WrappingKey
 
-FORMAT = "duaarah-keys-1"
-SCRYPT_N = 2**15
-_FILE_MAX = 4 * 1024 * 1024
-
-
-class KeyFileDamaged(Exception):
-    """The file is not a key file, or was changed."""
-
-    code = "key_file_damaged"
-    retryable = False
-
-
-class WrongPassphrase(KeyFileDamaged):
-    """The passphrase does not open the file, or a bit of it was flipped: the two look alike from outside."""
-
-    code = "wrong_passphrase"
+__all__ = ["FORMAT", "FileKeyStore", "KeyFileDamaged", "WrongPassphrase"]
 
 
 class FileKeyStore:
-    """An opened key file. `create` makes one, `open` reads one; `add` writes it anew."""
+    """An opened key file. `create` makes one, `open` reads one; every change re-reads and writes it under its lock."""
 
-    def __init__(self, path: Path, passphrase: str, salt: bytes, content: dict[str, Any]) -> None:
-        self._path = path
-        self._key = _derive(passphrase, salt)
-        self._salt = salt
-        self._content = content
-        self._memory = MemoryKeyStore()
-        for item in content["registers"]:
-            fields = dict(item)
-            vending_key = base64.b64decode(fields.pop("vending_key"))
-            self._memory.add(KeyRegister(**fields), vending_key)
+    def __init__(self, sealed: SealedFile, content: dict[str, Any]) -> None:
+        self._sealed = sealed
+        self._load(content)
         self.wrapping_key = WrappingKey(base64.b64decode(content["wrapping_key"]))
 
     def __repr__(self) -> str:
-        return f"FileKeyStore({self._path.name!r})"
+        return f"FileKeyStore({self._sealed.path.name!r})"
 
     @classmethod
     def create(cls, path: Path, passphrase: str) -> FileKeyStore:
@@ -68,64 +43,93 @@ class FileKeyStore:
             FileExistsError: there is one already; it is never overwritten.
             ValueError: a passphrase under 12 characters.
         """
-        if len(passphrase) < 12:
-            raise ValueError("The passphrase of a key file has at least 12 characters.")
-        if path.exists():
-            raise FileExistsError(f"{path} exists; a key file is never overwritten.")
-        wrapping_key = base64.b64encode(os.urandom(KEY_OCTETS)).decode()
-        store = cls(path, passphrase, os.urandom(16), {"registers": [], "wrapping_key": wrapping_key})
-        store._write()
-        return store
+        content = {"registers": [], "wrapping_key": base64.b64encode(os.urandom(KEY_OCTETS)).decode()}
+        return cls(SealedFile.create(path, passphrase, content), content)
 
     @classmethod
     def open(cls, path: Path, passphrase: str) -> FileKeyStore:
         """
         Raises:
             FileNotFoundError: no such file.
-            KeyFileDamaged: not a key file.
+            KeyFileDamaged: not a key file, or a vending key in it does not fit its DKGA.
             WrongPassphrase: it does not open.
         """
-        try:
-            envelope = json.loads(path.read_bytes()[:_FILE_MAX])
-            salt, nonce, sealed = (base64.b64decode(envelope[name]) for name in ("salt", "nonce", "sealed"))
-            if envelope["format"] != FORMAT:
-                raise ValueError
-        except (ValueError, KeyError, TypeError) as error:
-            raise KeyFileDamaged(f"{path.name} is not a key file of Dua Arah.") from error
-        try:
-            opened = AESGCM(_derive(passphrase, salt)).decrypt(nonce, sealed, FORMAT.encode())
-        except (InvalidTag, ValueError) as error:
-            raise WrongPassphrase("The passphrase is wrong, or the key file was changed.") from error
-        return cls(path, passphrase, salt, json.loads(opened))
+        return cls(*SealedFile.open(path, passphrase))
 
     def add(self, register: KeyRegister, vending_key: bytes) -> KeyRegister:
         """Put a register in and write the file; returned as the record for the audit chain. Raises as MemoryKeyStore."""
-        self._memory.add(register, vending_key)
-        item = {**dataclasses.asdict(register), "vending_key": base64.b64encode(vending_key).decode()}
-        self._content["registers"].append(item)
-        self._write()
+        with self.changing() as content:
+            put_register(content, register, vending_key)
+        return register
+
+    def update(self, register: KeyRegister) -> KeyRegister:
+        """Replace what is known of a register, never its key; returned for the audit chain. Raises UnknownRegister."""
+        with self.changing() as content:
+            update_register(content, register)
         return register
 
     def registers(self) -> tuple[KeyRegister, ...]:
         return self._memory.registers()
 
+    def check_value(self, register_id: str) -> str:
+        """Six hex digits, see core.sts.check_value. Raises UnknownRegister."""
+        return self._memory.check_value(register_id)
+
     def decoder_key(self, register_id: str, configuration: KeyConfiguration, pan: str) -> DecoderKey:
         return self._memory.decoder_key(register_id, configuration, pan)
 
-    def _write(self) -> None:
-        nonce = os.urandom(12)
-        sealed = AESGCM(self._key).encrypt(nonce, json.dumps(self._content).encode(), FORMAT.encode())
-        parts = {"salt": self._salt, "nonce": nonce, "sealed": sealed}
-        envelope = {"format": FORMAT, **{name: base64.b64encode(part).decode() for name, part in parts.items()}}
-        temporary = self._path.with_name(self._path.name + ".new")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(envelope, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+    def rekey(self, passphrase: str) -> None:
+        """Change the passphrase; the keys inside stay. Raises ValueError for a short one."""
+        with self._sealed.locked():
+            self._sealed.rekey(passphrase, self._sealed.read())
+
+    @contextmanager
+    def changing(self) -> Iterator[dict[str, Any]]:
+        """
+        What the file holds now, under its lock; written at the end of the block, or not at all when the block raises.
+
+        Raises:
+            WrongPassphrase: somebody changed the passphrase meanwhile.
+        """
+        with self._sealed.locked():
+            content = self._sealed.read()
+            self._load(content)
+            yield content
+            MemoryKeyStore.of(_entries(content))
+            self._sealed.write(content)
+            self._load(content)
+
+    def content(self) -> dict[str, Any]:
+        """What the file holds now, to look at."""
+        return self._sealed.read()
+
+    def _load(self, content: dict[str, Any]) -> None:
+        try:
+            self._memory = MemoryKeyStore.of(_entries(content))
+        except (STSError, ValueError, KeyError, TypeError):
+            # The tag was right: somebody with the passphrase wrote this. The cause might quote what stands there.
+            raise KeyFileDamaged(f"{self._sealed.path.name} holds a register that cannot be used.") from None
 
 
-def _derive(passphrase: str, salt: bytes) -> bytes:
-    return Scrypt(salt=salt, length=32, n=SCRYPT_N, r=8, p=1).derive(passphrase.encode())
+def _entries(content: dict[str, Any]) -> Iterator[tuple[KeyRegister, bytes]]:
+    for item in content["registers"]:
+        fields = dict(item)
+        vending_key = base64.b64decode(fields.pop("vending_key"))
+        yield KeyRegister.from_json(fields), vending_key
+
+
+def put_register(content: dict[str, Any], register: KeyRegister, vending_key: bytes) -> None:
+    """Into the content of a key file. Raises KeyLength, ValueError for a name that is taken."""
+    check_vending_key(vending_key, register.dkga)
+    if any(item["register_id"] == register.register_id for item in content["registers"]):
+        raise ValueError(f"The register {register.register_id} exists already.")
+    content["registers"].append({**register.as_json(), "vending_key": base64.b64encode(vending_key).decode()})
+
+
+def update_register(content: dict[str, Any], register: KeyRegister) -> None:
+    """What is known of a register in the content of a key file. Raises UnknownRegister."""
+    for item in content["registers"]:
+        if item["register_id"] == register.register_id:
+            item.update(register.as_json())
+            return
+    raise UnknownRegister(f"There is no key register {register.register_id}.")

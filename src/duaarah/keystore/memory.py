@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from duaarah.core.sts import (
@@ -10,6 +11,7 @@ from duaarah.core.sts import (
     KeyConfiguration,
     KeyRegister,
     UnknownRegister,
+    check_value,
     check_vending_key,
     derive,
 )
@@ -24,6 +26,14 @@ class MemoryKeyStore:
         self._registers: dict[str, tuple[KeyRegister, bytes]] = {}
         # Deriving a key and its cipher schedule costs more than a token; a meter's key is asked for again and again.
         self._derive = lru_cache(maxsize=DECODER_KEYS_CACHED)(self._derive_uncached)
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[KeyRegister, bytes]]) -> MemoryKeyStore:
+        """A store of these registers with their vending keys. Raises as `add`."""
+        made = cls()
+        for register, vending_key in entries:
+            made.add(register, vending_key)
+        return made
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({sorted(self._registers)})"
@@ -47,14 +57,18 @@ class MemoryKeyStore:
 
     def decoder_key(self, register_id: str, configuration: KeyConfiguration, pan: str) -> DecoderKey:
         """See `core.sts.KeyStore`. Raises UnknownRegister."""
-        found = self._registers.get(register_id)
-        if found is None:
-            raise UnknownRegister(f"There is no key register {register_id}.")
-        register = found[0]
-        for name in ("dkga", "sgc", "krn", "kt", "base_date"):
-            if getattr(register, name) != getattr(configuration, name):
-                raise UnknownRegister(f"The key register {register_id} does not serve this {name.upper()}.")
+        self._found(register_id)[0].check_serving(configuration)
         return self._derive(register_id, configuration, pan)
 
     def _derive_uncached(self, register_id: str, configuration: KeyConfiguration, pan: str) -> DecoderKey:
         return DecoderKey(configuration.ea, derive(self._registers[register_id][1], configuration, pan))
+
+    def check_value(self, register_id: str) -> str:
+        """Six hex digits, see core.sts.check_value. Raises UnknownRegister."""
+        return check_value(self._found(register_id)[1])
+
+    def _found(self, register_id: str) -> tuple[KeyRegister, bytes]:
+        found = self._registers.get(register_id)
+        if found is None:
+            raise UnknownRegister(f"There is no key register {register_id}.")
+        return found

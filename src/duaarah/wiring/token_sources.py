@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from duaarah.core.sts import (
     KeyConfiguration,
     KeyStore,
@@ -11,8 +13,11 @@ from duaarah.core.sts import (
     UnknownRegister,
     amount_steps,
     decode,
+    instant_of,
     issue_electricity_credit,
+    issuing_key,
 )
+from duaarah.keystore import ModuleError
 from duaarah.vending.ports import (
     Issued,
     KeyTerms,
@@ -23,6 +28,7 @@ from duaarah.vending.ports import (
     Unknown,
 )
 
+LOG = logging.getLogger(__name__)
 _WH_PER_STEP = 100
 _ELECTRICITY_CREDIT = (0, 0)
 
@@ -47,14 +53,22 @@ class OwnKeys:
         self._store = store
 
     def obtain(self, request: TokenRequest) -> Issued | Refused | Unknown:
-        """The token of this request; Refused when the keys or the amount do not allow one."""
+        """
+        The token of this request; Refused when the keys or the amount do not allow one, Unknown while the security
+        module is away or refuses its PIN: that is for an operator to mend, not a reason to give the money back.
+        """
+        keys = request.keys
         try:
-            key = self._store.decoder_key(request.keys.register, _configuration(request.keys), request.pan)
+            at = instant_of(request.tid, keys.base_date)
+            key = issuing_key(self._store, keys.register, _configuration(keys), request.pan, at)
             token = issue_electricity_credit(
-                key, energy_wh=request.energy_wh, tid=request.tid, rnd=request.rnd, ken=request.keys.ken
+                key, energy_wh=request.energy_wh, tid=request.tid, rnd=request.rnd, ken=keys.ken
             )
         except (STSError, UnknownRegister) as error:
             return Refused(error.code, str(error))
+        except ModuleError as error:
+            LOG.error("no token for now, %s: %s", error.code, error)
+            return Unknown(str(error))
         return Issued(digits=token.digits, encoded_wh=token.encoded_wh)
 
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:

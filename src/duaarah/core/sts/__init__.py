@@ -8,7 +8,7 @@ Pure: keys, random numbers and times enter as parameters.
 from duaarah.core.sts.configuration import KeyConfiguration
 from duaarah.core.sts.decode import Decoded, Result, decode, decode_with
 from duaarah.core.sts.decoder_key import DecoderKey
-from duaarah.core.sts.dkga import check_vending_key, derive
+from duaarah.core.sts.dkga import check_value, check_vending_key, derive, dkga04_message
 from duaarah.core.sts.errors import (
     AmountNegative,
     AmountRange,
@@ -27,7 +27,16 @@ from duaarah.core.sts.errors import (
 )
 from duaarah.core.sts.identifiers import check_drn, check_pan, drn_of, luhn_digit, pan_of
 from duaarah.core.sts.issue import CreditToken, issue_electricity_credit, issue_key_change
-from duaarah.core.sts.keystore import KeyRegister, KeyStore, UnknownRegister
+from duaarah.core.sts.keystore import (
+    KeyRegister,
+    KeyStore,
+    RegisterExpired,
+    RegisterNotActive,
+    RegisterStatus,
+    UnknownRegister,
+    find_register,
+    issuing_key,
+)
 from duaarah.core.sts.meter import Entry, MeterDecoder, amount_steps
 from duaarah.core.sts.tid import check_ken, instant_of, ken_allows, tid_at, tid_not_reserved
 
@@ -51,6 +60,9 @@ __all__ = [
     "NewKENExpired",
     "PANLength",
     "PANLuhn",
+    "RegisterExpired",
+    "RegisterNotActive",
+    "RegisterStatus",
     "Result",
     "STSError",
     "TokenLength",
@@ -60,14 +72,18 @@ __all__ = [
     "check_drn",
     "check_ken",
     "check_pan",
+    "check_value",
     "check_vending_key",
     "decode",
     "decode_with",
     "derive",
+    "dkga04_message",
     "drn_of",
+    "find_register",
     "instant_of",
     "issue_electricity_credit",
     "issue_key_change",
+    "issuing_key",
     "ken_allows",
     "luhn_digit",
     "pan_of",

@@ -14,6 +14,7 @@ from duaarah.core.sts.errors import BadRequest, KeyLength
 VENDING_KEY_OCTETS = {"02": 8, "04": 20}
 DECODER_KEY_OCTETS = {"07": 8, "11": 16}
 _KT_COMMON = 3
+CHECK_VALUE_MESSAGE = bytes(8)
 
 
 def check_vending_key(vending_key: bytes, dkga: str) -> None:
@@ -50,9 +51,9 @@ def _dkga02(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> by
     return (encrypted ^ block ^ int.from_bytes(vending_key, "big")).to_bytes(8, "big")
 
 
-def _dkga04(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> bytes:
+def dkga04_message(configuration: KeyConfiguration, pan: str) -> bytes:
+    """What DKGA04 puts through HMAC-SHA-256; a security module that keeps the vending key is given this."""
     c = configuration
-    octets = DECODER_KEY_OCTETS[c.ea]
     account = pan if c.kt != _KT_COMMON else pan[:6] + "0" * 12
     fields = (
         (2, "04"),
@@ -64,5 +65,24 @@ def _dkga04(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> by
     message += b"\x00\x04"
     tail = ((6, c.sgc), (1, f"{c.kt:X}"), (1, f"{c.krn:X}"), (18, account))
     message += b"".join(bytes([size]) + text.encode("ascii") for size, text in tail)
-    message += (8 * octets).to_bytes(4, "big")
-    return hmac.digest(vending_key, message, "sha256")[:octets]
+    return message + (8 * DECODER_KEY_OCTETS[c.ea]).to_bytes(4, "big")
+
+
+def _dkga04(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> bytes:
+    message = dkga04_message(configuration, pan)
+    return hmac.digest(vending_key, message, "sha256")[: DECODER_KEY_OCTETS[configuration.ea]]
+
+
+def check_value(key: bytes) -> str:
+    """
+    A key's or component's check value: six hex digits that tell two keys apart and say next to nothing of one.
+
+    20 octets (DKGA04): the first 3 octets of HMAC-SHA-256 over 8 zero octets, the one thing that a security module can
+    do with such a key; no DKGA04 message is that short. 8 octets (DKGA02): the first 3 of DES over 8 zero octets, as is
+    the custom for DES keys. Raises KeyLength.
+    """
+    if len(key) == VENDING_KEY_OCTETS["04"]:
+        return hmac.digest(key, CHECK_VALUE_MESSAGE, "sha256")[:3].hex().upper()
+    check_vending_key(key, "02")
+    encryptor = Cipher(TripleDES(key * 3), modes.ECB()).encryptor()
+    return (encryptor.update(CHECK_VALUE_MESSAGE) + encryptor.finalize())[:3].hex().upper()
