@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from duaarah.core.sts.bulk.amounts import encode_currency_rows, encode_steps
 from duaarah.core.sts.bulk.digits import DIGITS, check_sums, insert_class, write
 from duaarah.core.sts.bulk.keys import DecoderKeys
-from duaarah.core.sts.bulk.rows import CHUNK_ROWS, Faults, Integers, chunks, integers, mark, raise_first, wide_rows
+from duaarah.core.sts.bulk.rows import (
+    CHUNK_ROWS,
+    Faults,
+    Integers,
+    chunks,
+    integers,
+    mark,
+    raise_first,
+    row_count,
+    wide_rows,
+)
 from duaarah.core.sts.errors import BadRequest, FieldRange, KENExpired
 from duaarah.core.sts.fields import KEY_CHANGE, LAYOUTS, POWER, TRANSFER_CREDIT
 from duaarah.core.sts.token import is_currency
@@ -66,7 +76,7 @@ def issue_rows(
     given = field if field is not None else steps
     if given is None or (field is not None and steps is not None):
         raise BadRequest("Give field or steps, one of them.")
-    count = max(len(keys), *(np.size(column) for column in (token_class, subclass, tid, rnd, ken, given)))
+    count = row_count(range(len(keys)), token_class, subclass, tid, rnd, ken, given)
     names = {"class": token_class, "subclass": subclass, "tid": tid, "rnd": rnd, "ken": ken, "amount": given}
     columns = [integers(column, name, count) for name, column in names.items()]
     wide = {} if steps is None else wide_rows(steps, count)
@@ -87,7 +97,7 @@ def seal_rows(keys: DecoderKeys | None, *, token_class: Integers, payload48: Int
         BadRow: FieldRange for the first payload beyond 48 bits or class beyond 0 to 3, unless `mask`.
         BadRequest: columns that are no integers or differ in length.
     """
-    count = max(np.size(token_class), np.size(payload48), 0 if keys is None else len(keys))
+    count = row_count(token_class, payload48, *([] if keys is None else [range(len(keys))]))
     classes, payloads = integers(token_class, "class", count), integers(payload48, "payload48", count)
     if keys is None and (classes != 1).any():
         raise BadRequest("Only tokens of class 1 need no decoder key.")

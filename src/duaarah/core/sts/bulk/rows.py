@@ -105,6 +105,18 @@ def chunks(count: int) -> Iterator[slice]:
         yield slice(start, min(start + CHUNK_ROWS, count))
 
 
+def row_count(*columns: Sequence[Any] | NDArray[Any] | int) -> int:
+    """The rows of a batch: what its columns have, those aside that have one value for all."""
+    sizes = {_length(column) for column in columns}
+    return max(sizes - {1}, default=1)
+
+
+def _length(column: Sequence[Any] | NDArray[Any] | int) -> int:
+    if isinstance(column, np.ndarray):
+        return column.size
+    return len(column) if isinstance(column, Sequence) else 1
+
+
 def integers(values: Integers, name: str, count: int) -> NDArray[np.int64]:
     """
     A column of `count` 64-bit integers; one value stands for every row, a larger integer for the largest there is.
