@@ -51,11 +51,14 @@ class DecodedRows:
 
     @classmethod
     def of_size(cls, count: int) -> DecodedRows:
-        none = [np.full(count, NONE, dtype=dtype) for dtype in (np.int8, np.int8, np.int8, np.int32, np.int32)]
         return cls(
-            np.full(count, NO_RESULT, dtype=np.uint8),
-            np.zeros(count, dtype=np.uint8),
-            *none,
+            result=np.full(count, NO_RESULT, dtype=np.uint8),
+            faults=np.zeros(count, dtype=np.uint8),
+            token_class=np.full(count, NONE, dtype=np.int8),
+            subclass=np.full(count, NONE, dtype=np.int8),
+            rnd=np.full(count, NONE, dtype=np.int8),
+            tid=np.full(count, NONE, dtype=np.int32),
+            field=np.full(count, NONE, dtype=np.int32),
             steps=np.zeros(count, dtype=np.int64),
             has_steps=np.zeros(count, dtype=np.bool_),
             payload48=np.full(count, NONE, dtype=np.int64),

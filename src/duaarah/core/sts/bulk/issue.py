@@ -82,9 +82,9 @@ def issue_rows(
     wide = {} if steps is None else wide_rows(steps, count)
     batch = _Batch(keys.spread(count), count, mask)
     for rows in chunks(count):
-        here = {row - rows.start: value for row, value in wide.items() if rows.start <= row < rows.stop} if wide else {}
+        here = {row - rows.start: value for row, value in wide.items() if rows.start <= row < rows.stop}
         faults = batch.faults[rows]
-        payload = _payloads(*(column[rows] for column in columns), here if steps is not None else None, faults)
+        payload = _payloads([column[rows] for column in columns], here if steps is not None else None, faults)
         batch.seal(rows, columns[0][rows], payload)
     return batch.issued()
 
@@ -142,17 +142,9 @@ class _Batch:
         return Issued(self._tokens, self.faults)
 
 
-def _payloads(
-    token_class: Column,
-    subclass: Column,
-    tid: Column,
-    rnd: Column,
-    ken: Column,
-    amount: Column,
-    wide: dict[int, int] | None,
-    faults: Faults,
-) -> Column:
+def _payloads(columns: list[Column], wide: dict[int, int] | None, faults: Faults) -> Column:
     """48-bit payloads; `wide` is None where `amount` is raw fields. Rows with a fault say nothing."""
+    token_class, subclass, tid, rnd, ken, amount = columns
     kind, there = kinds_of(token_class, subclass)
     mark(faults, ~(there & TIMED[kind]), BadRequest)
     lead, field = rnd, amount

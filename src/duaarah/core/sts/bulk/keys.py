@@ -139,10 +139,8 @@ def derive_rows(vending_key: bytes, configuration: KeyConfiguration, pans: Texts
     """
     check_vending_key(vending_key, configuration.dkga)
     table, faults = _checked(pans, mask)
-    if configuration.dkga == "04":
-        keys = _dkga04(vending_key, configuration, table)
-    else:
-        keys = _dkga02(vending_key, configuration, table)
+    make = _dkga04 if configuration.dkga == "04" else _dkga02
+    keys: NDArray[Any] = make(vending_key, configuration, table)
     if faults.any():
         keys[faults != 0] = 0
     return DecoderKeys(configuration.ea, keys, faults=faults)
