@@ -26,6 +26,7 @@ def test_every_line_of_sts_batch_fits_its_schema() -> None:
         ("sts-batch", {"token": "123", "tid": 1}),
         ("sts-batch", {"error": "made_up", "message": "?"}),
         ("bench", {"bench": "topup", "figure": "x", "value": "12", "unit": "1/s", "cores": 2}),
+        ("bench", {"bench": "sts", "figure": "x", "value": 1, "unit": "1/s", "cores": 1, "ea": 7}),
         ("demo-once", {"seed": 7}),
         ("sts-batch-request", {"op": "dance"}),
     ],

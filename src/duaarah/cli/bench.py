@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web"])
+    parser.add_argument("name", choices=["topup", "web", "sts"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--meters", type=int, help="default: topup 400, web 100000")
 
 
 def run(args: argparse.Namespace) -> int:
+    return _run_pure() if args.name == "sts" else _run_on_stage(args)
+
+
+def _run_pure() -> int:
+    """A bench without a database."""
+    from duaarah.stage.bench_sts import run as measure
+
+    for record in measure():
+        print(json.dumps(record), flush=True)
+    return 0
+
+
+def _run_on_stage(args: argparse.Namespace) -> int:
     from duaarah.project.database import DatabaseError
     from duaarah.project.places import data_dir
     from duaarah.stage.processes import Processes, StageError

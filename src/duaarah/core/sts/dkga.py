@@ -6,14 +6,14 @@ from __future__ import annotations
 import hmac
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
 
 from duaarah.core.sts.configuration import KeyConfiguration
 from duaarah.core.sts.errors import BadRequest, KeyLength
 
 VENDING_KEY_OCTETS = {"02": 8, "04": 20}
 DECODER_KEY_OCTETS = {"07": 8, "11": 16}
-_KT_COMMON = 3
+KT_COMMON = 3
 CHECK_VALUE_MESSAGE = bytes(8)
 
 
@@ -39,33 +39,42 @@ def derive(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> byt
     return _dkga02(vending_key, configuration, pan)
 
 
-def _dkga02(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> bytes:
-    account = pan[1:17] if configuration.kt != _KT_COMMON else (pan[:6] + "0" * 11)[1:17]
+def des_encryptor(vending_key: bytes) -> CipherContext:
+    """DES over any number of 8-octet blocks under a key of 8 octets."""
+    # DES is TripleDES with one key three times; the wrapper that `cryptography` still offers.
+    return Cipher(TripleDES(vending_key * 3), modes.ECB()).encryptor()
+
+
+def dkga02_control(configuration: KeyConfiguration) -> int:
+    """The control block of DKGA02: what the account block of a meter is XORed with."""
     c = configuration
-    control = f"{c.kt}{c.sgc}{c.ti}{c.krn}FFFFFF"
-    block = int(account, 16) ^ int(control, 16)
-    # DES is TripleDES with one key three times; the wrapper that `cryptography` still offers. Parity bits do not matter
-    # to the cipher, but they are XORed in below: the key's octets stay as they are.
-    encryptor = Cipher(TripleDES(vending_key * 3), modes.ECB()).encryptor()
+    return int(f"{c.kt}{c.sgc}{c.ti}{c.krn}FFFFFF", 16)
+
+
+def _dkga02(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> bytes:
+    account = pan[1:17] if configuration.kt != KT_COMMON else (pan[:6] + "0" * 11)[1:17]
+    block = int(account, 16) ^ dkga02_control(configuration)
+    # Parity bits do not matter to the cipher, but they are XORed in below: the key's octets stay as they are.
+    encryptor = des_encryptor(vending_key)
     encrypted = int.from_bytes(encryptor.update(block.to_bytes(8, "big")) + encryptor.finalize(), "big")
     return (encrypted ^ block ^ int.from_bytes(vending_key, "big")).to_bytes(8, "big")
 
 
+def dkga04_around(configuration: KeyConfiguration) -> tuple[bytes, bytes]:
+    """What stands before and behind the 18 digits of the PAN in the message of DKGA04."""
+    c = configuration
+    texts = ((2, "04"), (2, str(c.base_date)[2:]), (2, c.ea), (2, c.ti))
+    head = b"\x04" + b"".join(bytes([size]) + text.encode("ascii") for size, text in texts) + b"\x00\x04"
+    further = ((6, c.sgc), (1, f"{c.kt:X}"), (1, f"{c.krn:X}"))
+    head += b"".join(bytes([size]) + text.encode("ascii") for size, text in further)
+    return head + b"\x12", (8 * DECODER_KEY_OCTETS[c.ea]).to_bytes(4, "big")
+
+
 def dkga04_message(configuration: KeyConfiguration, pan: str) -> bytes:
     """What DKGA04 puts through HMAC-SHA-256; a security module that keeps the vending key is given this."""
-    c = configuration
-    account = pan if c.kt != _KT_COMMON else pan[:6] + "0" * 12
-    fields = (
-        (2, "04"),
-        (2, str(c.base_date)[2:]),
-        (2, c.ea),
-        (2, c.ti),
-    )
-    message = b"\x04" + b"".join(bytes([size]) + text.encode("ascii") for size, text in fields)
-    message += b"\x00\x04"
-    tail = ((6, c.sgc), (1, f"{c.kt:X}"), (1, f"{c.krn:X}"), (18, account))
-    message += b"".join(bytes([size]) + text.encode("ascii") for size, text in tail)
-    return message + (8 * DECODER_KEY_OCTETS[c.ea]).to_bytes(4, "big")
+    head, tail = dkga04_around(configuration)
+    account = pan if configuration.kt != KT_COMMON else pan[:6] + "0" * 12
+    return head + account.encode("ascii") + tail
 
 
 def _dkga04(vending_key: bytes, configuration: KeyConfiguration, pan: str) -> bytes:

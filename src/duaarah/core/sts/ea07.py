@@ -28,6 +28,7 @@ class EA07Tables:
     def __init__(self, s1: Sequence[int], s2: Sequence[int], p: Sequence[int]) -> None:
         if sorted(s1) != list(range(16)) or sorted(s2) != list(range(16)) or sorted(p) != list(range(64)):
             raise ValueError("EA07 needs two permutations of 0..15 and one of 0..63.")
+        self.s1, self.s2, self.p = tuple(s1), tuple(s2), tuple(p)
         inverse_p = [0] * 64
         for source, target in enumerate(p):
             inverse_p[target] = source
@@ -59,24 +60,50 @@ class EA07Tables:
             )
         return tuple(places)
 
-    @staticmethod
-    def _choose(tables: tuple[tuple[tuple[int, ...], ...], ...], key: int, first: int) -> tuple[tuple[int, ...], ...]:
-        """The eight tables of a round: select bits are bits `first` and `first + 4` of each octet of the round key."""
-        return tuple(
-            tables[place][key >> (8 * place + first) & 1 | (key >> (8 * place + first + 4) & 1) << 1]
-            for place in range(8)
-        )
-
     def encryption_schedule(self, decoder_key: int) -> Schedule:
         """The tables of all 16 rounds for a 64-bit decoder key."""
-        key = _rotl(~decoder_key & _MASK64, 52)
-        return tuple(self._choose(self._encrypt, _rotl(key, r), 3) for r in range(ROUNDS))
+        masks = _masks(_rotl(~decoder_key & _MASK64, 52))
+        # Round r selects by the highest bit of each nibble of the key rotated left by r: bit 4i + 3 - r of the key itself.
+        return tuple(_chosen(self._encrypt, _rotated(masks, 3 - r)) for r in range(ROUNDS))
 
     def decryption_schedule(self, decoder_key: int) -> Schedule:
         """The initial permutation, then the tables of all 16 rounds."""
-        keys = [_rotl(decoder_key, 64 - r) if r else decoder_key for r in range(ROUNDS)]
-        rounds = [self._choose(self._decrypt, key, 0) for key in keys[:-1]]
-        return (self._choose(self._permute, 0, 0), *rounds, self._choose(self._substitute, keys[-1], 0))
+        masks = _masks(decoder_key)
+        rounds = [_chosen(self._decrypt, _rotated(masks, r)) for r in range(ROUNDS - 1)]
+        return (_chosen(self._permute, 0), *rounds, _chosen(self._substitute, _rotated(masks, ROUNDS - 1)))
+
+
+def _masks(key: int) -> tuple[int, ...]:
+    """For each of the four bits of a nibble, that bit of all 16 nibbles of a key: what every round selects from."""
+    masks = []
+    for bit in range(4):
+        value = key >> bit & 0x1111111111111111
+        value = (value | value >> 3) & 0x0303030303030303
+        value = (value | value >> 6) & 0x000F000F000F000F
+        value = (value | value >> 12) & 0x000000FF000000FF
+        masks.append((value | value >> 24) & 0xFFFF)
+    return tuple(masks)
+
+
+def _rotated(masks: tuple[int, ...], first: int) -> int:
+    """The 16 select bits at 4i + `first` (which may be negative), i being the nibble."""
+    mask, places = masks[first % 4], first // 4 % 16
+    return (mask >> places | mask << 16 - places) & 0xFFFF
+
+
+def _chosen(tables: tuple[tuple[tuple[int, ...], ...], ...], mask: int) -> tuple[tuple[int, ...], ...]:
+    """The eight tables of a round, two select bits each."""
+    t0, t1, t2, t3, t4, t5, t6, t7 = tables
+    return (
+        t0[mask & 3],
+        t1[mask >> 2 & 3],
+        t2[mask >> 4 & 3],
+        t3[mask >> 6 & 3],
+        t4[mask >> 8 & 3],
+        t5[mask >> 10 & 3],
+        t6[mask >> 12 & 3],
+        t7[mask >> 14],
+    )
 
 
 def run(schedule: Schedule, block: int) -> int:
