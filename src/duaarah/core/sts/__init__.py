@@ -23,6 +23,7 @@ from duaarah.core.sts.errors import (
     PANLength,
     PANLuhn,
     STSError,
+    TablesInvalid,
     TokenLength,
     TokenRange,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "Result",
     "STSError",
     "Step",
+    "TablesInvalid",
     "TokenLength",
     "TokenRange",
     "UnknownRegister",
