@@ -36,12 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The verb's own status; 1 for an error of the engine."""
+    from duaarah.cli.sts_source import WrongUsage
     from duaarah.project.tables import use_tables_of_environment
 
     module = importlib.import_module(f"duaarah.cli.{VERBS[args.what][0]}")
     try:
         use_tables_of_environment()
         status: int = module.run(args)
+    except WrongUsage as error:
+        print(f"./duaarah sts {args.what}: {error}", file=sys.stderr)
+        return 2
     except STSError as error:
         return refuse(error.code, str(error), as_json=getattr(args, "json", False))
     return status

@@ -27,6 +27,10 @@ class KeySource(STSError):
         self.code = code  # type: ignore[misc]
 
 
+class WrongUsage(Exception):
+    """The command cannot be meant like this: exit 2 with the sentence."""
+
+
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:
     """--register with its key file, --stdin, and what a configuration needs beyond a register."""
     where = parser.add_mutually_exclusive_group()
@@ -49,7 +53,8 @@ def source(args: argparse.Namespace) -> tuple[dict[str, Any], KeyOf]:
     The record that names the configuration, and how its key is found.
 
     Raises:
-        BadRequest: neither source given, or what stdin holds is not a JSON object.
+        WrongUsage: neither source given.
+        BadRequest: what stdin holds is not a JSON object.
         KeySource: the key file or the register is not there.
     """
     named = {"pan": args.pan or (pan_of(args.drn) if args.drn else None), "ea": args.ea, "ti": args.ti}
@@ -64,7 +69,7 @@ def source(args: argparse.Namespace) -> tuple[dict[str, Any], KeyOf]:
         return {**record, **given}, key_in_record
     if args.register:
         return _of_register(args, {"ea": "11", "ti": "01", **given})
-    raise BadRequest("Name a key register by --register, or give the key by --stdin.")
+    raise WrongUsage("Name a key register by --register, or give the key by --stdin.")
 
 
 def _of_register(args: argparse.Namespace, given: dict[str, Any]) -> tuple[dict[str, Any], KeyOf]:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     base = args.base_date
     if args.value.isascii() and args.value.isdigit():
-        tid = int(args.value)
+        tid = int(args.value[:12])
     else:
         try:
             at = dt.datetime.fromisoformat(args.value)
