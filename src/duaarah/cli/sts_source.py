@@ -24,7 +24,7 @@ class KeySource(STSError):
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
-        self.code = code  # type: ignore[misc]
+        self.code = code
 
 
 class WrongUsage(Exception):
