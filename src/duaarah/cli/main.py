@@ -16,7 +16,7 @@ COMMANDS = {
     "web": "the web process alone",
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank",
-    "sts": "STS tokens: batch, key (ceremony, security module)",
+    "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
     "bench": "measure: topup, web",
     "audit": "the audit chain: verify",
     "migrate": "bring the database's schema up to date",

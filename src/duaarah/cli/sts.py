@@ -1,46 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sts batch`: JSON lines in, JSON lines out. Keys come by stdin only and leave by nothing."""
+"""`sts VERB`: find the verb, import only its module, call it. Named errors of the engine end with 1 and a sentence."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import json
-import secrets
 import sys
-from typing import Any
 
-from duaarah.cli import sts_key
-from duaarah.core.sts.batch import answer
 from duaarah.core.sts.errors import STSError
+
+# Verb: its module in this package (with `add_arguments` and `run`), and what it does. A module not there is no verb.
+VERBS = {
+    "batch": ("sts_batch", "one JSON request a line on stdin, one answer a line"),
+    "issue": ("sts_issue", "make one token"),
+    "decode": ("sts_decode", "what a meter makes of a token"),
+    "explain": ("sts_explain", "a token bit by bit"),
+    "pan": ("sts_pan", "check or build a MeterPAN and its DRN"),
+    "tid": ("sts_tid", "an instant to a TID and back, with the key expiry number it needs"),
+    "selftest": ("sts_selftest", "every published vector: expected and actual"),
+    "rollover": ("sts_rollover", "plan: which meters need a key change, and why"),
+    "key": ("sts_key", "the key registers"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="batch|key")
-    verbs.add_parser("batch", help="one JSON request a line on stdin")
-    sts_key.add_arguments(verbs.add_parser("key", help="key file, security module, key ceremony"))
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="VERB")
+    for name, (module, text) in VERBS.items():
+        if importlib.util.find_spec(f"duaarah.cli.{module}") is None:
+            continue
+        verb = verbs.add_parser(name, help=text, description=text)
+        importlib.import_module(f"duaarah.cli.{module}").add_arguments(verb)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if every line succeeded, 1 if any failed."""
-    if args.what == "key":
-        return sts_key.run(args)
-    failed = False
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        reply = _answer(line)
-        failed = failed or "error" in reply
-        sys.stdout.write(json.dumps(reply, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    return 1 if failed else 0
+    """The verb's own status; 1 for an error of the engine."""
+    from duaarah.cli.sts_source import WrongUsage
+    from duaarah.project.tables import use_tables_of_environment
 
-
-def _answer(line: str) -> dict[str, Any]:
+    module = importlib.import_module(f"duaarah.cli.{VERBS[args.what][0]}")
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return {"error": "bad_request", "message": "The line is not JSON."}
-    try:
-        return answer(record, lambda: secrets.randbelow(16))
+        use_tables_of_environment()
+        status: int = module.run(args)
+    except WrongUsage as error:
+        print(f"./duaarah sts {args.what}: {error}", file=sys.stderr)
+        return 2
     except STSError as error:
-        return {"error": error.code, "message": str(error)}
+        return refuse(error.code, str(error), as_json=getattr(args, "json", False))
+    return status
+
+
+def refuse(code: str, sentence: str, *, as_json: bool) -> int:
+    """Say what was refused: a record for scripts on stdout, a sentence for people on stderr. Returns 1."""
+    if as_json:
+        print(json.dumps({"error": code, "message": sentence}))
+    else:
+        print(f"duaarah: {sentence} ({code})", file=sys.stderr)
+    return 1

@@ -13,7 +13,9 @@ import psycopg.conninfo
 from duaarah.project.assets import vendor_folder
 from duaarah.project.catalogues import compiled_folder
 from duaarah.project.places import CHECKOUT, data_dir
+from duaarah.project.tables import use_tables_of_environment
 
+use_tables_of_environment()
 DATA_DIR = data_dir()
 
 

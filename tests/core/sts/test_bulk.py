@@ -29,11 +29,11 @@ from duaarah.core.sts.bulk import (
 )
 from duaarah.core.sts.bulk.rows import CHUNK_ROWS
 from duaarah.core.sts.bulk.sta import bitsliced
+from duaarah.core.sts.describe import amount_steps
 from duaarah.core.sts.ea07 import EA07Tables, run
 from duaarah.core.sts.errors import BadRequest, KeyLength
 from duaarah.core.sts.fields import LAYOUTS, POWER, TRANSFER_CREDIT, pack
 from duaarah.core.sts.identifiers import luhn_digit
-from duaarah.core.sts.meter import amount_steps
 from duaarah.core.sts.sta_tables import S1, S2, P
 from duaarah.core.sts.tid import check_ken
 from duaarah.core.sts.token import is_currency, seal

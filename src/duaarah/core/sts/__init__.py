@@ -8,6 +8,7 @@ Pure: keys, random numbers and times enter as parameters.
 from duaarah.core.sts.configuration import KeyConfiguration
 from duaarah.core.sts.decode import Decoded, Result, decode, decode_with
 from duaarah.core.sts.decoder_key import DecoderKey
+from duaarah.core.sts.describe import amount_steps, amount_text
 from duaarah.core.sts.dkga import check_value, check_vending_key, derive, dkga04_message
 from duaarah.core.sts.errors import (
     AmountNegative,
@@ -22,9 +23,11 @@ from duaarah.core.sts.errors import (
     PANLength,
     PANLuhn,
     STSError,
+    TablesInvalid,
     TokenLength,
     TokenRange,
 )
+from duaarah.core.sts.explain import Explanation, Step, explain
 from duaarah.core.sts.identifiers import check_drn, check_pan, drn_of, luhn_digit, pan_of
 from duaarah.core.sts.issue import CreditToken, issue_electricity_credit, issue_key_change
 from duaarah.core.sts.keystore import (
@@ -37,7 +40,7 @@ from duaarah.core.sts.keystore import (
     find_register,
     issuing_key,
 )
-from duaarah.core.sts.meter import Entry, MeterDecoder, amount_steps
+from duaarah.core.sts.meter import Entry, MeterDecoder
 from duaarah.core.sts.tid import check_ken, instant_of, ken_allows, tid_at, tid_not_reserved
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "Decoded",
     "DecoderKey",
     "Entry",
+    "Explanation",
     "FieldRange",
     "KENExpired",
     "KeyConfiguration",
@@ -65,10 +69,13 @@ __all__ = [
     "RegisterStatus",
     "Result",
     "STSError",
+    "Step",
+    "TablesInvalid",
     "TokenLength",
     "TokenRange",
     "UnknownRegister",
     "amount_steps",
+    "amount_text",
     "check_drn",
     "check_ken",
     "check_pan",
@@ -79,6 +86,7 @@ __all__ = [
     "derive",
     "dkga04_message",
     "drn_of",
+    "explain",
     "find_register",
     "instant_of",
     "issue_electricity_credit",

@@ -4,46 +4,71 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from duaarah.core.sts.amounts import encode_currency, encode_steps
 from duaarah.core.sts.configuration import KeyConfiguration
 from duaarah.core.sts.decode import Result, decode
 from duaarah.core.sts.decoder_key import DecoderKey
+from duaarah.core.sts.describe import amount_steps, amount_text
 from duaarah.core.sts.dkga import check_vending_key, derive
-from duaarah.core.sts.errors import BadRequest, FieldRange
+from duaarah.core.sts.errors import AmountNegative, AmountRange, BadRequest, FieldRange
 from duaarah.core.sts.fields import CLEAR_TAMPER, KEY_CHANGE, POWER, TRANSFER_CREDIT, Fields, pack
 from duaarah.core.sts.identifiers import check_pan
 from duaarah.core.sts.issue import issue_key_change
-from duaarah.core.sts.meter import amount_steps
 from duaarah.core.sts.tid import TID_MAX, check_ken, instant_of, tid_at
 from duaarah.core.sts.token import extract_class, is_currency, open_token, parse, seal
 
 Record = Mapping[str, Any]
+KeyOf = Callable[[Record], tuple[KeyConfiguration, DecoderKey]]
 _HEX = frozenset("0123456789abcdefABCDEF")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_MAGNITUDE_MAX = 60
 _CONFIGURATION_KEYS = ("dkga", "ea", "sgc", "ti", "krn", "kt", "ken", "base_date")
 _CLASS1_DIGITS = {0: (9, 2), 1: (7, 4), 2: (9, 2)}
 _HEX_FIELDS = {"nkho": 8, "nklo": 8, "nkmo1": 8, "nkmo2": 8, "sgclo": 3, "sgcho": 3}
 
 
-def answer(record: Any, draw_rnd: Callable[[], int]) -> dict[str, Any]:
+def key_in_record(record: Record) -> tuple[KeyConfiguration, DecoderKey]:
     """
-    Answer one request.
+    The configuration and decoder key that a request says by itself, vending key and all.
+
+    Raises:
+        STSError: as `answer`.
+    """
+    configuration = configuration_of(record)
+    key_hex = _text(record, "vending_key")
+    if any(char not in _HEX for char in key_hex):
+        raise BadRequest("vending_key is not hexadecimal.")
+    # An odd number of digits is a key of the wrong length, said by the same error.
+    vending_key = bytes.fromhex(key_hex) if len(key_hex) % 2 == 0 else b""
+    check_vending_key(vending_key, configuration.dkga)
+    pan = check_pan(_text(record, "pan"))
+    return configuration, DecoderKey(configuration.ea, derive(vending_key, configuration, pan))
+
+
+def answer(record: Any, draw_rnd: Callable[[], int], key_of: KeyOf = key_in_record) -> dict[str, Any]:
+    """
+    Answer one request; `key_of` finds the key elsewhere where the request does not hold it.
 
     Raises:
         STSError: any of the engine's errors; the caller writes its code and sentence in the answer's place.
     """
     if not isinstance(record, dict):
         raise BadRequest("A request is one JSON object.")
-    operations = {"issue": _issue, "key_change": _key_change, "decode": _decode}
     operation = record.get("op")
-    if operation not in operations:
-        raise BadRequest("op is issue, key_change or decode.")
     if operation == "issue":
-        return _issue(record, draw_rnd)
-    return _key_change(record) if operation == "key_change" else _decode(record)
+        return _issue(record, draw_rnd, key_of)
+    if operation == "key_change":
+        return _key_change(record, key_of)
+    if operation == "decode":
+        return _decode(record, key_of)
+    raise BadRequest("op is issue, key_change or decode.")
 
 
 def _text(record: Record, name: str) -> str:
@@ -66,8 +91,9 @@ def _hex(text: str, name: str) -> str:
     return text
 
 
-def _configuration(record: Record) -> tuple[KeyConfiguration, str, bytes]:
-    configuration = KeyConfiguration(
+def configuration_of(record: Record) -> KeyConfiguration:
+    """The key configuration that a request names. Raises BadRequest."""
+    return KeyConfiguration(
         dkga=_text(record, "dkga"),
         ea=_text(record, "ea"),
         sgc=_text(record, "sgc"),
@@ -77,16 +103,6 @@ def _configuration(record: Record) -> tuple[KeyConfiguration, str, bytes]:
         ken=_integer(record, "ken"),
         base_date=_integer(record, "base_date"),
     )
-    key_hex = _hex(_text(record, "vending_key"), "vending_key")
-    # An odd number of digits is a key of the wrong length, said by the same error.
-    vending_key = bytes.fromhex(key_hex) if len(key_hex) % 2 == 0 else b""
-    check_vending_key(vending_key, configuration.dkga)
-    return configuration, check_pan(_text(record, "pan")), vending_key
-
-
-def _key(record: Record) -> tuple[KeyConfiguration, DecoderKey]:
-    configuration, pan, vending_key = _configuration(record)
-    return configuration, DecoderKey(configuration.ea, derive(vending_key, configuration, pan))
 
 
 def _issued_at(record: Record) -> dt.datetime:
@@ -109,15 +125,15 @@ def _tid(record: Record, configuration: KeyConfiguration) -> int:
     return tid_at(_issued_at(record), configuration.base_date)
 
 
-def _issue(record: Record, draw_rnd: Callable[[], int]) -> dict[str, Any]:
+def _issue(record: Record, draw_rnd: Callable[[], int], key_of: KeyOf) -> dict[str, Any]:
     if "payload48" in record:
-        return _issue_raw(record)
+        return _issue_raw(record, key_of)
     token_class, subclass = _integer(record, "class"), _integer(record, "subclass")
     if token_class == 1:
         return {"token": seal(1, _class1_payload(record, subclass), None), "tid": None}
     if token_class not in (0, 2) or (token_class, subclass) in KEY_CHANGE:
         raise BadRequest("class is 0, 1 or 2; key changes are made by op key_change.")
-    configuration, key = _key(record)
+    configuration, key = key_of(record)
     values = _amount(record, token_class, subclass, draw_rnd)
     values["tid"] = tid = _tid(record, configuration)
     payload = pack(token_class, subclass, values)
@@ -125,13 +141,13 @@ def _issue(record: Record, draw_rnd: Callable[[], int]) -> dict[str, Any]:
     return {"token": seal(token_class, payload, key), "tid": tid}
 
 
-def _issue_raw(record: Record) -> dict[str, Any]:
+def _issue_raw(record: Record, key_of: KeyOf) -> dict[str, Any]:
     text = _hex(_text(record, "payload48"), "payload48")
     if len(text) != 12:
         raise BadRequest("payload48 is 12 hexadecimal digits.")
     if _integer(record, "class", 2) != 2:
         raise BadRequest("A whole payload is of class 2.")
-    _, key = _key(record)
+    _, key = key_of(record)
     return {"token": seal(2, int(text, 16), key), "tid": None}
 
 
@@ -173,30 +189,33 @@ def _rnd(record: Record, draw_rnd: Callable[[], int]) -> int:
 
 
 def _steps(text: str, kind: tuple[int, int], currency: bool) -> int:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise BadRequest("amount is a decimal number in a string.") from None
-    if not amount.is_finite() or len(text) > 60 or abs(amount.adjusted()) > 60:
-        raise BadRequest("amount is a finite decimal number of reasonable length.")
+    if len(text) > 100 or not _DECIMAL.fullmatch(text):
+        raise BadRequest("amount is a decimal number in a string, of at most 100 characters.")
+    amount = Decimal(text)
+    if amount < 0 and not currency:
+        raise AmountNegative("This amount may not be negative.")
+    if amount.adjusted() > _MAGNITUDE_MAX:
+        raise AmountRange("The amount is larger than a token can carry.")
     if kind in POWER and amount != amount.to_integral_value():
         raise BadRequest("A power is whole watts.")
+    if amount.adjusted() < -_MAGNITUDE_MAX:
+        return int(amount > 0)
     per_unit = 1 if kind in POWER else 100_000 if currency else 10
-    # Up to the next step: the customer never loses; upwards is towards zero for a negative currency amount.
-    return int((amount * per_unit).to_integral_value(ROUND_CEILING))
+    # Up to the next step, exactly: the customer never loses; upwards is towards zero for a negative currency amount.
+    return math.ceil(Fraction(amount) * per_unit)
 
 
-def _key_change(record: Record) -> dict[str, Any]:
+def _key_change(record: Record, key_of: KeyOf) -> dict[str, Any]:
     changes = record.get("new")
     if not isinstance(changes, dict):
         raise BadRequest("new is an object with what changes.")
-    old_configuration, old_key = _key(record)
+    old_configuration, old_key = key_of(record)
     inherited = {name: record.get(name) for name in (*_CONFIGURATION_KEYS, "vending_key", "pan")}
-    new_configuration, new_key = _key({**inherited, **changes})
+    new_configuration, new_key = key_of({**inherited, **changes})
     rollover = _integer(record, "ro", int(new_configuration.base_date != old_configuration.base_date))
     if rollover not in (0, 1):
         raise FieldRange("ro is 0 or 1.")
-    now = tid_at(_issued_at(record), new_configuration.base_date) if "issued_at" in record else None
+    now = _present_tid(record, new_configuration.base_date)
     made = issue_key_change(old_key, new_key, new_configuration, rollover=bool(rollover), new_tid_now=now)
     return {
         "tokens": list(made.tokens),
@@ -205,7 +224,15 @@ def _key_change(record: Record) -> dict[str, Any]:
     }
 
 
-def _decode(record: Record) -> dict[str, Any]:
+def _present_tid(record: Record, base_date: int) -> int | None:
+    """The TID of `issued_at` under the new base date; 0 before it begins, None without a time."""
+    if "issued_at" not in record:
+        return None
+    at = _issued_at(record)
+    return 0 if at.year < base_date else tid_at(at, base_date)
+
+
+def _decode(record: Record, key_of: KeyOf) -> dict[str, Any]:
     token = _text(record, "token")
     token_class, _ = extract_class(parse(token))
     if token_class == 1:
@@ -213,7 +240,7 @@ def _decode(record: Record) -> dict[str, Any]:
         return _described(decoded.result, decoded.fields, 2014)
     if token_class == 3:
         return {"result": Result.UNSUPPORTED.value}
-    configuration, key = _key(record)
+    configuration, key = key_of(record)
     store = record.get("tid_store")
     if store is not None and (not isinstance(store, list) or any(type(tid) is not int for tid in store)):
         raise BadRequest("tid_store is a list of integers.")
@@ -255,16 +282,6 @@ def _described(result: Result, fields: Fields | None, base_date: int) -> dict[st
     described["tid"] = fields.values["tid"]
     described["issued_at"] = instant_of(fields.values["tid"], base_date).isoformat(timespec="minutes")
     described["field"] = fields.values["field"]
-    steps = amount_steps(fields)
-    described["amount"] = _amount_text(fields, steps)
-    described["steps"] = steps
+    described["amount"] = amount_text(fields)
+    described["steps"] = amount_steps(fields)
     return described
-
-
-def _amount_text(fields: Fields, steps: int | None) -> str | None:
-    if steps is None:
-        return None
-    if fields.kind in POWER:
-        return str(steps)
-    places = 5 if is_currency(fields.token_class, fields.subclass) else 1
-    return f"{Decimal(steps).scaleb(-places):.{places}f}"

@@ -122,7 +122,11 @@ def run(schedule: Schedule, block: int) -> int:
     return block
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
+def _fused(tables: sta_tables.Tables) -> EA07Tables:
+    return EA07Tables(tables.s1, tables.s2, tables.p)
+
+
 def standard_tables() -> EA07Tables:
-    """The tables of `sta_tables`, fused when first used."""
-    return EA07Tables(sta_tables.S1, sta_tables.S2, sta_tables.P)
+    """The tables that `sta_tables` has in use, fused when first used."""
+    return _fused(sta_tables.tables_in_use())

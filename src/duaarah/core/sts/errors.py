@@ -16,6 +16,7 @@ STSError
  +- DateRange           date_range       the time lies outside the base date's 24-bit TIDs
  +- TokenLength         token_length     a token is 20 digits
  +- TokenRange          token_range      a token is below 2^66
+ +- TablesInvalid       tables_invalid   replacement tables of EA07 that are no permutations
 """
 
 from __future__ import annotations
@@ -78,3 +79,7 @@ class TokenLength(STSError):
 
 class TokenRange(STSError):
     code = "token_range"
+
+
+class TablesInvalid(STSError):
+    code = "tables_invalid"
