@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from duaarah.cli.sts_source import add_key_arguments, plain, source
+from duaarah.cli.sts_source import Source, add_key_arguments, plain, source
 from duaarah.core.sts.batch import answer, key_in_record
 from duaarah.core.sts.describe import KIND_NAMES, unit_of
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    record, key_of = source(args) if args.stdin or args.register else ({}, key_in_record)
+    record, key_of, _ = source(args) if args.stdin or args.register else Source({}, key_in_record)
     request = {**record, "op": "decode", "token": plain(args.token)}
     if args.tids:
         request["tid_store"] = [int(tid) if tid.strip().isdecimal() else tid for tid in args.tids.split(",")]

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     configuration, key = None, None
     if args.stdin or args.register:
-        record, key_of = source(args)
+        record, key_of, _ = source(args)
         configuration, key = key_of(record)
     explained = explain(plain(args.token), key, configuration)
     print(json.dumps(_record(explained)) if args.json else _text(explained))

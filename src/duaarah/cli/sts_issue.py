@@ -15,7 +15,7 @@ import secrets
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from duaarah.cli.sts_source import add_key_arguments, grouped, source
+from duaarah.cli.sts_source import KeySource, add_key_arguments, grouped, source
 from duaarah.core.sts.batch import answer
 from duaarah.core.sts.describe import KIND_NAMES, unit_of
 
@@ -39,11 +39,13 @@ def run(args: argparse.Namespace) -> int:
         record: dict[str, Any] = {"control": args.control, "mfr": args.mfr}
         made = answer(_request(args, record), lambda: secrets.randbelow(16))
         return _show(args, made, None)
-    record, key_of = source(args)
+    record, key_of, register = source(args)
     request = _request(args, record)
     made = answer(request, lambda: secrets.randbelow(16), key_of)
     decoded = answer({**request, "op": "decode", "token": made["token"]}, lambda: 0, key_of)
-    if args.register:
+    if register is not None:
+        # Judged by the token's own time. Until the audit chain has it, nobody has seen a digit.
+        register.check_issuing(dt.datetime.fromisoformat(decoded["issued_at"]))
         _audit(args, request, made, decoded)
     return _show(args, made, decoded)
 
@@ -79,26 +81,38 @@ def _show(args: argparse.Namespace, made: dict[str, Any], decoded: dict[str, Any
 
 def _audit(args: argparse.Namespace, request: dict[str, Any], made: dict[str, Any], decoded: dict[str, Any]) -> None:
     """Who made a token, for which meter and with which register; never its digits."""
+    from django.db import Error
+
+    from duaarah.project.database import DatabaseError
     from duaarah.project.start import database_ready
 
-    with database_ready():
-        from django.db import transaction
+    try:
+        with database_ready():
+            _record(args, request, made, decoded)
+    except (DatabaseError, Error) as error:
+        raise KeySource(
+            "audit_unwritten", f"No token is given, since the audit chain cannot be written: {error}"
+        ) from None
 
-        from duaarah.audit import operations as audit
-        from duaarah.clock.queries import now
 
-        detail = {
-            "register": args.register,
-            "kind": f"{args.token_class}.{args.subclass}",
-            "tid": made["tid"],
-            "requested": args.amount,
-            "encoded": decoded["amount"],
-        }
-        with transaction.atomic(durable=True):
-            audit.record(
-                at=now(),
-                actor=f"command:{getpass.getuser()}",
-                verb="sts.issue",
-                subject=str(request["pan"]),
-                detail=detail,
-            )
+def _record(args: argparse.Namespace, request: dict[str, Any], made: dict[str, Any], decoded: dict[str, Any]) -> None:
+    from django.db import transaction
+
+    from duaarah.audit import operations as audit
+    from duaarah.clock.queries import now
+
+    detail = {
+        "register": args.register,
+        "kind": f"{args.token_class}.{args.subclass}",
+        "tid": made["tid"],
+        "requested": args.amount,
+        "encoded": decoded["amount"],
+    }
+    with transaction.atomic(durable=True):
+        audit.record(
+            at=now(),
+            actor=f"command:{getpass.getuser()}",
+            verb="sts.issue",
+            subject=str(request["pan"]),
+            detail=detail,
+        )

@@ -4,19 +4,28 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from duaarah.cli.secret_input import PASSPHRASE, passphrase
 from duaarah.core.sts import BadRequest, DecoderKey, KeyConfiguration, KeyRegister, check_pan, pan_of
 from duaarah.core.sts.batch import KeyOf, configuration_of, key_in_record
 from duaarah.core.sts.errors import STSError
 
-PASSPHRASE = "DUAARAH_KEYSTORE_PASSPHRASE"
+if TYPE_CHECKING:
+    from duaarah.wiring.keystores import PlatformKeyStore
+
+
+class Source(NamedTuple):
+    """The record that names the configuration, how its key is found, and the register; None with keys of stdin."""
+
+    record: dict[str, Any]
+    key_of: KeyOf
+    register: KeyRegister | None = None
 
 
 class KeySource(STSError):
@@ -48,9 +57,9 @@ def add_key_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object, for scripts")
 
 
-def source(args: argparse.Namespace) -> tuple[dict[str, Any], KeyOf]:
+def source(args: argparse.Namespace) -> Source:
     """
-    The record that names the configuration, and how its key is found.
+    See Source.
 
     Raises:
         WrongUsage: neither source given.
@@ -66,16 +75,17 @@ def source(args: argparse.Namespace) -> tuple[dict[str, Any], KeyOf]:
             raise BadRequest("stdin holds no JSON object in UTF-8.") from None
         if not isinstance(record, dict):
             raise BadRequest("stdin holds no JSON object.")
-        return {**record, **given}, key_in_record
+        return Source({**record, **given}, key_in_record)
     if args.register:
         return _of_register(args, {"ea": "11", "ti": "01", **given})
     raise WrongUsage("Name a key register by --register, or give the key by --stdin.")
 
 
-def _of_register(args: argparse.Namespace, given: dict[str, Any]) -> tuple[dict[str, Any], KeyOf]:
+def _of_register(args: argparse.Namespace, given: dict[str, Any]) -> Source:
     from duaarah.core.sts import UnknownRegister
+    from duaarah.keystore import ModuleError
 
-    store = open_key_file(args.file)
+    store = open_key_store(args.file)
     register: KeyRegister | None = next((r for r in store.registers() if r.register_id == args.register), None)
     if register is None:
         raise KeySource("unknown_register", f"There is no key register {args.register}.")
@@ -89,31 +99,33 @@ def _of_register(args: argparse.Namespace, given: dict[str, Any]) -> tuple[dict[
         configuration = configuration_of(record)
         try:
             return configuration, store.decoder_key(args.register, configuration, check_pan(pan))
-        except UnknownRegister as error:
+        except (UnknownRegister, ModuleError) as error:
             raise KeySource(error.code, str(error)) from None
 
-    return record, key_of
+    return Source(record, key_of, register)
 
 
-def open_key_file(file: Path | None) -> Any:
+def open_key_store(file: Path | None) -> PlatformKeyStore:
     """
-    The key file, opened with the passphrase of the environment or of the terminal.
+    The key file, opened with the passphrase of the environment or of the terminal, with the module that is configured.
 
     Raises:
-        KeySource: no file, no passphrase, a wrong one, or a changed bit.
+        KeySource: no file, no passphrase, a wrong one, a changed bit, or the module does not open.
     """
-    from duaarah.keystore import FileKeyStore, KeyFileDamaged
+    from duaarah.keystore import FileKeyStore, KeyFileDamaged, ModuleError, TwoPlaces
     from duaarah.project.places import data_dir
+    from duaarah.wiring.keystores import joined
 
     path: Path = file or Path(os.environ.get("DUAARAH_KEYSTORE") or data_dir() / "keys.duaarah")
-    passphrase = os.environ.get(PASSPHRASE)
-    if not passphrase and not sys.stdin.isatty():
-        raise KeySource("no_passphrase", f"Set {PASSPHRASE}, or run this on a terminal to be asked.")
     try:
-        return FileKeyStore.open(path, passphrase or getpass.getpass("Passphrase: "))
+        word = passphrase("Passphrase of the key file", PASSPHRASE)
+    except ValueError as error:
+        raise KeySource("no_passphrase", str(error)) from None
+    try:
+        return joined(FileKeyStore.open(path, word))
     except FileNotFoundError:
         raise KeySource("no_key_file", f"There is no key file at {path}.") from None
-    except KeyFileDamaged as error:
+    except (KeyFileDamaged, ModuleError, TwoPlaces) as error:
         raise KeySource(error.code, str(error)) from None
 
 
