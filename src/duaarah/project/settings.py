@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,19 @@ PASSWORD_HASHERS = [
 ]
 LOGGING_CONFIG = None
 
+
+def _sts_networks() -> tuple[IPv4Network | IPv6Network, ...]:
+    """Who may call the STS interface: `loopback` and networks, by commas; nobody where the variable is not set."""
+    given = [one.strip() for one in os.environ.get("DUAARAH_STS_API", "").split(",") if one.strip()]
+    names = [name for one in given for name in (("127.0.0.0/8", "::1") if one == "loopback" else (one,))]
+    try:
+        return tuple(ip_network(name) for name in names)
+    except ValueError:
+        raise ValueError("DUAARAH_STS_API is `loopback`, or networks such as 10.1.2.0/24, by commas.") from None
+
+
 # The platform's own settings.
+STS_API_NETWORKS = _sts_networks()
 KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
