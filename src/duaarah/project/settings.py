@@ -27,15 +27,19 @@ def _secret_key() -> str:
         return path.read_text()
     except OSError:
         made = secrets.token_urlsafe(50)
+    written = DATA_DIR / f"secret-key.{os.getpid()}.{secrets.token_hex(4)}"
     try:
         DATA_DIR.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Whole, then by its name: another process that starts now must not read an empty key.
+        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(made)
+        path.hardlink_to(written)
     except FileExistsError:
         return path.read_text()
     except OSError:
         return made
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made)
+    finally:
+        written.unlink(missing_ok=True)
     return made
 
 

@@ -256,9 +256,8 @@ def _terms(row: STSOrder) -> KeyTerms | None:
 
 
 def _of_message(key: OperatorKey, message_id: str) -> STSOrder | None:
-    return STSOrder.objects.filter(
-        organisation_id=key.organisation_id, unit_id=key.unit_id, message_id=message_id
-    ).first()
+    mine = STSOrder.objects.filter(organisation_id=key.organisation_id, message_id=message_id)
+    return (mine.filter(unit=None) if key.unit_id is None else mine.filter(unit_id=key.unit_id)).first()
 
 
 def _earlier(key: OperatorKey, order: Order) -> STSOrder | None:

@@ -70,7 +70,7 @@ class DecodeIn(Addressed):
         return Order(message_id="", token_class=0, subclass=0, **_address(self))
 
 
-def _address(given: Addressed) -> dict[str, str | None]:
+def _address(given: Addressed) -> dict[str, Any]:
     return {"drn": given.drn, "pan": given.pan, "register": given.register_, "ea": given.ea, "ti": given.ti}
 
 
