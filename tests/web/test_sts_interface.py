@@ -70,20 +70,17 @@ def operator(
     return Caller(*made)
 
 
-def limit(caller: Caller | None = None, *, register: str = "", period: str = "DAY", **numbers: Any) -> STSLimit:
-    numbers = {"tokens_max": None, "energy_wh_max": None, "value_max": None, **numbers}
-    organisation = caller.key.organisation if caller else None
-    return set_limit(
-        register=register,
-        organisation=organisation,
-        unit=None,
-        key=None,
-        period=period,
-        active=True,
-        actor="test",
-        now=START,
-        **numbers,
-    )
+def limit(caller: Caller | None = None, *, register: str = "", period: str = "DAY", **changed: Any) -> STSLimit:
+    """A limit of the caller's organisation and of a register, with fields changed."""
+    nothing = {"tokens_max": None, "energy_wh_max": None, "value_max": None}
+    wanted = {
+        "organisation": caller.key.organisation if caller else None,
+        "unit": None,
+        "key": None,
+        **nothing,
+        **changed,
+    }
+    return set_limit(register=register, period=period, active=True, actor="test", now=START, **wanted)
 
 
 @pytest.fixture
@@ -496,6 +493,20 @@ def test_an_operator_without_a_limit_issues_nothing(town: Town) -> None:
     assert (status, answer["title"], state_of_things()) == (403, "limit_missing", before)
 
 
+def test_limits_of_a_unit_and_of_one_key_are_theirs_alone(town: Town) -> None:
+    jakarta, second, bandung = operator(unit="JKT"), operator(unit="JKT"), operator(unit="BDG")
+    limit(organisation=None, unit=jakarta.key.unit, tokens_max=3)
+    limit(organisation=None, key=jakarta.key, tokens_max=1)
+    limit(organisation=None, key=bandung.key, register="other", tokens_max=0)
+    orders = [(jakarta, 201), (jakarta, 429), (second, 201), (second, 201), (second, 429), (bandung, 403)]
+    assert [who.call("issue", stranger(message_id=f"m-{n}"))[0] for n, (who, _) in enumerate(orders)] == [
+        status for _, status in orders
+    ]
+    assert [row["tokens"] for row in jakarta.call("limits")[1]] == [3, 1]
+    assert [row["tokens"] for row in second.call("limits")[1]] == [3]
+    assert bandung.call("limits")[1] == []
+
+
 def test_a_month_and_ever_are_counted_in_local_days(town: Town) -> None:
     caller = operator()
     for period in ("MONTH", "TOTAL"):
@@ -635,6 +646,42 @@ def test_many_orders_each_with_its_own_answer_as_an_array_or_lines(caller: Calle
     assert (status, [one["status"] for one in again]) == (200, [200, 200, 409, 400, 200, 400])
     assert [one.get("token") for one in again] == [one.get("token") for one in answers]
     assert STSOrder.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"register": "a\x00b"},
+        {"register": "\ud800"},
+        {"message_id": "m\n"},
+        {"message_id": "\u0661"},
+        {"drn": "\u0661" * 11},
+        {"amount": "9" * 40},
+        {"amount": "1." + "0" * 50},
+        {"amount": "NaN"},
+        {"subclass": True},
+        {"class": "0"},
+        {"class": 10**30},
+        {"ti": "001"},
+        {"control": "1"},
+        {"drn": ["1"]},
+        {"drn": {"a" * 9_000: 1}},
+    ],
+    ids=lambda changed: ascii(changed)[:30],
+)
+def test_strange_rows_are_refused_alone_and_by_themselves(caller: Caller, changed: dict[str, Any]) -> None:
+    before = state_of_things()
+    single = caller.call("issue", stranger(**changed))
+    (row,) = caller.call("issue/bulk", [stranger(**changed)])[1]
+    assert (400 <= single[0] < 429, row["status"], row["error"]) == (True, single[0], single[1]["title"])
+    assert state_of_things() == before and len(refusals()) == 2
+
+
+def test_a_message_id_is_fetched_whole(caller: Caller) -> None:
+    caller.call("issue", stranger(message_id="m" * 64))
+    assert caller.call("tokens/" + "m" * 64)[0] == 200
+    for other in ("m" * 65, "m" * 63, "M" * 64, "m%00", "%F0%9F%8D%8C"):
+        assert caller.call(f"tokens/{other}")[1]["title"] == "message_unknown"
 
 
 def test_too_many_rows_or_no_rows_make_nothing(caller: Caller) -> None:

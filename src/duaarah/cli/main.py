@@ -13,13 +13,13 @@ COMMANDS = {
     "demo": "a living town on real protocols (--once: one simulated day, then a verdict)",
     "up": "production: database, links, workers and web on this machine",
     "keys": "the encrypted key file: new, add, list",
-    "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "web": "the web process alone",
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank",
     "sts": "STS tokens: batch",
     "bench": "measure: topup, web",
     "audit": "the audit chain: verify",
+    "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "migrate": "bring the database's schema up to date",
 }
 

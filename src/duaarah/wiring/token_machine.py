@@ -4,14 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Protocol
 
-from duaarah.core.sts import Decoded, DecoderKey, KeyRegister, KeyStore, STSError, UnknownRegister, decode
+from duaarah.core.sts import (
+    Decoded,
+    DecoderKey,
+    KeyConfiguration,
+    KeyRegister,
+    KeyStore,
+    STSError,
+    UnknownRegister,
+    decode,
+)
 from duaarah.core.sts.token import seal
 from duaarah.keystore import KeyFileDamaged, Unwrapped, WrappingKey
 from duaarah.vending.ports import KeyTerms
 from duaarah.vending.sts_ports import MachineAway, MachineRefused
-from duaarah.wiring.token_sources import configuration
 
 
 class WrappingKeyStore(KeyStore, Protocol):
@@ -65,7 +74,8 @@ class OwnMachine:
             raise MachineAway("The keys cannot be reached now. Send the same message id again later.") from error
 
     def _key(self, pan: str, keys: KeyTerms) -> DecoderKey:
+        terms = {field.name: getattr(keys, field.name) for field in fields(KeyConfiguration)}
         try:
-            return self._store().decoder_key(keys.register, configuration(keys), pan)
+            return self._store().decoder_key(keys.register, KeyConfiguration(**terms), pan)
         except (STSError, UnknownRegister) as error:
             raise MachineRefused(error.code, str(error)) from error

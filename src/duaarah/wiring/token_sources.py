@@ -27,7 +27,7 @@ _WH_PER_STEP = 100
 _ELECTRICITY_CREDIT = (0, 0)
 
 
-def configuration(keys: KeyTerms) -> KeyConfiguration:
+def _configuration(keys: KeyTerms) -> KeyConfiguration:
     return KeyConfiguration(
         dkga=keys.dkga,
         ea=keys.ea,
@@ -49,7 +49,7 @@ class OwnKeys:
     def obtain(self, request: TokenRequest) -> Issued | Refused | Unknown:
         """The token of this request; Refused when the keys or the amount do not allow one."""
         try:
-            key = self._store.decoder_key(request.keys.register, configuration(request.keys), request.pan)
+            key = self._store.decoder_key(request.keys.register, _configuration(request.keys), request.pan)
             token = issue_electricity_credit(
                 key, energy_wh=request.energy_wh, tid=request.tid, rnd=request.rnd, ken=request.keys.ken
             )
@@ -60,7 +60,7 @@ class OwnKeys:
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
         """See vending.ports.TokenReader."""
         try:
-            key = self._store.decoder_key(keys.register, configuration(keys), pan)
+            key = self._store.decoder_key(keys.register, _configuration(keys), pan)
             decoded = decode(digits, key, kt=keys.kt, ken=keys.ken)
         except (STSError, UnknownRegister) as error:
             raise TokenNotForMeter("These digits are not a token for this meter.") from error

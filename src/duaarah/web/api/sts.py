@@ -8,6 +8,7 @@ It answers only the addresses that DUAARAH_STS_API names, and nobody where it na
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -133,7 +134,9 @@ def issue_bulk(request: HttpRequest) -> HttpResponse:
 )
 def fetch(request: HttpRequest, message_id: Path[str]) -> dict[str, Any]:
     """The token of an earlier message id of yours."""
-    return words.token_out(fetch_sts(key=_key(request), message_id=message_id[:64], machine=machine, now=now()))
+    if not re.fullmatch(words.MESSAGE_ID, message_id):
+        raise Refused(404, "message_unknown", "This message id has ordered nothing.")
+    return words.token_out(fetch_sts(key=_key(request), message_id=message_id, machine=machine, now=now()))
 
 
 @router.post(
