@@ -23,6 +23,12 @@ def house(database: str, tmp_path: Path) -> House:
     return House(database, tmp_path)
 
 
+@pytest.fixture
+def town(database: str, tmp_path: Path) -> Town:
+    (folder := tmp_path / "town").mkdir()
+    return Town(folder)
+
+
 def sts(house: House, *arguments: str, **more: str) -> tuple[int, str, str]:
     command = [sys.executable, "-m", "duaarah", "sts", *arguments]
     environment = {**house.environment, **more}

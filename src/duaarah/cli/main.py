@@ -19,6 +19,7 @@ COMMANDS = {
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
     "bench": "measure: topup, web",
     "audit": "the audit chain: verify",
+    "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "migrate": "bring the database's schema up to date",
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -141,5 +142,23 @@ class APIKey(models.Model):
     holder = models.ForeignKey(AccountHolder, on_delete=models.PROTECT, related_name="api_keys")
     name = models.CharField(max_length=60)
     digest = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(help_text="Business time")
+    revoked_at = models.DateTimeField(null=True, help_text="Business time")
+
+
+class OperatorKey(models.Model):
+    """A key by which a vending operator's program asks for STS tokens. Only its SHA-256 is kept."""
+
+    class Scope(models.TextChoices):
+        ISSUE = "sts:issue", "Credit tokens (class 0)"
+        ENGINEERING = "sts:engineering", "Tests and settings (classes 1 and 2)"
+        DECODE = "sts:decode", "Read tokens"
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="operator_keys")
+    unit = models.ForeignKey(Unit, null=True, on_delete=models.PROTECT, related_name="operator_keys")
+    name = models.CharField(max_length=60)
+    digest = models.BinaryField(max_length=32, unique=True)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), help_text="What it may ask for")
+    registers = ArrayField(models.CharField(max_length=40), help_text="Names of the key registers it may use")
     created_at = models.DateTimeField(help_text="Business time")
     revoked_at = models.DateTimeField(null=True, help_text="Business time")

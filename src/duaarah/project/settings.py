@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,19 @@ def _secret_key() -> str:
         return path.read_text()
     except OSError:
         made = secrets.token_urlsafe(50)
+    written = DATA_DIR / f"secret-key.{os.getpid()}.{secrets.token_hex(4)}"
     try:
         DATA_DIR.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Whole, then by its name: another process that starts now must not read an empty key.
+        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(made)
+        path.hardlink_to(written)
     except FileExistsError:
         return path.read_text()
     except OSError:
         return made
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made)
+    finally:
+        written.unlink(missing_ok=True)
     return made
 
 
@@ -155,7 +160,19 @@ PASSWORD_HASHERS = [
 ]
 LOGGING_CONFIG = None
 
+
+def _sts_networks() -> tuple[IPv4Network | IPv6Network, ...]:
+    """Who may call the STS interface: `loopback` and networks, by commas; nobody where the variable is not set."""
+    given = [one.strip() for one in os.environ.get("DUAARAH_STS_API", "").split(",") if one.strip()]
+    names = [name for one in given for name in (("127.0.0.0/8", "::1") if one == "loopback" else (one,))]
+    try:
+        return tuple(ip_network(name) for name in names)
+    except ValueError:
+        raise ValueError("DUAARAH_STS_API is `loopback`, or networks such as 10.1.2.0/24, by commas.") from None
+
+
 # The platform's own settings.
+STS_API_NETWORKS = _sts_networks()
 KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))

@@ -88,7 +88,10 @@ def broken(record: dict[str, Any], *, lease_outlived: bool) -> list[str]:
     checks = {
         "ledger_zero": record["ledger_sum_idr"] != 0
         or _exists("SELECT 1 FROM vending_ledgerline GROUP BY entry_id HAVING sum(amount_sen) <> 0"),
-        "tid_unique": _exists("SELECT 1 FROM vending_vend GROUP BY drn, base_date, tid HAVING count(*) > 1"),
+        "tid_unique": _exists("SELECT 1 FROM vending_vend GROUP BY drn, base_date, tid HAVING count(*) > 1")
+        or _exists(
+            "SELECT 1 FROM vending_vend v JOIN vending_stsorder o USING (pan, base_date, tid) WHERE v.origin = 'OURS'"
+        ),
         "energy_balance": record["issued_wh"]
         != record["accepted_by_meters_wh"] + record["pending_wh"] + record["rejected_wh"] + record["refunded_wh"]
         or record["issued"] != record["bought"] + record["bought_elsewhere"] - record["refunded"],

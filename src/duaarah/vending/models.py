@@ -196,3 +196,7 @@ class Wallet(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
+
+
+# The tables of the STS interface are this feature's too; Django looks for models in this module only.
+from duaarah.vending import sts_models as sts_models  # noqa: E402

@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from duaarah.web.api.problems import CONTENT_TYPE
 from duaarah.web.api.urls import api
 
 JSON = "application/json"
@@ -34,12 +35,22 @@ def _operations() -> list[dict[str, Any]]:
                     "body": _fields(body, schemas),
                     "example": _example(method, path, body, schemas),
                     "answers": [
-                        (status, _fields(a.get("content", {}).get(JSON, {}).get("schema"), schemas))
-                        for status, a in operation["responses"].items()
+                        (status, _fields(_schema(a), schemas), a["description"] if _refuses(a) else "")
+                        for status, a in sorted(operation["responses"].items(), key=lambda item: int(item[0]))
                     ],
                 }
             )
     return found
+
+
+def _schema(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The fields of an answer; those of a refusal are the same everywhere and stand at the top of the page."""
+    schema: dict[str, Any] | None = answer.get("content", {}).get(JSON, {}).get("schema")
+    return schema
+
+
+def _refuses(answer: dict[str, Any]) -> bool:
+    return CONTENT_TYPE in answer.get("content", {})
 
 
 def _resolve(schema: dict[str, Any] | None, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -69,18 +80,36 @@ def _kind(field: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-_VALUES = {"nominal_idr": "50000", "reference": '"order-1"'}
+_VALUES = {
+    "nominal_idr": "50000",
+    "reference": '"order-1"',
+    "message_id": '"shop-7.000123"',
+    "class": "0",
+    "subclass": "0",
+    "amount": '"25.6"',
+    "token": '"..."',
+    "drn": '"01234567897"',
+    "register": '"pln-2014"',
+    "ea": '"07"',
+    "ti": '"01"',
+}
+# Of a body whose fields exclude each other, those of one call that works.
+_SHOWN = {"issue": ("message_id", "class", "subclass", "drn", "amount"), "decode": ("drn", "token")}
 
 
 def _example(method: str, path: str, body: dict[str, Any] | None, schemas: dict[str, Any]) -> str:
-    lines = [f"curl -X {method.upper()} https://HOST{path.replace('{drn}', '01234567890')}"]
+    verb = path.rpartition("/sts/")[2] if "/sts/" in path else ""
+    address = path.replace("{drn}", "01234567890").replace("{message_id}", "shop-7.000123")
+    lines = [f"curl -X {method.upper()} {'http://127.0.0.1:8000' if verb else 'https://HOST'}{address}"]
     if "notifications" in path:
         lines += ["-H 'X-Duaarah-Channel: ...'", "-H 'X-Duaarah-Timestamp: ...'", "-H 'X-Duaarah-Signature: ...'"]
     else:
-        lines.append("-H 'Authorization: Bearer da_...'")
+        lines.append(f"-H 'Authorization: Bearer {'do' if verb else 'da'}_...'")
     if body is not None:
-        content = ", ".join(f'"{name}": {_VALUES.get(name, "...")}' for name, *_ in _fields(body, schemas))
-        lines.append(f"-H 'Content-Type: application/json' -d '{{{content}}}'")
+        names = _SHOWN.get(verb.partition("/")[0]) or [name for name, *_ in _fields(body, schemas)]
+        content = "{" + ", ".join(f'"{name}": {_VALUES.get(name, "...")}' for name in names) + "}"
+        content = f"[{content}]" if body.get("type") == "array" else content
+        lines.append(f"-H 'Content-Type: application/json' -d '{content}'")
     return " \\\n  ".join(lines)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
@@ -18,10 +19,10 @@ _SENTENCES = {
 }
 
 
-def problem(status: int, code: str, detail: str) -> HttpResponse:
-    """A refusal: type, title (a stable code), status, detail (a sentence)."""
+def problem(status: int, code: str, detail: str, **more: Any) -> HttpResponse:
+    """A refusal: type, title (a stable code), status, detail (a sentence); `more` are members of this kind of refusal."""
     return JsonResponse(
-        {"type": f"urn:duaarah:{code}", "title": code, "status": status, "detail": detail},
+        {"type": f"urn:duaarah:{code}", "title": code, "status": status, "detail": detail, **more},
         status=status,
         content_type=CONTENT_TYPE,
     )

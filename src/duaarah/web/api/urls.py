@@ -8,20 +8,20 @@ import re
 import time
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import Field
 
-from duaarah.audit import operations as audit
 from duaarah.clock.queries import now
-from duaarah.people.models import APIKey
+from duaarah.people.models import APIKey, OperatorKey
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import Sale, take_notification
 from duaarah.vending.operations.notification import NotificationRefused
-from duaarah.web.api import customer
+from duaarah.vending.operations.sts_errors import STSRefused
+from duaarah.web.api import customer, sts
 from duaarah.web.api.problems import problem
+from duaarah.web.api.refusals import record_refused
 from duaarah.web.api.signing import SignatureRefused, check_signature
 from duaarah.wiring.keystores import key_store, unwrap_channel_secret
 from duaarah.wiring.token_sources import OwnKeys
@@ -29,6 +29,7 @@ from duaarah.wiring.token_sources import OwnKeys
 api = NinjaAPI(title="Dua Arah", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api-1")
 
 api.add_router("", customer.router)
+api.add_router("/sts", sts.router)
 
 STATUS = {"meter_unknown": 404, "token_not_for_meter": 422, "token_known": 409, "notification_conflict": 409}
 _CHANNEL_CODE = re.compile(r"[0-9A-Za-z._-]{1,20}")
@@ -80,6 +81,13 @@ def _refused(request: HttpRequest, error: customer.Refused) -> HttpResponse:
     return problem(error.status, error.code, str(error))
 
 
+@api.exception_handler(STSRefused)
+def _no_token(request: HttpRequest, error: STSRefused) -> HttpResponse:
+    # The verb that refused has left its line.
+    more = {"limit": error.limit} if error.limit else {}
+    return problem(sts.status_of(error), error.code, str(error), **more)
+
+
 @api.exception_handler(SignatureRefused)
 def _unauthentic(request: HttpRequest, error: SignatureRefused) -> HttpResponse:
     record_refused(_signer(request), error.code, _verb(request))
@@ -120,6 +128,8 @@ def _signer(request: HttpRequest) -> str:
     known = getattr(request, "auth", None)
     if isinstance(known, APIKey):
         return f"holder:{known.holder_id}"
+    if isinstance(known, OperatorKey):
+        return f"operatorkey:{known.pk}"
     return f"channel:{known.code}" if isinstance(known, Channel) else f"claimed:{_claimed(request)}"
 
 
@@ -127,12 +137,6 @@ def _verb(request: HttpRequest) -> str:
     """What was asked for, by the name of its route."""
     match = request.resolver_match
     return f"api.{match.url_name if match and match.url_name else 'unknown'}"
-
-
-def record_refused(actor: str, code: str, verb: str) -> None:
-    """Leave an audit line of a request that was refused before its content was judged; nothing of its body is kept."""
-    with transaction.atomic(durable=True):
-        audit.record_refusal(at=now(), actor=actor, verb=verb[:60], subject="api", code=code)
 
 
 @api.post("/notifications/tokens", response={202: Taken, 200: Taken}, auth=authentic)
