@@ -25,6 +25,11 @@ CREDIT_STEPS_MAX = (_MANTISSAS - 1) * 10**CREDIT_EXPONENT_MAX + _offset(CREDIT_E
 CURRENCY_STEPS_MAX = (_MANTISSAS - 1) * 10**CURRENCY_EXPONENT_MAX + _offset(CURRENCY_EXPONENT_MAX)
 
 
+def step_of(exponent: int) -> tuple[int, int]:
+    """Of an exponent: the worth of one step of the mantissa, and the value of mantissa 0, in the smallest unit."""
+    return 10**exponent, _offset(exponent)
+
+
 def _ceiling(steps: int, exponent_max: int) -> tuple[int, int]:
     """Exponent and mantissa of the smallest value that is not below `steps`."""
     for exponent in range(exponent_max + 1):

@@ -12,12 +12,12 @@ from duaarah.core.sts.amounts import encode_currency, encode_steps
 from duaarah.core.sts.configuration import KeyConfiguration
 from duaarah.core.sts.decode import Result, decode
 from duaarah.core.sts.decoder_key import DecoderKey
+from duaarah.core.sts.describe import amount_steps, amount_text
 from duaarah.core.sts.dkga import check_vending_key, derive
 from duaarah.core.sts.errors import BadRequest, FieldRange
 from duaarah.core.sts.fields import CLEAR_TAMPER, KEY_CHANGE, POWER, TRANSFER_CREDIT, Fields, pack
 from duaarah.core.sts.identifiers import check_pan
 from duaarah.core.sts.issue import issue_key_change
-from duaarah.core.sts.meter import amount_steps
 from duaarah.core.sts.tid import TID_MAX, check_ken, instant_of, tid_at
 from duaarah.core.sts.token import extract_class, is_currency, open_token, parse, seal
 
@@ -255,16 +255,6 @@ def _described(result: Result, fields: Fields | None, base_date: int) -> dict[st
     described["tid"] = fields.values["tid"]
     described["issued_at"] = instant_of(fields.values["tid"], base_date).isoformat(timespec="minutes")
     described["field"] = fields.values["field"]
-    steps = amount_steps(fields)
-    described["amount"] = _amount_text(fields, steps)
-    described["steps"] = steps
+    described["amount"] = amount_text(fields)
+    described["steps"] = amount_steps(fields)
     return described
-
-
-def _amount_text(fields: Fields, steps: int | None) -> str | None:
-    if steps is None:
-        return None
-    if fields.kind in POWER:
-        return str(steps)
-    places = 5 if is_currency(fields.token_class, fields.subclass) else 1
-    return f"{Decimal(steps).scaleb(-places):.{places}f}"

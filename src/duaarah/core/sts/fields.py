@@ -33,6 +33,7 @@ POWER = frozenset({(2, 0), (2, 6)})
 KEY_CHANGE = frozenset({(2, 3), (2, 4), (2, 8), (2, 9)})
 CLEAR_CREDIT = (2, 1)
 CLEAR_TAMPER = (2, 5)
+EXTENDED_SET = (2, 10)
 
 
 @dataclass(frozen=True, slots=True)

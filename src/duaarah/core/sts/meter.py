@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from duaarah.core.sts.amounts import decode_currency, decode_steps
+from duaarah.core.sts.amounts import decode_steps
 from duaarah.core.sts.decode import Result, decode
 from duaarah.core.sts.decoder_key import DecoderKey
 from duaarah.core.sts.errors import STSError
-from duaarah.core.sts.fields import KEY_CHANGE, POWER, TRANSFER_CREDIT, Fields
-from duaarah.core.sts.token import is_currency
+from duaarah.core.sts.fields import KEY_CHANGE, TRANSFER_CREDIT, Fields
 
 TID_STORE_SIZE = 50
 WRONG_ENTRIES_MAX = 3
@@ -159,12 +158,3 @@ class MeterDecoder:
         meter._wrong, meter._locked_until_s = state["wrong"], state["locked_until_s"]
         meter.accepted_count = state["accepted_count"]
         return meter
-
-
-def amount_steps(fields: Fields) -> int | None:
-    """The amount of a token in its field's unit (0.1, 0.00001 or 1 W); None where it has none."""
-    if fields.kind in TRANSFER_CREDIT or fields.kind in POWER:
-        if is_currency(fields.token_class, fields.subclass):
-            return decode_currency(fields.values["se"], fields.values["field"])
-        return decode_steps(fields.values["field"])
-    return None
