@@ -41,7 +41,8 @@ def vend_with_journey(vend_id: int) -> Vend:
 
 
 _JOURNEY = (
-    *("state", "drn", "encoded_wh", "requested_wh", "paid_at", "issued_at", "digits_sent_at", "closed_at", "result"),
+    *("state", "waits_for", "drn", "encoded_wh", "requested_wh", "paid_at"),
+    *("issued_at", "digits_sent_at", "closed_at", "result"),
     *("token__digits", "payment__amount_idr", "payment__channel__name"),
     *("notification__amount_idr", "notification__channel__name", "notification__vend"),
     *("command__state", "command__attempts", "meter__drn", "meter__zone", "meter__customer__name"),
@@ -133,9 +134,9 @@ def late_vends(now: dt.datetime, limit: int) -> list[Vend]:
 
 
 def reason_of_delay(vend: Vend) -> str:
-    """Why a vend is late, as a stable word: no_token, not_sent, no_answer, one_way, given_up."""
+    """Why a vend is late, as a stable word: key_change, no_token, not_sent, no_answer, one_way, given_up."""
     if vend.state == Vend.State.PAID:
-        return "no_token"
+        return "no_token" if vend.waits_for_id is None else "key_change"
     command = vend.command
     if command is None:
         return "one_way"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vending's TokenSource and TokenReader over our own keys."""
+"""vending's TokenSource, KeyChangeSource and TokenReader over our own keys."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from duaarah.core.sts import (
     amount_steps,
     decode,
     issue_electricity_credit,
+    issue_key_change,
 )
 from duaarah.vending.ports import (
     Issued,
+    KeyChangeRequest,
+    KeyChangeTokens,
     KeyTerms,
     Refused,
     TokenFacts,
@@ -25,6 +28,7 @@ from duaarah.vending.ports import (
 
 _WH_PER_STEP = 100
 _ELECTRICITY_CREDIT = (0, 0)
+_SECTIONS = ("2.3", "2.4", "2.8", "2.9")
 
 
 def _configuration(keys: KeyTerms) -> KeyConfiguration:
@@ -56,6 +60,22 @@ class OwnKeys:
         except (STSError, UnknownRegister) as error:
             return Refused(error.code, str(error))
         return Issued(digits=token.digits, encoded_wh=token.encoded_wh)
+
+    def change_key(self, request: KeyChangeRequest) -> KeyChangeTokens | Refused | Unknown:
+        """Old and new decoder key both come from the store; the proof is a credit of nothing, made with the new one."""
+        old, new = request.old, request.new
+        try:
+            old_key = self._store.decoder_key(old.register, _configuration(old), request.pan)
+            new_key = self._store.decoder_key(new.register, _configuration(new), request.pan)
+            made = issue_key_change(
+                old_key, new_key, _configuration(new), rollover=request.rollover, new_tid_now=request.proof_tid
+            )
+            proof = issue_electricity_credit(
+                new_key, energy_wh=0, tid=request.proof_tid, rnd=request.proof_rnd, ken=new.ken
+            )
+        except (STSError, UnknownRegister) as error:
+            return Refused(error.code, str(error))
+        return KeyChangeTokens(sections=dict(zip(_SECTIONS, made.tokens, strict=False)), proof=proof.digits)
 
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
         """See vending.ports.TokenReader."""
