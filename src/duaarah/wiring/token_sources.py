@@ -31,7 +31,8 @@ _ELECTRICITY_CREDIT = (0, 0)
 _SECTIONS = ("2.3", "2.4", "2.8", "2.9")
 
 
-def _configuration(keys: KeyTerms) -> KeyConfiguration:
+def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
+    """The engine's form of a key configuration. Raises BadRequest."""
     return KeyConfiguration(
         dkga=keys.dkga,
         ea=keys.ea,
@@ -53,7 +54,7 @@ class OwnKeys:
     def obtain(self, request: TokenRequest) -> Issued | Refused | Unknown:
         """The token of this request; Refused when the keys or the amount do not allow one."""
         try:
-            key = self._store.decoder_key(request.keys.register, _configuration(request.keys), request.pan)
+            key = self._store.decoder_key(request.keys.register, configuration_of_terms(request.keys), request.pan)
             token = issue_electricity_credit(
                 key, energy_wh=request.energy_wh, tid=request.tid, rnd=request.rnd, ken=request.keys.ken
             )
@@ -65,10 +66,10 @@ class OwnKeys:
         """Old and new decoder key both come from the store; the proof is a credit of nothing, made with the new one."""
         old, new = request.old, request.new
         try:
-            old_key = self._store.decoder_key(old.register, _configuration(old), request.pan)
-            new_key = self._store.decoder_key(new.register, _configuration(new), request.pan)
+            old_key = self._store.decoder_key(old.register, configuration_of_terms(old), request.pan)
+            new_key = self._store.decoder_key(new.register, configuration_of_terms(new), request.pan)
             made = issue_key_change(
-                old_key, new_key, _configuration(new), rollover=request.rollover, new_tid_now=request.proof_tid
+                old_key, new_key, configuration_of_terms(new), rollover=request.rollover, new_tid_now=request.proof_tid
             )
             proof = issue_electricity_credit(
                 new_key, energy_wh=0, tid=request.proof_tid, rnd=request.proof_rnd, ken=new.ken
@@ -80,7 +81,7 @@ class OwnKeys:
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
         """See vending.ports.TokenReader."""
         try:
-            key = self._store.decoder_key(keys.register, _configuration(keys), pan)
+            key = self._store.decoder_key(keys.register, configuration_of_terms(keys), pan)
             decoded = decode(digits, key, kt=keys.kt, ken=keys.ken)
         except (STSError, UnknownRegister) as error:
             raise TokenNotForMeter("These digits are not a token for this meter.") from error
