@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.db import transaction
 
+from duaarah.audit import operations as audit
 from duaarah.core.sts import KeyRegister
 from duaarah.headend.models import InvocationCounter
 from duaarah.headend.ports import MeterKeys
@@ -46,6 +47,10 @@ def register_world(
     `since_us`: the town instant at which SIMs, modems and phones were paired (a past begins before START).
     """
     with transaction.atomic():
+        for register in store.registers():
+            # The town's keys are drawn, not brought by custodians: the record says so.
+            subject, detail = register.register_id, {"sgc": register.sgc, "krn": register.krn, "ken": register.ken}
+            audit.record(at=START, actor="stage", verb="keystore.add", subject=subject, reason="demo", detail=detail)
         Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
         Organisation.objects.create(code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR)
         operator = Organisation.objects.create(

@@ -28,8 +28,8 @@ class RegisterFacts:
 
     register: KeyRegister
     ken_ends_at: dt.datetime
-    active_from: dt.datetime | None
-    issued_until: dt.datetime | None
+    active_from_at: dt.datetime | None
+    issued_until_at: dt.datetime | None
     status: str
     check_value: str
 
@@ -44,15 +44,15 @@ def _facts(store: Any, register: KeyRegister, now: dt.datetime) -> RegisterFacts
     ends_at = ken_ends_at(register.ken, register.base_date)
     # A key store that knows activation, issued-until and check values gives them.
     limits = [getattr(register, name, None) for name in ("active_from", "issued_until")]
-    active_from, issued_until = (at and at.replace(tzinfo=_WIB) for at in limits)
+    active_from_at, issued_until_at = (at and at.replace(tzinfo=_WIB) for at in limits)
     status_at = getattr(register, "status_at", None)
     status = str(status_at(now.astimezone(_WIB).replace(tzinfo=None))) if status_at else "active"
     value = getattr(store, "check_value", None)
     return RegisterFacts(
         register=register,
         ken_ends_at=ends_at,
-        active_from=active_from,
-        issued_until=issued_until,
+        active_from_at=active_from_at,
+        issued_until_at=issued_until_at,
         status="expired" if ends_at < now else status,
         check_value=value(register.register_id) if value else "",
     )

@@ -44,8 +44,12 @@ def test_registers_their_dates_their_meters_and_the_record_but_no_key(sign_in: S
     Meter.objects.filter(pk=meters[1].pk).update(sts_register="gone")
     page = sign_in("pln").get("/operasi/kunci/").content.decode()
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
-    assert re.search(r"test makes tokens 2 999901 · 1 · 2 KEN 255: until 24 Nov 2045 20:15 WIB", text), text
-    assert re.search(r"next makes tokens 0 999901 · 2 · 2 KEN 101: until 17 Sep 2026 03:11 WIB", text), text
+    assert re.search(
+        r"test SGC 999901 · KRN 1 · KT 2 KEN 255: until 24 Nov 2045 20:15 WIB makes tokens 2 04 · 2014", text
+    ), text
+    assert re.search(
+        r"next SGC 999901 · KRN 2 · KT 2 KEN 101: until 17 Sep 2026 03:11 WIB makes tokens 0 04 · 2014", text
+    ), text
     # KEN 97 allows TIDs below 98 x 65,536 minutes.
     assert re.search(r"Runs out within twelve months test · KEN 97 19 Mar 2026 02:07 WIB 1 meters", text), text
     assert "1 meters use the register gone" in text

@@ -69,7 +69,7 @@ def registers(request: HttpRequest) -> HttpResponse:
 
 
 def _issued_until(facts: list[Any], register: str) -> dt.datetime:
-    found = next((each.issued_until for each in facts if each.register.register_id == register), None)
+    found = next((each.issued_until_at for each in facts if each.register.register_id == register), None)
     return found or dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
