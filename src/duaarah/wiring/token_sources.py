@@ -31,8 +31,7 @@ _ELECTRICITY_CREDIT = (0, 0)
 _SECTIONS = ("2.3", "2.4", "2.8", "2.9")
 
 
-def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
-    """The engine's form of a key configuration. Raises BadRequest."""
+def _configuration(keys: KeyTerms) -> KeyConfiguration:
     return KeyConfiguration(
         dkga=keys.dkga,
         ea=keys.ea,
@@ -45,6 +44,11 @@ def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
     )
 
 
+def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
+    """The engine's form of a key configuration. Raises BadRequest."""
+    return _configuration(keys)
+
+
 class OwnKeys:
     """Issues with the registers of a key store. Deterministic, hence idempotent without a memory of its own."""
 
@@ -54,7 +58,7 @@ class OwnKeys:
     def obtain(self, request: TokenRequest) -> Issued | Refused | Unknown:
         """The token of this request; Refused when the keys or the amount do not allow one."""
         try:
-            key = self._store.decoder_key(request.keys.register, configuration_of_terms(request.keys), request.pan)
+            key = self._store.decoder_key(request.keys.register, _configuration(request.keys), request.pan)
             token = issue_electricity_credit(
                 key, energy_wh=request.energy_wh, tid=request.tid, rnd=request.rnd, ken=request.keys.ken
             )
@@ -63,16 +67,29 @@ class OwnKeys:
         return Issued(digits=token.digits, encoded_wh=token.encoded_wh)
 
     def change_key(self, request: KeyChangeRequest) -> KeyChangeTokens | Refused | Unknown:
-        """Old and new decoder key both come from the store; the proof is a credit of nothing, made with the new one."""
+        """Old and new decoder key both come from the store; the proof is a credit of nothing, made like any other credit."""
         old, new = request.old, request.new
-        try:
-            old_key = self._store.decoder_key(old.register, configuration_of_terms(old), request.pan)
-            new_key = self._store.decoder_key(new.register, configuration_of_terms(new), request.pan)
-            made = issue_key_change(
-                old_key, new_key, configuration_of_terms(new), rollover=request.rollover, new_tid_now=request.proof_tid
+        proof = self.obtain(
+            TokenRequest(
+                request_id=request.request_id,
+                pan=request.pan,
+                keys=new,
+                tid=request.proof_tid,
+                rnd=request.proof_rnd,
+                energy_wh=0,
             )
-            proof = issue_electricity_credit(
-                new_key, energy_wh=0, tid=request.proof_tid, rnd=request.proof_rnd, ken=new.ken
+        )
+        if not isinstance(proof, Issued):
+            return proof
+        try:
+            old_key = self._store.decoder_key(old.register, _configuration(old), request.pan)
+            new_key = self._store.decoder_key(new.register, _configuration(new), request.pan)
+            made = issue_key_change(
+                old_key,
+                new_key,
+                _configuration(new),
+                rollover=request.rollover,
+                new_tid_now=request.proof_tid,
             )
         except (STSError, UnknownRegister) as error:
             return Refused(error.code, str(error))
@@ -81,7 +98,7 @@ class OwnKeys:
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
         """See vending.ports.TokenReader."""
         try:
-            key = self._store.decoder_key(keys.register, configuration_of_terms(keys), pan)
+            key = self._store.decoder_key(keys.register, _configuration(keys), pan)
             decoded = decode(digits, key, kt=keys.kt, ken=keys.ken)
         except (STSError, UnknownRegister) as error:
             raise TokenNotForMeter("These digits are not a token for this meter.") from error
