@@ -471,3 +471,47 @@ def test_a_silent_meter_is_asked_as_long_as_it_takes(town: Town) -> None:
     town.run()
     # The last part was lost and the first lapsed: proven to have the old key, hence begun anew.
     assert state_of(change) == ("CHANGED", "", 2) and has_key(house, target())
+
+
+def test_purchases_that_race_a_key_change_all_arrive(town: Town) -> None:
+    """Real transactions: one thread buys all the while, the other turns the cranks; no token meets the wrong key."""
+    from duaarah.vending.operations import resume_paid
+
+    house = town.house(wallet_idr=1_000_000)
+    count, broken = 24, []
+
+    def purchases() -> None:
+        try:
+            pairing = pairing_of_meter(meter_id=house.meter.pk, at=town.now)
+            assert pairing is not None
+            for number in range(count):
+                # The same object all the while: what it read before the change is stale after it.
+                top_up(
+                    pairing=pairing,
+                    amount_idr=20_000,
+                    channel=town.channel,
+                    reference=f"race {number}",
+                    token_source=town.source,
+                    now=town.now,
+                )
+        except BaseException as error:
+            broken.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=purchases)
+    change = order(town, house)
+    thread.start()
+    while thread.is_alive() or state_of(change)[0] != "CHANGED":
+        town.run()
+    thread.join()
+    while Vend.objects.exclude(state="LOADED").exists():
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE vending_vend SET obtain_not_before_at = clock_timestamp()")
+        resume_paid(token_source=town.source, now=town.now)
+        town.run()
+    assert broken == [] and not AuditRecord.objects.filter(refused=True).exists()
+    assert set(Vend.objects.values_list("krn", flat=True)) <= {1, 2}
+    assert house.sim.tokens_accepted == house.sim.tokens_distinct == count
+    assert house.sim.token_energy_wh == sum(Vend.objects.values_list("encoded_wh", flat=True))
+    assert sum(LedgerLine.objects.values_list("amount_sen", flat=True)) == 0

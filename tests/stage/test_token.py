@@ -75,6 +75,8 @@ def test_a_token_of_nobody_is_read_as_far_as_anybody_can(town: Town, house: Hous
             "Decrypted",
         ]
         assert facts("1" * 20, house.meter.drn)["Result"][0] == "crc"
+        clear = explained("12345678901234567890", house.meter.drn)
+        assert (clear.keyless, clear.key) == (True, "") and not unknown.keyless
         assert explained("9" * 20).wrong == explained("12").wrong == explained("x" * 20).wrong
         assert explained("9" * 20).wrong.startswith("A token has 20 digits")
         assert explained("1" * 20, "00000000000").wrong == "There is no meter of this number."

@@ -37,6 +37,7 @@ STAGES = {
     "verdict": gettext_lazy("What the meter does"),
 }
 FORMER_KEYS = 10
+_KEYLESS = (1, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,7 @@ class Explained:
     drn: str = ""
     key: str = ""
     kind: str = ""
+    keyless: bool = False
     groups: tuple[tuple[str, tuple[Row, ...]], ...] = field(default=(), repr=False)
     wrong: str = ""
 
@@ -76,6 +78,7 @@ def explained(digits: str, drn: str = "") -> Explained:
         drn=meter.drn if meter and terms else "",
         key=f"{terms.register} · SGC {terms.sgc} · KRN {terms.krn} · EA{terms.ea}" if terms else "",
         kind=_(found.kind) if found.kind else "",
+        keyless=found.token_class in _KEYLESS,
         groups=tuple((str(STAGES[stage]), tuple(_row(step) for step in steps)) for stage, steps in groups),
     )
 
@@ -90,14 +93,17 @@ def meter_of(digits: str) -> Meter | None:
 
 
 def _best(digits: str, meter: Meter | None) -> tuple[Explanation, KeyTerms | None]:
-    """Read with the first key whose check sum fits; else as the meter reads it now."""
+    """Read with the first key whose check sum fits; else as the meter reads it now. Classes 1 and 3 have no key."""
+    bare = explain(digits)
+    if bare.token_class in _KEYLESS:
+        return bare, None
     best: tuple[Explanation, KeyTerms] | None = None
     for terms, key, configuration in _keys(digits, meter):
         found = explain(digits, key, configuration)
         if found.result is not Result.CRC:
             return found, terms
         best = best or (found, terms)
-    return best or (explain(digits), None)
+    return best or (bare, None)
 
 
 def _keys(digits: str, meter: Meter | None) -> Iterator[tuple[KeyTerms, DecoderKey, KeyConfiguration]]:
