@@ -40,7 +40,7 @@ from duaarah.vending.operations.key_change import (
 )
 from duaarah.vending.operations.notification import meter_key_terms
 from duaarah.vending.operations.tids import lock_tids
-from duaarah.vending.ports import KeyChangeRequest, KeyTerms
+from duaarah.vending.ports import KeyChangeRequest, KeyTerms, Unknown
 from tests.flows.house import CONFIGURATION, House, Town
 
 pytestmark = pytest.mark.slow
@@ -356,9 +356,40 @@ def test_a_process_that_died_after_t1_makes_the_same_tokens_later(town: Town) ->
     change = KeyChange.objects.get()
     assert change.state == "ORDERED" and Command.objects.count() == 0 and change.parts.count() == 0
     made = town.source.change_key(dies.asked)
+    assert resume_key_changes(source=town.source, now=town.now) == 0
+    let_ask_again()
     assert resume_key_changes(source=town.source, now=town.now) == 1
     digits = dict(change.parts.values_list("step", "digits"))
     assert digits == {**made.sections, "proof": made.proof}  # type: ignore[union-attr]
+    town.run()
+    assert state_of(change)[0] == "CHANGED"
+
+
+def let_ask_again() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE vending_keychange SET obtain_not_before_at = clock_timestamp()")
+
+
+def test_a_key_store_that_is_away_is_asked_ever_more_slowly(town: Town) -> None:
+    house = town.house()
+
+    class Away:
+        asked = 0
+
+        def change_key(self, request: KeyChangeRequest) -> Unknown:
+            self.asked += 1
+            return Unknown("the module is away")
+
+    away = Away()
+    change = order_key_change(
+        approval_id=approved(town, house, target()).pk, source=away, actor="login:2", now=town.now
+    )
+    for turn in range(2, 5):
+        assert resume_key_changes(source=away, now=town.now) == 0 and away.asked == turn - 1
+        let_ask_again()
+        assert resume_key_changes(source=away, now=town.now) == 0 and away.asked == turn
+    assert (state_of(change)[0], change.obtain_attempts, Command.objects.count()) == ("ORDERED", 4, 0)
+    let_ask_again()
     town.run()
     assert state_of(change)[0] == "CHANGED"
 

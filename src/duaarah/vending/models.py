@@ -97,6 +97,8 @@ class KeyChange(models.Model):
     ordered_at = models.DateTimeField(help_text="Business time")
     closed_at = models.DateTimeField(null=True, help_text="Business time")
     result = models.CharField(max_length=30, blank=True, help_text="Why it failed")
+    obtain_attempts = models.PositiveSmallIntegerField(default=0)
+    obtain_not_before_at = models.DateTimeField(help_text="Machine time: when the sweeper may ask for the tokens again")
 
     class Meta:
         constraints = [

@@ -49,6 +49,11 @@ class Migration(migrations.Migration):
                 ("ordered_at", models.DateTimeField(help_text="Business time")),
                 ("closed_at", models.DateTimeField(help_text="Business time", null=True)),
                 ("result", models.CharField(blank=True, help_text="Why it failed", max_length=30)),
+                ("obtain_attempts", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "obtain_not_before_at",
+                    models.DateTimeField(help_text="Machine time: when the sweeper may ask for the tokens again"),
+                ),
                 ("approval", models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to="people.approval")),
                 (
                     "meter",

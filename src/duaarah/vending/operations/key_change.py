@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q
 
 from duaarah.audit import operations as audit
 from duaarah.core.sts import KeyConfiguration, NewKENExpired, STSError, ken_allows, tid_at
@@ -28,10 +29,11 @@ from duaarah.people.operations import ApprovalRefused, request_approval, use_app
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.vending.models import KeyChange, KeyChangePart, Vend
+from duaarah.vending.operations.issue import OBTAIN_RETRY_S, OBTAIN_RETRY_S_MAX
 from duaarah.vending.operations.key_progress import advance, fail, queue_part
 from duaarah.vending.operations.notification import meter_key_terms
 from duaarah.vending.operations.tids import lock_tids, next_tid
-from duaarah.vending.ports import KeyChangeRequest, KeyChangeSource, KeyChangeTokens, KeyTerms, Refused
+from duaarah.vending.ports import KeyChangeRequest, KeyChangeSource, KeyChangeTokens, KeyTerms, Refused, Unknown
 
 LOG = logging.getLogger(__name__)
 VERB = "vending.order_key_change"
@@ -220,6 +222,8 @@ def _fix(approval_id: int, meter_id: int, actor: str, now: dt.datetime) -> KeyCh
             proof_tid=next_tid(meter_id=meter_id, base_date=new.base_date, ken=new.ken, now=now),
             proof_rnd=secrets.randbelow(16),
             ordered_at=now,
+            # The sweeper keeps away as long as whoever orders is likely to be at it.
+            obtain_not_before_at=_in(OBTAIN_RETRY_S),
         )
         audit.record(
             at=now,
@@ -259,7 +263,19 @@ def _obtain(change: KeyChange, source: KeyChangeSource, now: dt.datetime) -> Key
                     _begin(row, answer, now)
                 case Refused():
                     fail(row, answer.code, now)
+                case Unknown():
+                    wait_s = min(OBTAIN_RETRY_S * 2 ** min(row.obtain_attempts, 10), OBTAIN_RETRY_S_MAX)
+                    row.obtain_attempts, row.obtain_not_before_at = row.obtain_attempts + 1, _in(wait_s)
+                    row.save(update_fields=["obtain_attempts", "obtain_not_before_at"])
     return row
+
+
+def _in(seconds: int) -> dt.datetime:
+    """Machine time, so many seconds from now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp() + %s * interval '1 second'", [seconds])
+        at: dt.datetime = cursor.fetchone()[0]
+    return at
 
 
 def _begin(change: KeyChange, tokens: KeyChangeTokens, now: dt.datetime) -> None:
@@ -279,8 +295,10 @@ def _turn(step: str) -> tuple[bool, bool, bool, str]:
 
 def resume_key_changes(*, source: KeyChangeSource, now: dt.datetime) -> int:
     """What a crash, a silent meter or a token still to be loaded left waiting; returns how many changes moved."""
-    moved = 0
-    for change in KeyChange.objects.filter(state__in=OPEN).select_related("meter").order_by("pk")[:BATCH_MAX]:
+    moved, machine_now = 0, _in(0)
+    due = ~Q(state=KeyChange.State.ORDERED) | Q(obtain_not_before_at__lte=machine_now)
+    changes = KeyChange.objects.filter(due, state__in=OPEN).select_related("meter")
+    for change in changes.order_by("pk")[:BATCH_MAX]:
         if change.state == KeyChange.State.ORDERED:
             moved += _obtain(change, source, now).state != KeyChange.State.ORDERED
         else:
