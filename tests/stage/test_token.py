@@ -51,8 +51,16 @@ def test_before_and_after_a_key_change_each_token_is_read_with_its_own_key(town:
         assert rows["Token identifier (TID)"][0] == str(vend.tid)
         assert rows["Amount"][0] == "13.4 kWh" == f"{vend.encoded_wh / 1000:.1f} kWh"
         assert rows["Result"] == ("accept", "A meter with this key accepts the token.")
-    with translation.override("id"):
-        assert explained(before.token.digits).kind == "Kredit listrik"
+
+
+def test_every_word_of_an_explanation_is_translated(town: Town, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = buy(town, house, "before").token.digits
+    monkeypatch.setattr(page, "_", lambda words: f"<{words}>")
+    found = explained(digits)
+    assert found.kind == "<Electricity credit>"
+    rows = [row for _, rows in found.groups for row in rows]
+    assert [row.value for row in rows if row.label == "<Subclass>"] == ["<Electricity credit>"]
+    assert all(row.label.startswith("<") and row.meaning.startswith("<") for row in rows) and len(rows) > 10
 
 
 def test_a_part_of_a_new_key_is_explained_but_not_shown(town: Town, house: House) -> None:
