@@ -546,3 +546,17 @@ def test_purchases_that_race_a_key_change_all_arrive(town: Town) -> None:
     assert house.sim.tokens_accepted == house.sim.tokens_distinct == count
     assert house.sim.token_energy_wh == sum(Vend.objects.values_list("encoded_wh", flat=True))
     assert sum(LedgerLine.objects.values_list("amount_sen", flat=True)) == 0
+
+
+def test_a_silent_meter_does_not_stand_in_front_of_others(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    from duaarah.vending.operations import key_change
+
+    monkeypatch.setattr(key_change, "BATCH_MAX", 1)
+    silent, talks = town.house(), town.house()
+    first = order(town, silent)
+    town.run(to_meters=False)
+    second = order(town, talks)
+    credit = buy(town, talks, "first of all")
+    town.run()
+    credit.refresh_from_db()
+    assert (state_of(first)[0], state_of(second)[0], credit.krn, credit.state) == ("LOADING", "CHANGED", 1, "LOADED")

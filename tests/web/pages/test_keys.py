@@ -111,6 +111,28 @@ def test_a_no_and_a_withdrawal_leave_the_key(sign_in: SignIn, town: Town, househ
     assert Meter.objects.get(pk=household.meter.pk).krn == 1
 
 
+def test_an_approval_whose_order_was_refused_is_begun_later_and_no_longer_refused(
+    sign_in: SignIn, town: Town, household: House
+) -> None:
+    one, two = sign_in("pln"), sign_in("dataop")
+    path = f"/operasi/meter/{household.meter.drn}/kunci/"
+    one.post(path, {"register": "next", "reason": "first"})
+    one.post(path, {"register": "next", "reason": "second"})
+    first, second = Approval.objects.order_by("pk")
+    for approval in (first, second):
+        two.post(f"/operasi/kunci/persetujuan/{approval.pk}/", {"decision": "yes"})
+    second.refresh_from_db()
+    assert (second.state, KeyChange.objects.count()) == ("APPROVED", 1)
+    assert AuditRecord.objects.filter(refused=True, code="key_change_under_way").count() == 1
+    two.post(f"/operasi/kunci/{KeyChange.objects.get().pk}/tarik/")
+    late = one.post(f"/operasi/kunci/persetujuan/{second.pk}/", {"decision": "no"}, follow=True).content.decode()
+    assert "This needs a second person" in late and "Refused. The meter" not in late
+    assert "Approved: begin it" in late
+    one.post(f"/operasi/kunci/persetujuan/{second.pk}/", {"decision": "yes"})
+    town.run()
+    assert list(KeyChange.objects.order_by("pk").values_list("state", flat=True)) == ["WITHDRAWN", "CHANGED"]
+
+
 def test_who_only_looks_on_may_neither_ask_nor_decide(sign_in: SignIn, household: House) -> None:
     client = sign_in("pln")
     path = f"/operasi/meter/{household.meter.drn}/kunci/"

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from duaarah.audit import operations as audit
 from duaarah.core.sts import KeyConfiguration, NewKENExpired, STSError, ken_allows, tid_at
@@ -295,10 +295,16 @@ def _turn(step: str) -> tuple[bool, bool, bool, str]:
 
 def resume_key_changes(*, source: KeyChangeSource, now: dt.datetime) -> int:
     """What a crash, a silent meter or a token still to be loaded left waiting; returns how many changes moved."""
-    moved, machine_now = 0, _in(0)
-    due = ~Q(state=KeyChange.State.ORDERED) | Q(obtain_not_before_at__lte=machine_now)
-    changes = KeyChange.objects.filter(due, state__in=OPEN).select_related("meter")
-    for change in changes.order_by("pk")[:BATCH_MAX]:
+    moved, under_way = 0, (Command.State.QUEUED, Command.State.SENT)
+    out = Vend.objects.filter(meter_id=OuterRef("meter_id"), state__in=(Vend.State.PAID, Vend.State.ISSUED))
+    asked = KeyChangePart.objects.filter(change=OuterRef("pk"), command__state__in=under_way)
+    # Only those that can move: silent meters and tokens on their way must not stand in front of the others.
+    due = (
+        Q(state=KeyChange.State.ORDERED, obtain_not_before_at__lte=_in(0))
+        | Q(~Exists(out), ~Exists(asked), state=KeyChange.State.LOADING)
+        | Q(~Exists(asked), state=KeyChange.State.CLOSING)
+    )
+    for change in KeyChange.objects.filter(due).select_related("meter").order_by("pk")[:BATCH_MAX]:
         if change.state == KeyChange.State.ORDERED:
             moved += _obtain(change, source, now).state != KeyChange.State.ORDERED
         else:

@@ -169,7 +169,7 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
     found = get_object_or_404(Approval, pk=approval, verb=VERB)
     yes = request.POST.get("decision") == "yes"
     try:
-        if found.state != Approval.State.APPROVED:
+        if not (yes and found.state == Approval.State.APPROVED):
             decide_approval(approval_id=found.pk, approve=yes, decided_by=login, now=at)
         if yes:
             order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=f"login:{login.pk}", now=at)
