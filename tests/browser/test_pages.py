@@ -16,14 +16,26 @@ SIZES = {"phone": (360, 740), "desk": (1280, 900)}
 WEIGHT_MAX = 200_000
 # Who opens what; `{drn}`, `{token}`, `{batch}` and `{sms}` are found on the way.
 PAGES = {
-    "": ["/", "/panggung/tur/", "/panggung/kabel/out/{sms}/", "/masuk/", "/api/v1/", "/tidak-ada/"],
+    "": [
+        "/",
+        "/panggung/tur/",
+        "/panggung/kabel/out/{sms}/",
+        "/panggung/token/?digits={digits}",
+        "/masuk/",
+        "/api/v1/",
+        "/tidak-ada/",
+    ],
     "rumah": [
         *("/rumah/", "/rumah/meter/{drn}/isi/", "/rumah/meter/{drn}/isi/?nominal=50000", "/rumah/token/{token}/"),
         *("/rumah/pengaturan/", "/operasi/"),
     ],
     "armada": ["/armada/", "/armada/?cari=tidak", "/armada/isi/{batch}/", "/rumah/pengaturan/"],
-    "pln": ["/operasi/", "/operasi/meter/", "/operasi/meter/?cari=99", "/operasi/meter/{drn}/", "/operasi/pesan/"],
-    "data": ["/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/"],
+    "pln": [
+        *("/operasi/", "/operasi/meter/", "/operasi/meter/?cari=99", "/operasi/meter/{drn}/", "/operasi/pesan/"),
+        *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
+        "/operasi/kunci/persetujuan/",
+    ],
+    "data": ["/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"],
 }
 
 
@@ -40,7 +52,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def found(browser: Any, demo: str) -> dict[str, str]:
-    """A household's meter and token, a batch of the fleet owner's, an SMS on the wire."""
+    """A household's meter and token, a key change that waits for approval, a batch of the fleet owner's, an SMS."""
     context = browser.new_context(locale="id-ID")
     page = context.new_page()
     page.goto(demo)
@@ -48,6 +60,14 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     enter(page, demo, "rumah")
     buy = page.locator("a[href*='/isi/']").first.get_attribute("href")
     token = page.locator("a[href*='/rumah/token/']").first.get_attribute("href")
+    page.goto(f"{demo}{token}")
+    digits = page.locator("p.mono").inner_text().replace(" ", "")
+    enter(page, demo, "pln")
+    drn = str(buy).split("/")[3]
+    page.goto(f"{demo}/operasi/meter/{drn}/kunci/?register=town-2")
+    page.locator("#reason").fill("KRN 2")
+    page.locator("button[data-once]").click()
+    page.locator("a[href$='/persetujuan/']").first.wait_for()
     enter(page, demo, "armada")
     page.locator("input[name=meter]").first.check()
     page.locator(".pickbar button").click()
@@ -57,7 +77,8 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     context.close()
     return {
         "sms": str(sms).split("/")[-2],
-        "drn": str(buy).split("/")[3],
+        "drn": drn,
+        "digits": digits,
         "token": str(token).split("/")[-2],
         "batch": batch.split("/")[-2],
     }

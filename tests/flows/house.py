@@ -24,7 +24,7 @@ from duaarah.sms.models import Bind, InboundSms, OutboundSegment
 from duaarah.sms.operations import claim_inbound
 from duaarah.texting.conversation import answer
 from duaarah.vending.models import Channel
-from duaarah.vending.operations import fill_wallet
+from duaarah.vending.operations import fill_wallet, resume_key_changes
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wiring.drivers import HEAD_END_TITLE, DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, wrap_meter_keys
@@ -181,6 +181,7 @@ class Town:
                 moved += 1
             moved += claim_and_send(driver=self.driver, keys=self.keys, now=self.now, lease_s=60)
             moved += hand_over(now=self.now)
+            moved += resume_key_changes(source=self.source, now=self.now)
             moved += self._carry(to_meters)
             if not moved:
                 return

@@ -44,7 +44,7 @@ class MeterRegister(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadCredit:
-    """Enter one STS token, 20 decimal digits. The digits stay out of the repr, hence out of logs."""
+    """Enter one STS token of any class, 20 decimal digits, which stay out of the repr, hence out of logs."""
 
     token: str = field(repr=False)
 

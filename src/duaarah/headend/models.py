@@ -14,6 +14,7 @@ class Command(models.Model):
 
     class Kind(models.TextChoices):
         LOAD_CREDIT = "LOAD_CREDIT", "Load a token"
+        LOAD_KEY = "LOAD_KEY", "Load a part of a new key"
         SET_THRESHOLD = "SET_THRESHOLD", "Set the low-credit threshold"
 
     class State(models.TextChoices):

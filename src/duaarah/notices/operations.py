@@ -22,7 +22,7 @@ from duaarah.outages.operations import record_supply
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
-from duaarah.vending.operations import record_delivery
+from duaarah.vending.operations import record_delivery, record_key_part
 
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXYZ"
 CODE_DIGITS = "23456789"
@@ -69,7 +69,10 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
     pairing, report = accepted.pairing, accepted.report
     match report:
         case TokenResult():
-            record_delivery(meter_id=pairing.meter_id, report=report, command_id=accepted.command_id, now=now)
+            command_id = accepted.command_id
+            delivery = record_delivery(meter_id=pairing.meter_id, report=report, command_id=command_id, now=now)
+            if delivery.vend_id is None and command_id is not None:
+                record_key_part(command_id=command_id, report=report, now=now)
             if report.balance_wh > 0:
                 record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
             return f"token_{report.result}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.db import transaction
 
+from duaarah.audit import operations as audit
 from duaarah.core.sts import KeyRegister
 from duaarah.headend.models import InvocationCounter
 from duaarah.headend.ports import MeterKeys
@@ -16,7 +17,7 @@ from duaarah.people.models import AccountHolder, Customer, Organisation
 from duaarah.people.operations import set_pin
 from duaarah.registry.models import Meter, Modem, NetworkNode, Pairing, Sim, Site
 from duaarah.sim.town.clock import instant_of
-from duaarah.sim.town.world import CHANNEL, REGISTER, START, Holder, TownMeter, World
+from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
 from duaarah.sms.models import Bind
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import fill_wallet
@@ -26,21 +27,14 @@ SHORT_CODES = ["3123", "8123"]
 
 
 def make_keys(world: World, path: Path, passphrase: str) -> FileKeyStore:
-    """The platform's key file for this town."""
+    """The platform's key file for this town: the key that its meters have, and the next one to change to."""
     store = FileKeyStore.create(path, passphrase)
     sts = world.meters[0].sts
-    store.add(
-        KeyRegister(
-            register_id=REGISTER,
-            dkga=sts.dkga,
-            sgc=sts.sgc,
-            krn=sts.krn,
-            kt=sts.kt,
-            ken=sts.ken,
-            base_date=sts.base_date,
-        ),
-        world.vending_key,
-    )
+    for name, krn, key in ((REGISTER, sts.krn, world.vending_key), (NEXT_REGISTER, NEXT_KRN, world.next_vending_key)):
+        register = KeyRegister(
+            register_id=name, dkga=sts.dkga, sgc=sts.sgc, krn=krn, kt=sts.kt, ken=sts.ken, base_date=sts.base_date
+        )
+        store.add(register, key)
     return store
 
 
@@ -53,6 +47,10 @@ def register_world(
     `since_us`: the town instant at which SIMs, modems and phones were paired (a past begins before START).
     """
     with transaction.atomic():
+        for register in store.registers():
+            # The town's keys are drawn, not brought by custodians: the record says so.
+            subject, detail = register.register_id, {"sgc": register.sgc, "krn": register.krn, "ken": register.ken}
+            audit.record(at=START, actor="stage", verb="keystore.add", subject=subject, reason="demo", detail=detail)
         Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
         Organisation.objects.create(code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR)
         operator = Organisation.objects.create(

@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("panggung/hidup/", views.live, name="stage-live"),
     path("panggung/kabel/<str:way>/<int:row>/", views.wire_detail, name="stage-wire"),
     path("panggung/masuk/<str:persona>/", views.enter, name="stage-enter"),
+    path("panggung/token/", views.token_page, name="stage-token"),
     path("panggung/tur/", views.tour_page, name="stage-tour"),
     path("panggung/tur/hidup/", views.tour_live, name="stage-tour-live"),
     path("panggung/tur/<str:step>/", views.tour_step, name="stage-tour-step"),

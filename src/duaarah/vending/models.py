@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from duaarah.headend.models import Command
-from duaarah.people.models import AccountHolder
+from duaarah.people.models import AccountHolder, Approval
 from duaarah.registry.models import Meter
 
 
@@ -72,6 +72,60 @@ class TIDSequence(models.Model):
         constraints = [models.UniqueConstraint(fields=["meter", "base_date"], name="vending_tid_sequence_once")]
 
 
+class KeyChange(models.Model):
+    """One meter's way from one key to another: both configurations as they were approved, and what the meter said (ADR 7)."""
+
+    class State(models.TextChoices):
+        ORDERED = "ORDERED", "Approved, tokens to be made"
+        LOADING = "LOADING", "Parts of the new key under way"
+        CLOSING = "CLOSING", "Last part sent, the new key to be proven"
+        CHANGED = "CHANGED", "The meter has proven its new key"
+        FAILED = "FAILED", "The meter kept its old key"
+        WITHDRAWN = "WITHDRAWN", "Withdrawn before the last part"
+
+    request_id = models.UUIDField(unique=True, help_text="Idempotency key; the commands' ids grow from it")
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="key_changes")
+    approval = models.OneToOneField(Approval, on_delete=models.PROTECT)
+    state = models.CharField(max_length=10, choices=State.choices)
+    correlation = models.UUIDField(unique=True)
+    old = models.JSONField(help_text="The key configuration before, every field of KeyTerms")
+    new = models.JSONField(help_text="The key configuration after")
+    rollover = models.BooleanField(help_text="RO: the meter clears its TID store")
+    proof_tid = models.PositiveIntegerField(help_text="Of the token without energy that proves the new key")
+    proof_rnd = models.PositiveSmallIntegerField()
+    round = models.PositiveSmallIntegerField(default=1, help_text="How often the whole set was begun")
+    ordered_at = models.DateTimeField(help_text="Business time")
+    closed_at = models.DateTimeField(null=True, help_text="Business time")
+    result = models.CharField(max_length=30, blank=True, help_text="Why it failed")
+    obtain_attempts = models.PositiveSmallIntegerField(default=0)
+    obtain_not_before_at = models.DateTimeField(help_text="Machine time: when the sweeper may ask for the tokens again")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["meter"],
+                name="vending_one_key_change",
+                condition=Q(state__in=["ORDERED", "LOADING", "CLOSING"]),
+            )
+        ]
+        indexes = [models.Index(fields=["meter", "id"], name="vending_keychange_meter")]
+
+
+class KeyChangePart(models.Model):
+    """One token of a key change: a section by its class and subclass, or `proof`. The digits are never in a log."""
+
+    PROOF, COMPLETING = "proof", "2.4"
+
+    change = models.ForeignKey(KeyChange, on_delete=models.PROTECT, related_name="parts")
+    step = models.CharField(max_length=5)
+    digits = models.CharField(max_length=20)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="How many commands carried it")
+    command = models.OneToOneField(Command, null=True, on_delete=models.PROTECT, related_name="key_part")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["change", "step"], name="vending_key_part_once")]
+
+
 class Vend(models.Model):
     """One token to be, from the money to the meter's word. All that decides the 20 digits is stored before it is used."""
 
@@ -116,6 +170,13 @@ class Vend(models.Model):
     result = models.CharField(max_length=20, blank=True, help_text="The meter's word, by the standard's name")
     obtain_attempts = models.PositiveSmallIntegerField(default=0)
     obtain_not_before_at = models.DateTimeField(help_text="Machine time: when the sweeper may ask again")
+    waits_for = models.ForeignKey(
+        KeyChange,
+        null=True,
+        on_delete=models.PROTECT,
+        db_index=False,
+        help_text="No token before it is known which key the meter has",
+    )
 
     class Meta:
         constraints = [
@@ -131,6 +192,7 @@ class Vend(models.Model):
                 fields=["issued_at"], name="vending_unconfirmed", condition=Q(state="ISSUED", digits_sent_at=None)
             ),
             models.Index(fields=["meter", "id"], name="vending_vend_meter"),
+            models.Index(fields=["waits_for"], name="vending_waiting", condition=Q(waits_for__isnull=False)),
             models.Index(fields=["paid_at"], name="vending_open", condition=Q(state__in=["PAID", "ISSUED"])),
         ]
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -63,6 +63,31 @@ class Unknown:
 
 class TokenSource(Protocol):
     def obtain(self, request: TokenRequest) -> Issued | Refused | Unknown: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyChangeRequest:
+    """Everything that decides the tokens of a key change; the same request gives the same tokens, forever."""
+
+    request_id: uuid.UUID
+    pan: str
+    old: KeyTerms
+    new: KeyTerms
+    rollover: bool
+    proof_tid: int
+    proof_rnd: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyChangeTokens:
+    """`sections`: digits by class and subclass (2.3, 2.4[, 2.8, 2.9]) under the old key; `proof`: no energy, new key."""
+
+    sections: dict[str, str] = field(repr=False)
+    proof: str = field(repr=False)
+
+
+class KeyChangeSource(Protocol):
+    def change_key(self, request: KeyChangeRequest) -> KeyChangeTokens | Refused | Unknown: ...
 
 
 @dataclass(frozen=True, kw_only=True)

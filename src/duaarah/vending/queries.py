@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
-from duaarah.vending.models import Vend, Wallet
+from duaarah.vending.models import KeyChange, KeyChangePart, Vend, Wallet
 
 
 def latest_vend(*, meter_id: int) -> Vend | None:
@@ -41,7 +41,8 @@ def vend_with_journey(vend_id: int) -> Vend:
 
 
 _JOURNEY = (
-    *("state", "drn", "encoded_wh", "requested_wh", "paid_at", "issued_at", "digits_sent_at", "closed_at", "result"),
+    *("state", "waits_for", "drn", "encoded_wh", "requested_wh", "paid_at"),
+    *("issued_at", "digits_sent_at", "closed_at", "result"),
     *("token__digits", "payment__amount_idr", "payment__channel__name"),
     *("notification__amount_idr", "notification__channel__name", "notification__vend"),
     *("command__state", "command__attempts", "meter__drn", "meter__zone", "meter__customer__name"),
@@ -133,9 +134,9 @@ def late_vends(now: dt.datetime, limit: int) -> list[Vend]:
 
 
 def reason_of_delay(vend: Vend) -> str:
-    """Why a vend is late, as a stable word: no_token, not_sent, no_answer, one_way, given_up."""
+    """Why a vend is late, as a stable word: key_change, no_token, not_sent, no_answer, one_way, given_up."""
     if vend.state == Vend.State.PAID:
-        return "no_token"
+        return "no_token" if vend.waits_for_id is None else "key_change"
     command = vend.command
     if command is None:
         return "one_way"
@@ -151,3 +152,47 @@ def vends_by_reference(*, holder_id: int, prefix: str, limit: int) -> list[Vend]
         .filter(payment__holder_id=holder_id, payment__reference__startswith=prefix)
         .order_by("pk")[:limit]
     )
+
+
+def key_changes_of(*, meter_id: int, limit: int) -> list[KeyChange]:
+    """A meter's key changes, the latest first."""
+    return list(
+        KeyChange.objects.filter(meter_id=meter_id)
+        .select_related("approval__requested_by", "approval__decided_by")
+        .prefetch_related("parts__command")
+        .order_by("-pk")[:limit]
+    )
+
+
+def key_change_steps(change: KeyChange) -> list[Step]:
+    """
+    Approved, tokens made, each part by its class and subclass, the proof, the end; `name` is a stable word.
+
+    `note` is the meter's word, or how often an unanswered part was sent.
+    """
+    steps = [Step(name="approved", state="done", at=change.ordered_at)]
+    parts = list(change.parts.all())
+    if not parts:
+        failed = change.closed_at is not None
+        return [*steps, Step(name="parts", state="wrong" if failed else "now", at=change.closed_at, note=change.result)]
+    steps += [_part_step(part, change) for part in sorted(parts, key=lambda part: part.pk)]
+    if change.state == KeyChange.State.CHANGED:
+        return [*steps, Step(name="changed", state="done", at=change.closed_at)]
+    if change.closed_at is not None:
+        name = "withdrawn" if change.state == KeyChange.State.WITHDRAWN else "failed"
+        return [*steps, Step(name=name, state="wrong", at=change.closed_at, note=change.result)]
+    return steps
+
+
+def _part_step(part: KeyChangePart, change: KeyChange) -> Step:
+    command = part.command
+    if command is None:
+        return Step(name=part.step, state="wait")
+    if command.state == Command.State.ACKED:
+        return Step(name=part.step, state="done", at=command.closed_at, note=command.result)
+    if command.state == Command.State.REJECTED:
+        # A copy that came after the change cannot be read any more: that is how it must be.
+        fine = change.state == KeyChange.State.CHANGED
+        return Step(name=part.step, state="done" if fine else "wrong", at=command.closed_at, note=command.result)
+    open_ = change.closed_at is None
+    return Step(name=part.step, state="now" if open_ else "wait", note=str(command.attempts) if open_ else "")

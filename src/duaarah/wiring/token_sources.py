@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vending's TokenSource and TokenReader over our own keys."""
+"""vending's TokenSource, KeyChangeSource and TokenReader over our own keys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from duaarah.core.sts import (
     decode,
     instant_of,
     issue_electricity_credit,
+    issue_key_change,
     issuing_key,
 )
 from duaarah.keystore import ModuleError
 from duaarah.vending.ports import (
     Issued,
+    KeyChangeRequest,
+    KeyChangeTokens,
     KeyTerms,
     Refused,
     TokenFacts,
@@ -31,6 +34,7 @@ from duaarah.vending.ports import (
 LOG = logging.getLogger(__name__)
 _WH_PER_STEP = 100
 _ELECTRICITY_CREDIT = (0, 0)
+_SECTIONS = ("2.3", "2.4", "2.8", "2.9")
 
 
 def _configuration(keys: KeyTerms) -> KeyConfiguration:
@@ -44,6 +48,11 @@ def _configuration(keys: KeyTerms) -> KeyConfiguration:
         ken=keys.ken,
         base_date=keys.base_date,
     )
+
+
+def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
+    """The engine's form of a key configuration. Raises BadRequest."""
+    return _configuration(keys)
 
 
 class OwnKeys:
@@ -70,6 +79,38 @@ class OwnKeys:
             LOG.error("no token for now, %s: %s", error.code, error)
             return Unknown(str(error))
         return Issued(digits=token.digits, encoded_wh=token.encoded_wh)
+
+    def change_key(self, request: KeyChangeRequest) -> KeyChangeTokens | Refused | Unknown:
+        """Old and new decoder key both come from the store; the proof is a credit of nothing, made like any other credit."""
+        old, new = request.old, request.new
+        proof = self.obtain(
+            TokenRequest(
+                request_id=request.request_id,
+                pan=request.pan,
+                keys=new,
+                tid=request.proof_tid,
+                rnd=request.proof_rnd,
+                energy_wh=0,
+            )
+        )
+        if not isinstance(proof, Issued):
+            return proof
+        try:
+            old_key = self._store.decoder_key(old.register, _configuration(old), request.pan)
+            new_key = self._store.decoder_key(new.register, _configuration(new), request.pan)
+            made = issue_key_change(
+                old_key,
+                new_key,
+                _configuration(new),
+                rollover=request.rollover,
+                new_tid_now=request.proof_tid,
+            )
+        except (STSError, UnknownRegister) as error:
+            return Refused(error.code, str(error))
+        except ModuleError as error:
+            LOG.error("no key change for now, %s: %s", error.code, error)
+            return Unknown(str(error))
+        return KeyChangeTokens(sections=dict(zip(_SECTIONS, made.tokens, strict=False)), proof=proof.digits)
 
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
         """See vending.ports.TokenReader."""

@@ -9,7 +9,7 @@ from duaarah.audit.operations import seal
 from duaarah.clock.queries import now
 from duaarah.headend.operations import end_leases
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
-from duaarah.vending.operations import resume_paid, send_digits_instead
+from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop
@@ -24,6 +24,7 @@ def main() -> int:
     backoff_s: int = settings.COMMAND_BACKOFF_S
     steps = [
         lambda: resume_paid(token_source=token_source, now=now()),
+        lambda: resume_key_changes(source=token_source, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
         lambda: send_digits_instead(now=now()),
         lambda: judge_stale_segments(now=now()),

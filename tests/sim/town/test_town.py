@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,19 +13,21 @@ from hypothesis import strategies as st
 
 from duaarah.core.gsm7 import encode
 from duaarah.core.intent import LoadCredit, LowCredit, Report, TokenResult
-from duaarah.core.sts import issue_electricity_credit, tid_at
+from duaarah.core.sts import DecoderKey, derive, issue_electricity_credit, issue_key_change, tid_at
 from duaarah.drivers import Keys, decode_report, encode_command, frame, open_frame, profile, unframe
 from duaarah.messaging.texts import render, short_drn, token_groups
+from duaarah.sim.bank.atm import ATM
+from duaarah.sim.bank.notify import Channel, Notifier
 from duaarah.sim.town.clock import MINUTE_US, instant_of
 from duaarah.sim.town.load import DAY_US, HOUR_US
 from duaarah.sim.town.sms import BINARY, GSM7, UCS2, Outgoing
 from duaarah.sim.town.town import Town, UnknownInTown
-from duaarah.sim.town.world import HEAD_END_TITLE, START, TownMeter, World, make_world
+from duaarah.sim.town.world import CHANNEL, HEAD_END_TITLE, NEXT_KRN, START, TownMeter, World, make_world
 
 WORLD = make_world(7, 50)
 
 
-def _town(world: World = WORLD, **options: bool) -> tuple[Town, list[Outgoing]]:
+def _town(world: World = WORLD, **options: Any) -> tuple[Town, list[Outgoing]]:
     sent: list[Outgoing] = []
     return Town(world, send=sent.append, **options), sent
 
@@ -197,3 +202,25 @@ def test_no_octets_disturb_the_town(payload: bytes, data_coding: int, index: int
 
 
 FUZZED = _town()
+
+
+def test_the_bank_sells_with_the_key_that_the_meter_has_now() -> None:
+    world = make_world(7, 50)
+    notifier = Notifier(Channel(CHANNEL, world.channel_secret, "http://127.0.0.1:9"), sleep=lambda _: None)
+    atm = ATM(world, notifier, CHANNEL)
+    try:
+        town, _ = _town(world, atm=atm)
+        meter = next(m for m in world.meters if m.sts.ea == "07")
+        supply = town.supplies[meter.drn]
+        old = world.decoder_key(meter)
+        new_sts = replace(meter.sts, krn=NEXT_KRN, ken=200)
+        new = DecoderKey("07", derive(world.next_vending_key, new_sts, meter.pan))
+        change = issue_key_change(old, new, new_sts, rollover=False)
+        for number, digits in enumerate(change.tokens):
+            assert supply.sim.keypad(digits, START + timedelta(minutes=number))[0] == "accept"
+        assert town.key_of(meter)[0].octets == new.octets and town.key_of(meter)[1] == 200
+        sale = atm.buy(meter.drn, 50_000, START)
+        assert supply.sim.keypad(sale.digits, START)[0] == "accept"
+        assert supply.sim.tokens_accepted == 1
+    finally:
+        notifier.close()

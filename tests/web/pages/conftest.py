@@ -15,6 +15,8 @@ from duaarah.people.models import AccountHolder, Login, Membership, Organisation
 from duaarah.registry.models import Site
 from duaarah.vending.models import Channel
 from duaarah.web.shared import buying, fresh
+from duaarah.web.utility import keys
+from duaarah.wiring import registers
 
 SignIn = Callable[[str], Client]
 
@@ -24,7 +26,8 @@ def town(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town
     """Three houses: two of a company (with sites), one household; the pages use the town's keys."""
     made = Town(tmp_path)
     clock_operations.move(at=START, rate=1, founding=True)
-    monkeypatch.setattr(buying, "key_store", lambda: made.store)
+    for module in (buying, keys, registers):
+        monkeypatch.setattr(module, "key_store", lambda: made.store)
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["testserver"])
     monkeypatch.setattr(fresh, "SHARED_FOR_S", 0.0)
     Channel.objects.create(code="WEB", name="Web", kind="WALLET")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from tests.web.pages.conftest import SignIn
 
 from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
-from duaarah.people.models import APIKey
+from duaarah.people.models import APIKey, Approval, Login
+from duaarah.people.operations import decide_approval
 from duaarah.sms.models import OutboundSegment
-from duaarah.vending.models import LedgerLine, Payment, Token, Vend
+from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
+from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
+from duaarah.vending.operations.notification import meter_key_terms
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, DESK = {"household", "fleet"}, {"pln", "dataop"}
@@ -45,10 +49,16 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-find": ("/operasi/meter/", "get", DESK),
     "desk-meter": ("/operasi/meter/{drn}/", "get", DESK),
     "desk-messages": ("/operasi/pesan/", "get", DESK),
+    "desk-meter-key": ("/operasi/meter/{drn}/kunci/", "get", DESK),
+    "desk-meter-key-part": ("/operasi/meter/{drn}/kunci/jejak/", "get", DESK),
+    "desk-keys": ("/operasi/kunci/", "get", DESK),
+    "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
+    "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
+    "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
 }
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
-MOVED = (Payment, Vend, Token, LedgerLine, Command, Message, OutboundSegment, APIKey)
+MOVED = (Payment, Vend, Token, LedgerLine, Command, Message, OutboundSegment, APIKey, Approval, KeyChange)
 
 
 def names(patterns: list[URLPattern | URLResolver]) -> set[str]:
@@ -76,10 +86,12 @@ def test_the_stage_is_not_part_of_the_platform(sign_in: SignIn) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_the_permission_table(sign_in: SignIn, town: Town, household: House, role: str) -> None:
     vend = bought(sign_in("household"), household)
+    # A change that was withdrawn already: whoever may, is told that there is nothing to decide or to withdraw.
+    change = withdrawn(town, household)
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}
     for name, (pattern, how, allowed) in PAGES.items():
-        path = pattern.format(drn=household.meter.drn, vend=vend.pk)
+        path = pattern.format(drn=household.meter.drn, vend=vend.pk, change=change.pk, approval=change.approval_id)
         response = client.post(path) if how.startswith("post") else client.get(path)
         if name in ("sign-out", "set_language", "start"):
             assert response.status_code == 302, name
@@ -97,6 +109,16 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     # A key without a name is a key: the one thing that a post without fields makes, for its own holder.
     after[APIKey] -= APIKey.objects.filter(holder__logins__username=role).count()
     assert after == before
+
+
+def withdrawn(town: Town, household: House) -> KeyChange:
+    asked, decided = (Login.objects.create_user(name) for name in ("asks", "decides"))
+    to = replace(meter_key_terms(household.meter), ti="02")
+    request = request_key_change(meter=household.meter, target=to, reason="roll", requested_by=asked, now=town.now)
+    decide_approval(approval_id=request.pk, approve=True, decided_by=decided, now=town.now)
+    change = order_key_change(approval_id=request.pk, source=town.source, actor="login:0", now=town.now)
+    withdraw_key_change(change_id=change.pk, actor="login:0", now=town.now)
+    return change
 
 
 def bought(client: Client, household: House) -> Vend:

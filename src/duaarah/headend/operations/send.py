@@ -153,7 +153,7 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s:
 
 def _intent(due: _Due) -> LoadCredit | SetLowCreditThreshold:
     match due.kind:
-        case Command.Kind.LOAD_CREDIT:
+        case Command.Kind.LOAD_CREDIT | Command.Kind.LOAD_KEY:
             return LoadCredit(token=due.payload["token"])
         case Command.Kind.SET_THRESHOLD:
             return SetLowCreditThreshold(threshold_wh=due.payload["threshold_wh"])

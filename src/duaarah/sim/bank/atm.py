@@ -96,6 +96,8 @@ class ATM:
         latest_tids: Mapping[str, int] | None = None,
         ledger: Ledger | None = None,
     ) -> None:
+        # The bank's centre follows every key change; how it learns of them is no part of the simulation.
+        self.key_of: Callable[[TownMeter], tuple[DecoderKey, int]] = self._first_key
         self.sold: deque[Sale] = deque(maxlen=KEPT_SALES)
         self.outcomes: dict[str, Outcome] = {}
         self.sold_wh = 0
@@ -161,6 +163,11 @@ class ATM:
         except KeyError:
             raise BankError("The ATM knows no meter of this number.") from None
 
+    def _first_key(self, meter: TownMeter) -> tuple[DecoderKey, int]:
+        if meter.drn not in self._keys:
+            self._keys[meter.drn] = self._world.decoder_key(meter)
+        return self._keys[meter.drn], meter.sts.ken
+
     def _issue(self, meter: TownMeter, nominal_idr: int, now: datetime) -> Sale:
         energy_wh = energy_for(nominal_idr, meter)
         local = now.astimezone(WIB).replace(tzinfo=None)
@@ -171,14 +178,9 @@ class ATM:
         self._rolls += 1
         if self._ledger is not None:
             self._ledger.issued(meter.drn, tid)
-        if meter.drn not in self._keys:
-            self._keys[meter.drn] = self._world.decoder_key(meter)
+        key, ken = self.key_of(meter)
         token = issue_electricity_credit(
-            self._keys[meter.drn],
-            energy_wh=energy_wh,
-            tid=tid,
-            rnd=self._dice.randrange(RANDOM_FIELD),
-            ken=meter.sts.ken,
+            key, energy_wh=energy_wh, tid=tid, rnd=self._dice.randrange(RANDOM_FIELD), ken=ken
         )
         notification_id = f"{self._channel}-{meter.drn}-{tid}"
         content = {

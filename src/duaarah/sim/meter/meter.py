@@ -14,7 +14,7 @@ from typing import Any
 
 from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import TOKEN_GATEWAY
-from duaarah.core.sts import Entry, MeterDecoder
+from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
 from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
@@ -135,6 +135,16 @@ class SimMeter:
     def tokens_distinct(self) -> int:
         """How many different TIDs were accepted."""
         return len(self._register.distinct)
+
+    @property
+    def decoder_key(self) -> DecoderKey:
+        """The key that the meter has now."""
+        return self._decoder.key
+
+    @property
+    def ken(self) -> int:
+        """The expiry number of that key."""
+        return self._decoder.ken
 
     # -- the supply ------------------------------------------------------------------------------------------------
 

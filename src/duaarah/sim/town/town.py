@@ -65,6 +65,8 @@ class Town:
         self.radio_faults = radio_faults
         self.seen: Counter[str] = Counter()
         self.supplies = {meter.drn: Supply(world, meter, pasts.get(meter.drn)) for meter in world.meters}
+        if atm is not None:
+            atm.key_of = self.key_of
         self.phones: dict[str, Phone] = {}
         self._send = send
         self._planned = planned
@@ -279,10 +281,15 @@ class Town:
         if len(meters) == 1:
             return meters[0].drn
         for meter in meters:
-            key: DecoderKey = self.world.decoder_key(meter)
-            if decode(digits, key, kt=meter.sts.kt, ken=meter.sts.ken).result is Result.ACCEPT:
+            key, ken = self.key_of(meter)
+            if decode(digits, key, kt=meter.sts.kt, ken=ken).result is Result.ACCEPT:
                 return meter.drn
         return None
+
+    def key_of(self, meter: TownMeter) -> tuple[DecoderKey, int]:
+        """The decoder key and KEN that a meter has now."""
+        sim = self.supplies[meter.drn].sim
+        return sim.decoder_key, sim.ken
 
     # -- plans -----------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ WIB = timezone(timedelta(hours=7))
 START = datetime(2026, 2, 16, tzinfo=WIB)
 METERS_MAX = 100_000
 
-REGISTER = "town"
+REGISTER, NEXT_REGISTER, NEXT_KRN = "town", "town-2", 2
 CHANNEL = "ATM-DEMO"
 REGION = "Depok"
 HEAD_END_TITLE = b"DUAHES01"
@@ -132,7 +132,7 @@ class DeadModem:
 class World:
     """
     The whole town. `lossy_drn` is the meter whose first frame the radio loses in any case, so that every day has a
-    retry; `vending_key` and `channel_secret` are secrets: they are shared out by the stage, never printed.
+    retry; `vending_key`, `next_vending_key` (KRN 2) and `channel_secret` are secrets: shared out by the stage, never printed.
     """
 
     seed: int
@@ -141,10 +141,11 @@ class World:
     dead_modem: DeadModem | None
     lossy_drn: str | None
     vending_key: bytes = field(repr=False)
+    next_vending_key: bytes = field(repr=False)
     channel_secret: bytes = field(repr=False)
 
     def decoder_key(self, meter: TownMeter) -> DecoderKey:
-        """The key that sits in this meter."""
+        """The key that this meter left the factory with."""
         return DecoderKey(meter.sts.ea, derive(self.vending_key, meter.sts, meter.pan))
 
     @property
@@ -179,6 +180,7 @@ def make_world(seed: int, meters: int) -> World:
         dead_modem=DeadModem(made[dead].drn, 13 * 60, 15 * 60),
         lossy_drn=made[lossy].drn if lossy is not None and lossy != dead else None,
         vending_key=vending_key,
+        next_vending_key=random.Random(f"duaarah town {seed}, its next key").randbytes(len(vending_key)),
         channel_secret=channel_secret,
     )
 

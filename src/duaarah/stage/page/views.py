@@ -26,6 +26,7 @@ from duaarah.sms.models import InboundSms, OutboundSegment
 from duaarah.stage.page import tour, wire
 from duaarah.stage.page.deeds import DEEDS, STEPS
 from duaarah.stage.page.personas import PERSONAS
+from duaarah.stage.page.token import explained
 from duaarah.stage.saved import PROCESSES
 from duaarah.vending.models import LedgerEntry, LedgerLine
 from duaarah.vending.queries import amount_idr, journey, vends_of_meters
@@ -158,6 +159,13 @@ def wire_detail(request: HttpRequest, way: str, row: int) -> HttpResponse:
         detail = wire.inbound(get_object_or_404(InboundSms, pk=row))
     template = "stage/wire_part.html" if request.headers.get("HX-Request") else "stage/wire.html"
     return render(request, template, {"detail": detail})
+
+
+def token_page(request: HttpRequest) -> HttpResponse:
+    """Any token explained; `digits` and perhaps `of`, the number of its meter."""
+    digits, of = request.GET.get("digits", "")[:40], request.GET.get("of", "").strip()[:13]
+    context = {"digits": digits, "of": of, "token": explained(digits, of) if digits else None}
+    return render(request, "stage/token.html", context)
 
 
 def tour_page(request: HttpRequest) -> HttpResponse:

@@ -6,16 +6,15 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from django.conf import settings
 
 from duaarah import drivers
 from duaarah.core import gsm7
-from duaarah.core.sts import STSError, decode
 from duaarah.headend.models import Attempt, MeterEvent
 from duaarah.sim.town.world import TownMeter, World, make_world
 from duaarah.sms.models import InboundSms, OutboundSegment
+from duaarah.stage.page.token import Explained, explained
 from duaarah.wire.dlms import apdu, ciphering, wrapper
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
@@ -96,7 +95,7 @@ class Detail:
     title: str
     pdu: list[tuple[str, object]] = field(default_factory=list)
     dlms: list[tuple[str, object]] = field(default_factory=list)
-    token: list[tuple[str, object]] = field(default_factory=list)
+    token: Explained | None = None
     text: str = ""
 
 
@@ -159,21 +158,4 @@ def _open(detail: Detail, meter: TownMeter, payload: bytes) -> None:
     detail.dlms.append(("service", type(request).__name__))
     if isinstance(request, apdu.ActionRequest) and request.parameter is not None:
         octets: bytes = request.parameter.value
-        _bits(detail, meter, octets.hex() if len(octets) == 10 else octets.decode("latin-1"))
-
-
-def _bits(detail: Detail, meter: TownMeter, digits: str) -> None:
-    """The token as the meter's own decoder reads it."""
-    detail.token.append(("20 digits", " ".join(digits[i : i + 4] for i in range(0, 20, 4))))
-    try:
-        number = int(digits)
-        detail.token.append(("66 bits", f"{number:066b}"))
-        decoded = decode(digits, world().decoder_key(meter), kt=meter.sts.kt, ken=meter.sts.ken)
-    except (STSError, ValueError) as error:
-        detail.token.append(("decoder", str(error)))
-        return
-    detail.token.append(("decoder", decoded.result.value))
-    if decoded.fields is not None:
-        values: dict[str, Any] = dict(decoded.fields.values)
-        detail.token.append(("class", f"{decoded.fields.token_class}.{decoded.fields.subclass}"))
-        detail.token += sorted(values.items())
+        detail.token = explained(octets.hex() if len(octets) == 10 else octets.decode("latin-1"), meter.drn)

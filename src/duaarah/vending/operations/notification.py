@@ -126,6 +126,8 @@ def meter_key_terms(meter: Meter) -> KeyTerms:
 def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> tuple[Vend, bool]:
     try:
         with transaction.atomic(durable=True):
+            # First: who ends a meter's old key waits for this, and then sees the token.
+            keep_foreign_tid(meter_id=meter.pk, base_date=meter.base_date, tid=facts.tid)
             vend = _vend(sale, meter, facts, now)
             Token.objects.create(vend=vend, digits=sale.digits, energy_wh=facts.energy_wh, created_at=now)
             Notification.objects.create(
@@ -136,7 +138,6 @@ def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt
                 amount_idr=sale.amount_idr,
                 vend=vend,
             )
-            keep_foreign_tid(meter_id=meter.pk, base_date=meter.base_date, tid=facts.tid)
             send_to_meter(vend, sale.digits, sale.amount_idr, now)
             vend.save(update_fields=["command", "digits_sent_at"])
             audit.record(

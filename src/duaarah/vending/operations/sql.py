@@ -16,6 +16,8 @@ UPDATE vending_wallet SET balance_sen = balance_sen - %(total)s
 WHERE holder_id = %(holder)s AND balance_sen >= %(total)s RETURNING balance_sen
 """
 
+# Under the meter's TID row, which a key change takes too: the configuration is compared with the present one (no row: the
+# key was changed after the caller read it), and a change whose last part is out makes the vend wait for its end.
 PAY = """
 WITH payment AS (
     INSERT INTO vending_payment (channel_id, reference, holder_id, meter_id, amount_idr, admin_idr, taken_at)
@@ -28,11 +30,15 @@ quote AS (
         %(ppj_sen)s, %(ppn_sen)s, %(stroom_sen)s, %(rounding_sen)s, %(energy_wh)s FROM payment)
 INSERT INTO vending_vend (request_id, origin, payment_id, meter_id, phone, state, correlation, drn, pan, base_date, tid,
     rnd, sts_register, dkga, ea, sgc, ti, krn, kt, ken, requested_wh, paid_at, result, obtain_attempts,
-    obtain_not_before_at)
-SELECT %(request)s, 'OURS', id, %(meter)s, %(phone)s, 'PAID', %(correlation)s, %(drn)s, %(pan)s, %(base_date)s, %(tid)s,
+    obtain_not_before_at, waits_for_id)
+SELECT %(request)s, 'OURS', payment.id, %(meter)s, %(phone)s, 'PAID', %(correlation)s, %(drn)s, %(pan)s, %(base_date)s, %(tid)s,
     %(rnd)s, %(sts_register)s, %(dkga)s, %(ea)s, %(sgc)s, %(ti)s, %(krn)s, %(kt)s, %(ken)s, %(energy_wh)s, %(now)s, '',
-    0, clock_timestamp() + %(retry_s)s * interval '1 second'
-FROM payment RETURNING id, payment_id, obtain_not_before_at
+    0, clock_timestamp() + %(retry_s)s * interval '1 second',
+    (SELECT k.id FROM vending_keychange k WHERE k.meter_id = %(meter)s AND k.state = 'CLOSING')
+FROM payment JOIN registry_meter m ON m.id = %(meter)s
+    AND (m.sts_register, m.dkga, m.ea, m.sgc, m.ti, m.krn, m.kt, m.ken, m.base_date)
+      = (%(sts_register)s, %(dkga)s, %(ea)s, %(sgc)s, %(ti)s, %(krn)s, %(kt)s, %(ken)s, %(base_date)s)
+RETURNING id, payment_id, obtain_not_before_at, waits_for_id
 """
 
 # Accounts are made when first used; two first users of one account may race, both then read the winner's row.

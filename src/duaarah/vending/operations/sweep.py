@@ -24,8 +24,8 @@ def resume_paid(*, token_source: TokenSource, now: dt.datetime) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM vending_vend WHERE state = 'PAID' AND obtain_not_before_at <= clock_timestamp()"
-            " ORDER BY obtain_not_before_at LIMIT %s",
+            "SELECT id FROM vending_vend WHERE state = 'PAID' AND waits_for_id IS NULL"
+            " AND obtain_not_before_at <= clock_timestamp() ORDER BY obtain_not_before_at LIMIT %s",
             [BATCH_MAX],
         )
         ids = [row[0] for row in cursor.fetchall()]

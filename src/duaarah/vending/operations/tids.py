@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -77,6 +78,17 @@ def next_tid_of_pan(*, pan: str, base_date: int, ken: int, now: dt.datetime) -> 
         tid = _raise_pan(pan, base_date, tid_not_reserved(tid))
     check_ken(tid, ken)
     return tid
+
+
+def lock_tids(*, meter_id: int, base_dates: Collection[int]) -> None:
+    """
+    Joining: no token of this meter is begun before the caller's transaction ends.
+
+    Every token, ours or from elsewhere, is entered under its meter's row here. Whoever changes what tokens are made with
+    takes the rows first, in one order.
+    """
+    for base_date in sorted(set(base_dates)):
+        keep_foreign_tid(meter_id=meter_id, base_date=base_date, tid=0)
 
 
 def keep_foreign_tid(*, meter_id: int, base_date: int, tid: int) -> None:

@@ -73,6 +73,10 @@ class NoPrice(TopUpRefused):
     code = "no_price"
 
 
+class _KeyWasChanged(Exception):
+    """The meter's key configuration is another than the one that was read: nothing was written, try again with it."""
+
+
 class ReferenceReused(TopUpRefused):
     """The channel used this reference before for another meter or amount."""
 
@@ -120,6 +124,9 @@ def take_payment(
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
             raise
+        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
+    except _KeyWasChanged:
+        pairing.meter.refresh_from_db(fields=[name for name in COLUMNS if name not in ("drn", "pan")])
         return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     except TopUpRefused as error:
         _record_refusal(pairing.meter, channel, reference, error, now)
@@ -232,7 +239,10 @@ def _pay(
     }
     with connection.cursor() as cursor:
         cursor.execute(sql.PAY, values)
-        vend.pk, vend.payment_id, vend.obtain_not_before_at = cursor.fetchone()
+        paid = cursor.fetchone()
+    if paid is None:
+        raise _KeyWasChanged
+    vend.pk, vend.payment_id, vend.obtain_not_before_at, vend.waits_for_id = paid
     vend._state.adding, vend._state.db = False, connection.alias
     return vend
 
@@ -270,6 +280,9 @@ def obtain_token(*, vend: Vend, token_source: TokenSource, now: dt.datetime) -> 
     if vend.state != Vend.State.PAID:
         token = Token.objects.filter(vend=vend).first()
         return TopUpOutcome(vend=vend, digits=token.digits if token else None, repeated=True)
+    if vend.waits_for_id is not None:
+        # Nobody can say which key the meter has: the end of its key change decides, and the sweeper goes on from there.
+        return TopUpOutcome(vend=vend, digits=None, repeated=False)
     answer = token_source.obtain(
         TokenRequest(
             request_id=vend.request_id,

@@ -3,11 +3,17 @@
 
 from django.urls import path
 
-from duaarah.web.utility import views
+from duaarah.web.utility import keys, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
     path("meter/", views.find, name="desk-find"),
     path("meter/<str:drn>/", views.meter, name="desk-meter"),
+    path("meter/<str:drn>/kunci/", keys.meter_key, name="desk-meter-key"),
+    path("meter/<str:drn>/kunci/jejak/", keys.meter_key_part, name="desk-meter-key-part"),
+    path("kunci/", keys.registers, name="desk-keys"),
+    path("kunci/persetujuan/", keys.approvals, name="desk-approvals"),
+    path("kunci/persetujuan/<int:approval>/", keys.decide, name="desk-decide"),
+    path("kunci/<int:change>/tarik/", keys.withdraw, name="desk-key-withdraw"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]

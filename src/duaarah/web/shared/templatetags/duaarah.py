@@ -44,6 +44,35 @@ STEPS = {
     "rejected": gettext_lazy("Refused by the meter"),
     "digits": gettext_lazy("Digits sent to the phone"),
     "refunded": gettext_lazy("Cancelled, money returned"),
+    "approved": gettext_lazy("Approved by a second person"),
+    "parts": gettext_lazy("Parts of the new key made"),
+    "2.3": gettext_lazy("Part 2.3 of the new key"),
+    "2.4": gettext_lazy("Last part 2.4"),
+    "2.8": gettext_lazy("Part 2.8 of the new key"),
+    "2.9": gettext_lazy("Part 2.9 of the new key"),
+    "proof": gettext_lazy("Proof: a token without energy, made with the new key"),
+    "changed": gettext_lazy("Changed: the meter has proven its new key"),
+    "failed": gettext_lazy("Failed: the meter keeps its old key"),
+    "withdrawn": gettext_lazy("Withdrawn"),
+}
+REGISTER_STATES = {
+    "active": ("nyala", gettext_lazy("makes tokens")),
+    "not_yet_active": ("wait", gettext_lazy("not yet active")),
+    "pending": ("wait", gettext_lazy("waits for two operators")),
+    "expired": ("habis", gettext_lazy("makes no more tokens")),
+}
+KEY_RESULTS = {
+    "accept": gettext_lazy("accepted"),
+    "used": gettext_lazy("accepted before, the answer was lost"),
+    "crc": gettext_lazy("not readable with the meter's key"),
+    "wrong_key": gettext_lazy("the meter reads neither the old nor the new key"),
+    "not_taken": gettext_lazy("the meter took the parts, but never as one set"),
+    "key_expired": gettext_lazy("the meter says that the new key is expired"),
+    "unsupported": gettext_lazy("the meter does not know keys of this kind"),
+    "new_ken_expired": gettext_lazy("the new key is expired"),
+    "unknown_register": gettext_lazy("the key store has no such register"),
+    "register_not_active": gettext_lazy("the register may not make tokens yet"),
+    "register_expired": gettext_lazy("the register may not make tokens any more"),
 }
 ZONE_NAMES = {"Asia/Jakarta": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
 MONTHS_ID = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
@@ -185,6 +214,19 @@ def hops(steps: list[Step]) -> SafeString:
     more = " …" if steps[-1].state == "now" else ""
     words = '<span class="hops" aria-hidden="true">{}</span> <span class="mute">{}{}</span>'
     return format_html(words, marks, step(steps[-1].name), more)
+
+
+@register.filter
+def register_state(name: str) -> SafeString:
+    """A key register's state: a word, a sign and a colour together."""
+    look, words = REGISTER_STATES.get(name, ("diam", name))
+    return format_html('<span class="chip {}">{}</span>', look, words)
+
+
+@register.filter
+def key_result(code: str) -> str:
+    """A meter's word on a part of a new key, or why a change failed."""
+    return str(KEY_RESULTS.get(code, code))
 
 
 @register.filter

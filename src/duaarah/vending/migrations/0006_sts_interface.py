@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         ("audit", "0002_append_only"),
         ("people", "0003_operatorkey"),
         ("registry", "0001_initial"),
-        ("vending", "0004_operators_lists"),
+        ("vending", "0005_key_changes"),
     ]
 
     operations = [
