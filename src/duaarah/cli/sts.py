@@ -26,7 +26,7 @@ VERBS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="|".join(VERBS))
     for name, (module, text) in VERBS.items():
         if importlib.util.find_spec(f"duaarah.cli.{module}") is None:
             continue
