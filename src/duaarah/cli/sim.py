@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     smsc.add_argument(
         "--account", action="append", default=[], metavar="USER:PASSWORD", help="an ESME account; repeatable"
     )
+    smsc.add_argument(
+        "--fault", action="append", default=[], metavar="NAME=VALUE", help="a fault switch; a wrong name lists them all"
+    )
+    for name, what in (("lose", "messages never delivered"), ("double", "messages delivered twice")):
+        smsc.add_argument(f"--{name}", metavar="SHARE", help=f"share of {what}, such as 0.05")
+    smsc.add_argument("--seed", type=int, default=1, help="of the faults that fall by chance")
+    smsc.add_argument("--tls-cert", type=Path, help="PEM; with --tls-key the SMPP port speaks TLS")
+    smsc.add_argument("--tls-key", type=Path)
     town.add_arguments(kinds.add_parser("town", help="meters, phones and an ATM, on any SMSC"))
     bank.add_arguments(kinds.add_parser("bank", help="the ATM alone"))
 
@@ -31,8 +41,23 @@ def run(args: argparse.Namespace) -> int:
         from duaarah.sim.bank import server as bank
 
         return bank.run(args)
+    return _smsc(args)
+
+
+def _smsc(args: argparse.Namespace) -> int:
+    from duaarah.sim.smsc.faults import FaultRefused, from_words
     from duaarah.sim.smsc.server import serve
 
     accounts = dict(item.split(":", 1) for item in args.account if ":" in item) or {"duaarah": "demo", "town": "demo"}
-    asyncio.run(serve(accounts, args.port, args.control_port))
+    if (args.tls_cert is None) != (args.tls_key is None):
+        print("duaarah: --tls-cert and --tls-key go together.", file=sys.stderr)
+        return 2
+    tls = (args.tls_cert, args.tls_key) if args.tls_cert else None
+    try:
+        faults = from_words(args.fault)
+        faults |= {name: getattr(args, name) for name in ("lose", "double") if getattr(args, name) is not None}
+        asyncio.run(serve(accounts, args.port, args.control_port, faults=faults, seed=args.seed, tls=tls))
+    except (FaultRefused, OSError) as error:
+        print(f"duaarah: {error}", file=sys.stderr)
+        return 2
     return 0

@@ -1,281 +1,256 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An SMSC for tests and demos, over real sockets; undelivered messages live in memory and die with it."""
+"""An SMSC for tests and demos, over real sockets: takes, routes, keeps, delivers again, gives receipts, expires."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
+import dataclasses
+import ssl
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from duaarah.net.jsonport import JSONPort
+from duaarah.sim.smsc import receipts
+from duaarah.sim.smsc.control import handlers
+from duaarah.sim.smsc.faults import Faults
+from duaarah.sim.smsc.link import Link
+from duaarah.sim.smsc.message import Message, taken
 from duaarah.wire.smpp import pdu as p
-from duaarah.wire.smpp import receipt
-from duaarah.wire.smpp.errors import SMPPError
 from duaarah.wire.smpp.pdu import PDU
-from duaarah.wire.smpp.session import Answered, Event, Request, Session, State, Unanswered
 
 QUEUE_MAX = 100_000
-TICK_S = 0.2
 REDELIVER_MAX = 5
+SWEEP_S = 0.1
+# An early receipt holds the response back; one that does not come (a dead meter) lets it go after this.
+EARLY_HOLD_S = 2.0
+SHUFFLE_HOLD_S = 1.0
 
 
 @dataclass(slots=True)
-class _Message:
-    """One short message on its way: a submit_sm's content, or a receipt (`receipt_of`)."""
+class _Held:
+    """A response that waits: for its delay, or for its receipt to go first."""
 
-    message_id: str
-    source: str
-    destination: str
-    esm_class: int
-    data_coding: int
-    payload: bytes
-    wants_receipt: bool
-    origin: _Link | None = None
-    receipt_state: int | None = None
-    tries: int = 0
-
-
-class _Link:
-    """One connected session of an account."""
-
-    def __init__(self, smsc: SMSC, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._smsc = smsc
-        self._reader, self.writer = reader, writer
-        self.session = Session(window=50, response_timeout_s=5, enquire_link_s=60)
-        self.account = ""
-        self.range: re.Pattern[str] | None = None
-        self.queue: deque[_Message] = deque()
-
-    async def serve(self) -> None:
-        try:
-            while self.session.state is not State.CLOSED:
-                with contextlib.suppress(TimeoutError):
-                    data = await asyncio.wait_for(self._reader.read(65_536), TICK_S)
-                    if not data:
-                        break
-                    events, replies = self.session.receive(data, time.monotonic())
-                    self.writer.write(replies)
-                    self._take(events)
-                events, request = self.session.tick(time.monotonic())
-                self.writer.write(request)
-                self._take(events)
-                self.pump()
-        except (OSError, SMPPError):
-            pass
-        finally:
-            self._smsc.forget(self, [e.token for e in self.session.lost() if isinstance(e, Unanswered)])
-            self.writer.close()
-
-    def _take(self, events: list[Event]) -> None:
-        for event in events:
-            match event:
-                case Request(pdu=pdu) if pdu.command in p.BINDS:
-                    self._bind(pdu)
-                case Request(pdu=pdu) if pdu.command == p.SUBMIT_SM:
-                    self._smsc.submit(self, pdu)
-                case Answered(pdu=pdu, token=_Message() as message):
-                    self._smsc.delivered(message, pdu.status)
-                case Unanswered(token=_Message() as message):
-                    self._smsc.undelivered(message)
-        self.pump()
-
-    def _bind(self, pdu: PDU) -> None:
-        name = pdu.text.get("system_id", "")
-        if self._smsc.accounts.get(name) != pdu.text.get("password"):
-            self.writer.write(self.session.respond(pdu, p.ESME_RINVPASWD))
-            return
-        self.account = name
-        with contextlib.suppress(re.error):
-            self.range = re.compile(pdu.text.get("address_range", "") or "(?!)")
-        self.writer.write(self.session.respond(pdu, system_id="dua-arah-sim"))
-        self._smsc.bound(self)
-
-    def pump(self) -> None:
-        """Deliver what is queued, as far as the window goes."""
-        octets = bytearray()
-        while self.queue and self.session.free:
-            message = self.queue.popleft()
-            tlvs: tuple[tuple[int, bytes], ...] = ()
-            if message.receipt_state is not None:
-                tlvs = (
-                    (p.TLV_RECEIPTED_MESSAGE_ID, message.message_id.encode() + b"\0"),
-                    (p.TLV_MESSAGE_STATE, bytes([message.receipt_state])),
-                )
-            octets += self.session.send_message(
-                p.DELIVER_SM,
-                message,
-                time.monotonic(),
-                text={"source_addr": message.source, "destination_addr": message.destination},
-                number={"esm_class": message.esm_class, "data_coding": message.data_coding},
-                short_message=message.payload,
-                tlvs=tlvs,
-            )
-        if octets:
-            self.writer.write(bytes(octets))
+    link: Link
+    pdu: PDU
+    until_s: float
 
 
 class SMSC:
-    """Accounts by name and password; faults are set over the control port (`throttle`, `noresp`, `drop`, `lose`)."""
+    """Accounts by name and password; faults are set over the control port or with `faults.set`."""
 
-    def __init__(self, accounts: dict[str, str]) -> None:
+    def __init__(self, accounts: dict[str, str], *, seed: int = 1, first_number: int = 1) -> None:
         self.accounts = accounts
-        self._links: list[_Link] = []
-        self._stored: deque[_Message] = deque()
-        self._next_id = 0
+        self.faults = Faults(seed)
+        self.links: list[Link] = []
         self.counts: Counter[str] = Counter()
-        self._throttle = self._noresp = 0
-        self._lose: list[tuple[re.Pattern[str], int]] = []
+        self._stored: deque[Message] = deque()
+        self._held: dict[int, _Held] = {}
+        self._delayed: list[tuple[float, Message]] = []
+        self._shuffled: list[Message] = []
+        self._shuffle_until_s = 0.0
+        self._number = first_number - 1
+        self.expired = 0
+        self._blocked = False
+        self._expired_to_s = 0
         self._server: asyncio.Server | None = None
-        self.control = JSONPort(
-            {
-                "stats": self._op_stats,
-                "throttle": self._op_throttle,
-                "noresp": self._op_noresp,
-                "drop": self._op_drop,
-                "lose": self._op_lose,
-            }
-        )
+        self._sweeper: asyncio.Task[None] | None = None
+        self.control = JSONPort(handlers(self))
 
-    async def start(self, port: int = 0, control_port: int = 0) -> tuple[int, int]:
-        """Bind both ports; returns them."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+    async def start(
+        self, port: int = 0, control_port: int = 0, *, tls: tuple[Path, Path] | None = None
+    ) -> tuple[int, int]:
+        """Bind both ports; returns them. `tls`: certificate chain and key, both PEM; the SMPP port then speaks TLS alone."""
+        context = None
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, ssl=context)
+        self._sweeper = asyncio.create_task(self._sweep())
         number: int = self._server.sockets[0].getsockname()[1]
         return number, await self.control.start(port=control_port)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _Link(self, reader, writer).serve()
+        await Link(self, reader, writer).serve()
 
-    def bound(self, link: _Link) -> None:
-        self._links.append(link)
+    def bound(self, link: Link) -> None:
+        self.links.append(link)
         waiting, self._stored = self._stored, deque()
         for message in waiting:
             self._route(message)
 
-    def forget(self, link: _Link, undelivered: list[object]) -> None:
-        if link in self._links:
-            self._links.remove(link)
-        for message in [*(m for m in undelivered if isinstance(m, _Message)), *link.queue]:
+    def forget(self, link: Link, undelivered: list[object]) -> None:
+        """Its bind is gone: what it had not acknowledged goes elsewhere, or waits."""
+        if link in self.links:
+            self.links.remove(link)
+        for message in [*(m for m in undelivered if isinstance(m, Message)), *link.queue]:
             self._route(message)
+        link.queue.clear()
 
-    def submit(self, link: _Link, pdu: PDU) -> None:
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def submit(self, link: Link, pdu: PDU) -> None:
         """Take one segment, count it, answer, send it on."""
-        if self._throttle:
-            self._throttle -= 1
-            link.writer.write(link.session.respond(pdu, p.ESME_RTHROTTLED))
+        if status := self.faults.submit_status():
+            link.answer(pdu, status)
             return
         if len(self._stored) >= QUEUE_MAX:
-            link.writer.write(link.session.respond(pdu, p.ESME_RMSGQFUL))
+            link.answer(pdu, p.ESME_RMSGQFUL)
             return
-        self._next_id += 1
         self.counts[link.account] += 1
-        message = _Message(
-            f"{self._next_id:010d}",
-            pdu.text["source_addr"],
-            pdu.text["destination_addr"],
-            pdu.number["esm_class"] & 0xC0,
-            pdu.number["data_coding"],
-            pdu.payload,
-            bool(pdu.number["registered_delivery"] & 1),
-            origin=link,
-        )
-        if self._noresp:
-            self._noresp -= 1
+        message = taken(pdu, number=self.next_number(), account=link.account, link=link, now=time.time())
+        silent = self.faults.falls("noresp")
+        delay_s = self.faults.number("response_delay_s")
+        early = self.faults.word("receipts") == "early" and message.wants_receipt
+        if silent:
+            # When the client gives up waiting is not seen here: it is left out, and `unanswered_max` is a floor.
+            link.counters.answered(refused=False)
         else:
-            link.writer.write(link.session.respond(pdu, message_id=message.message_id))
-        if not self._lost(message):
-            self._route(message)
+            self._held[message.number] = _Held(link, pdu, time.monotonic() + (EARLY_HOLD_S if early else delay_s))
+            if not early and not delay_s:
+                self.release(message.number)
+        self.accept(message)
 
-    def _lost(self, message: _Message) -> bool:
-        for index, (pattern, left) in enumerate(self._lose):
-            if left and pattern.search(message.destination):
-                self._lose[index] = (pattern, left - 1)
-                self.counts["lost"] += 1
-                return True
-        return False
+    def accept(self, message: Message) -> None:
+        """A message is here, and goes on: once, twice or never."""
+        if self.faults.loses(message.destination):
+            return
+        self._route(message)
+        if self.faults.falls("double"):
+            self._route(dataclasses.replace(message, wants_receipt=False))
 
-    def _route(self, message: _Message) -> None:
+    def release(self, number: int) -> None:
+        """The response to this message leaves now, if it was held."""
+        held = self._held.pop(number, None)
+        if held is not None:
+            message_id = receipts.response_id(number, self.faults.word("ids"))
+            held.link.answer(held.pdu, message_id=message_id)
+
+    def _route(self, message: Message) -> None:
         if message.receipt_state is not None:
             # A receipt goes back to the account that asked, on whatever bind it has now.
-            account = message.origin.account if message.origin else ""
-            target = next((link for link in self._links if link.account == account), None)
+            targets = (link for link in self.links if link.account == message.account and link.receives)
         else:
-            target = next(
-                (
-                    link
-                    for link in self._links
-                    if link is not message.origin and link.range and link.range.search(message.destination)
-                ),
-                None,
+            targets = (
+                link
+                for link in self.links
+                if link is not message.link and link.receives and link.range and link.range.search(message.destination)
             )
-        if target is None:
+        target = next(targets, None)
+        away = not self.faults.reachable(message.destination)
+        self._blocked = self._blocked or away
+        if target is None or away:
             self._stored.append(message)
             return
         target.queue.append(message)
         target.pump()
 
-    def delivered(self, message: _Message, status: int) -> None:
+    def delivered(self, message: Message, status: int) -> None:
+        """A deliver_sm was answered."""
         if status in (p.ESME_RTHROTTLED, p.ESME_RMSGQFUL, p.ESME_RSYSERR):
             self.undelivered(message)
-        elif message.receipt_state is None and message.wants_receipt and message.origin is not None:
-            self._route(self._receipt(message, 2 if status == p.ESME_ROK else 5))
+        else:
+            self._ended(message, receipts.DELIVERED if status == p.ESME_ROK else receipts.UNDELIVERABLE)
 
-    def undelivered(self, message: _Message) -> None:
+    def undelivered(self, message: Message) -> None:
         """Not acknowledged in time: deliver again, under a new sequence number."""
         message.tries += 1
         if message.tries <= REDELIVER_MAX:
             self._route(message)
+        else:
+            self._ended(message, receipts.UNDELIVERABLE)
 
-    def _receipt(self, message: _Message, state: int) -> _Message:
-        return _Message(
-            message.message_id,
-            message.destination,
-            message.source,
-            0x04,
-            0,
-            receipt.text_of(message.message_id, state == 2),
-            False,
-            origin=message.origin,
-            receipt_state=state,
-        )
+    def _ended(self, message: Message, state: int) -> None:
+        """No more to do with it, but to tell who asked."""
+        if message.receipt_state is not None or not message.wants_receipt or self.faults.falls("receipt_lose"):
+            return
+        self._send_receipt(receipts.receipt_of(message, state))
+        if self.faults.falls("receipt_double"):
+            self._send_receipt(receipts.receipt_of(message, state))
+
+    def _send_receipt(self, receipt: Message) -> None:
+        if delay_s := self.faults.number("receipt_delay_s"):
+            self._delayed.append((time.monotonic() + delay_s, receipt))
+        elif n := int(self.faults.number("receipt_shuffle")):
+            if not self._shuffled:
+                self._shuffle_until_s = time.monotonic() + SHUFFLE_HOLD_S
+            self._shuffled.append(receipt)
+            if len(self._shuffled) >= n:
+                self._deal()
+        else:
+            self._route(receipt)
+
+    def _deal(self) -> None:
+        """The receipts that were collected, in any order but theirs."""
+        collected, self._shuffled = self._shuffled, []
+        self.faults.dice.shuffle(collected)
+        for receipt in collected:
+            self._route(receipt)
+
+    async def _sweep(self) -> None:
+        """What the clock brings: responses and receipts that were held back, messages that expire."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now_s = time.monotonic()
+            for number in [number for number, held in self._held.items() if held.until_s <= now_s]:
+                self.release(number)
+            due = [receipt for until_s, receipt in self._delayed if until_s <= now_s]
+            self._delayed = [(until_s, receipt) for until_s, receipt in self._delayed if until_s > now_s]
+            for receipt in due:
+                self._route(receipt)
+            if self._shuffled and self._shuffle_until_s <= now_s:
+                self._deal()
+            if int(now_s) != self._expired_to_s:
+                self._expired_to_s = int(now_s)
+                self._expire(time.time())
+            if self._blocked:
+                self._blocked = False
+                waiting, self._stored = self._stored, deque()
+                for message in waiting:
+                    self._route(message)
+
+    def _expire(self, now: float) -> None:
+        """What is past its validity and has not gone out yet."""
+        for queue in [self._stored, *(link.queue for link in self.links)]:
+            for message in [m for m in queue if m.expires_at is not None and m.expires_at <= now]:
+                queue.remove(message)
+                self.expired += 1
+                self._ended(message, receipts.EXPIRED)
 
     @property
     def pending(self) -> int:
         """Messages on their way, receipts among them."""
-        return len(self._stored) + sum(len(link.queue) + link.session.outstanding for link in self._links)
+        held = len(self._stored) + len(self._delayed) + len(self._shuffled)
+        return held + sum(len(link.queue) + link.session.outstanding for link in self.links)
 
-    async def _op_stats(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "segments": {name: self.counts[name] for name in self.accounts},
-            "lost": self.counts["lost"],
-            "pending": self.pending,
-            "bound": [link.account for link in self._links],
-        }
-
-    async def _op_throttle(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._throttle = int(request["n"])
-        return {"ok": True}
-
-    async def _op_noresp(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._noresp = int(request["n"])
-        return {"ok": True}
-
-    async def _op_drop(self, _: dict[str, Any]) -> dict[str, Any]:
-        for link in list(self._links):
-            link.writer.transport.abort()
-        return {"ok": True}
-
-    async def _op_lose(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._lose.append((re.compile(request["destination"]), int(request["n"])))
-        return {"ok": True}
+    async def stop(self) -> None:
+        """Both ports close; binds end without a word."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._server is not None:
+            self._server.close()
+        for link in list(self.links):
+            with contextlib.suppress(OSError):
+                link.out.abort()
+        await self.control.stop()
 
 
-async def serve(accounts: dict[str, str], port: int, control_port: int) -> None:
-    """Run until cancelled; prints its ports as one JSON line."""
-    smsc = SMSC(accounts)
-    smpp_port, control = await smsc.start(port, control_port)
+async def serve(
+    accounts: dict[str, str],
+    port: int,
+    control_port: int,
+    *,
+    faults: dict[str, str] | None = None,
+    seed: int = 1,
+    tls: tuple[Path, Path] | None = None,
+) -> None:
+    """Run until cancelled; prints its ports as one JSON line. Raises FaultRefused."""
+    smsc = SMSC(accounts, seed=seed)
+    smsc.faults.set(faults or {})
+    smpp_port, control = await smsc.start(port, control_port, tls=tls)
     print(f'{{"smpp_port": {smpp_port}, "control_port": {control}}}', flush=True)
     await asyncio.Event().wait()
