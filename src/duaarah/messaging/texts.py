@@ -12,6 +12,7 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 from duaarah.core.gsm7 import one_segment
+from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
     "low_credit": {
@@ -73,10 +74,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "There is no token for meter {meter} yet. Reply: ISI 50000 <PIN> to buy one.",
     },
     "help": {
-        "id": "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka terakhir. Banyak lokasi: tambah namanya,"
-        " mis. SALDO BTS014.",
-        "en": "SALDO: kWh left. ISI 50000 <PIN>: buy. TOKEN: latest digits. Several sites: add the name,"
-        " e.g. SALDO BTS014.",
+        "id": "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. BATAS 5 peringatan, STOP/MULAI."
+        " Banyak lokasi: SALDO BTS014.",
+        "en": "SALDO: kWh left. ISI 50000 <PIN>: buy. TOKEN: digits. RIWAYAT: loads. BATAS 5: warning, STOP/MULAI."
+        " Several sites: SALDO BTS014.",
     },
     "not_understood": {
         "id": "Maaf, kami belum mengerti. Coba: SALDO, ISI 50000 <PIN>, TOKEN atau BANTUAN.",
@@ -110,6 +111,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "id": "Nomor ini belum dipasangkan dengan meter dua arah. Daftar di gerai atau hubungi 123.",
         "en": "This number is not paired with a two-way meter. Register at a shop or call 123.",
     },
+    **CONVERSATION_TEXTS,
 }
 
 TOKEN_STATES = {
@@ -165,3 +167,8 @@ def local_time(at: dt.datetime, zone: str, language: str) -> str:
     """`23/11 18.40` in the meter's own zone (English: `23/11 18:40`)."""
     local = at.astimezone(ZoneInfo(zone))
     return local.strftime("%d/%m %H.%M" if language == "id" else "%d/%m %H:%M")
+
+
+def local_day(at: dt.datetime, zone: str) -> str:
+    """`23/11` in the meter's own zone."""
+    return at.astimezone(ZoneInfo(zone)).strftime("%d/%m")

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One-time reply codes: the authority to buy that a warning SMS carries."""
+"""Reply codes (the authority to buy that a warning SMS carries), what people opted out of, who waits for an answer."""
 
 from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.models import Command
+from duaarah.people.models import Language
 from duaarah.registry.models import Meter
 
 
@@ -26,3 +28,33 @@ class ReplyCode(models.Model):
                 fields=["phone", "code"], name="notices_reply_code_live", condition=models.Q(used_at=None)
             )
         ]
+
+
+class OptOut(models.Model):
+    """What a phone does not want to hear of one meter. Receipts and cut-offs are not among what can be chosen."""
+
+    class Kind(models.TextChoices):
+        LOW_CREDIT = "LOW_CREDIT", "Low-credit warnings"
+
+    phone = models.CharField(max_length=15)
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    since_at = models.DateTimeField(help_text="Business time")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["phone", "meter", "kind"], name="notices_opt_out_once")]
+
+
+class SettingAsk(models.Model):
+    """Who waits for a meter's answer to a setting ordered by SMS, and the one thing he was told."""
+
+    command = models.OneToOneField(Command, on_delete=models.PROTECT)
+    reference = models.CharField(max_length=64, unique=True, help_text="The SMS that asked")
+    phone = models.CharField(max_length=15)
+    language = models.CharField(max_length=2, choices=Language.choices)
+    source = models.CharField(max_length=15, help_text="Short code that was asked")
+    bind_name = models.CharField(max_length=40, help_text="The bind that brought the question")
+    told_at = models.DateTimeField(null=True, help_text="Business time")
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], name="notices_ask_open", condition=models.Q(told_at=None))]

@@ -16,6 +16,7 @@ from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
 from duaarah.messaging.texts import kwh, local_time, render, rupiah
 from duaarah.notices.models import ReplyCode
+from duaarah.notices.preferences import wants_no_warning
 from duaarah.notices.settings import record_setting
 from duaarah.outages.models import MeterSupply
 from duaarah.outages.operations import record_supply
@@ -96,7 +97,9 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
 
 
 def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) -> None:
-    """Joining: one warning with a one-time code for this crossing of the threshold."""
+    """Joining: one warning with a one-time code for this crossing of the threshold, unless the phone opted out."""
+    if wants_no_warning(phone=pairing.phone, meter_id=pairing.meter_id):
+        return
     language = language_of(pairing)
     code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
     text = render(

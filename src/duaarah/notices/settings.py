@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import connection, transaction
@@ -13,6 +14,8 @@ from duaarah.audit import operations as audit
 from duaarah.core.intent import SettingResult
 from duaarah.headend.models import Command
 from duaarah.headend.operations import AcceptedFrame, close_command, queue_command, supersede
+from duaarah.notices.askers import tell_asker
+from duaarah.notices.models import SettingAsk
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.sms.models import Priority
@@ -39,12 +42,25 @@ class MeterDoesNotTalk(ThresholdRefused):
     code = "meter_does_not_talk"
 
 
-def order_threshold(*, meter: Meter, threshold_wh: int, actor: str, now: dt.datetime) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who ordered by SMS and is told the meter's answer; `reference` names the SMS, a repeat is the same order."""
+
+    reference: str
+    phone: str
+    language: str
+    source: str
+    bind_name: str
+
+
+def order_threshold(
+    *, meter: Meter, threshold_wh: int, actor: str, now: dt.datetime, asker: Asker | None = None
+) -> int:
     """
     Entry: tell a meter to warn below `threshold_wh` (500 Wh to 100 kWh in steps of 500 Wh); returns the command's id.
 
     The latest order counts: an older one that is still open acts no more. The registry's threshold changes when the
-    meter has answered.
+    meter has answered, and the asker is told then.
 
     Raises:
         ThresholdRange, MeterDoesNotTalk: an audit line says so.
@@ -55,7 +71,7 @@ def order_threshold(*, meter: Meter, threshold_wh: int, actor: str, now: dt.date
         with transaction.atomic(durable=True):
             if pairing_of_meter(meter_id=meter.pk, at=now) is None:
                 raise MeterDoesNotTalk("The meter has no modem.")
-            return _order(meter, threshold_wh, actor, now)
+            return _order(meter, threshold_wh, actor, asker, now)
     except ThresholdRefused as error:
         with transaction.atomic(durable=True):
             audit.record_refusal(
@@ -64,9 +80,11 @@ def order_threshold(*, meter: Meter, threshold_wh: int, actor: str, now: dt.date
         raise
 
 
-def _order(meter: Meter, threshold_wh: int, actor: str, now: dt.datetime) -> int:
+def _order(meter: Meter, threshold_wh: int, actor: str, asker: Asker | None, now: dt.datetime) -> int:
     # One who orders twice at once waits for himself.
     Meter.objects.select_for_update().get(pk=meter.pk)
+    if asker is not None and (asked := SettingAsk.objects.filter(reference=asker.reference).first()) is not None:
+        return asked.command_id
     supersede(meter_id=meter.pk, kind=Command.Kind.SET_THRESHOLD, now=now)
     correlation = uuid.uuid4()
     command_id = queue_command(
@@ -78,6 +96,8 @@ def _order(meter: Meter, threshold_wh: int, actor: str, now: dt.datetime) -> int
         correlation=correlation,
         now=now,
     )
+    if asker is not None:
+        SettingAsk.objects.create(command_id=command_id, **asdict(asker))
     audit.record(
         at=now,
         actor=actor,
@@ -108,6 +128,7 @@ def record_setting(*, accepted: AcceptedFrame, report: SettingResult, now: dt.da
         return False
     if done:
         Meter.objects.filter(pk=command.meter_id).update(low_credit_threshold_wh=command.payload["threshold_wh"])
+    tell_asker(command=command, template="threshold_set" if done else "threshold_refused", now=now)
     _audit(command, report.result, done, now)
     return True
 

@@ -9,7 +9,6 @@ he buys once and is answered once.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 
 from django.db import transaction
 
@@ -28,6 +27,8 @@ from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
 from duaarah.texting.grammar import Asked, Verb, parse
+from duaarah.texting.reply import Reply
+from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
 from duaarah.vending.models import Channel, Vend
 from duaarah.vending.operations import top_up
 from duaarah.vending.operations.top_up import NominalRefused, NoPrice, WalletTooLow
@@ -36,15 +37,6 @@ from duaarah.vending.queries import latest_vend
 
 CHANNEL = "SMS"
 _UCS2 = 8
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The template and its values; None as a template: another message (the receipt) is the answer."""
-
-    template: str | None
-    values: dict[str, str]
-    outcome: str
 
 
 def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> str:
@@ -75,10 +67,17 @@ def _text(inbound: InboundSms) -> str:
 def _reply(
     inbound: InboundSms, asked: Asked, phone: str, language: str, token_source: TokenSource, now: dt.datetime
 ) -> tuple[Reply, Pairing | None]:
+    if asked.unsure:
+        between = " / ".join(verb.value for verb in asked.unsure)
+        return Reply("did_you_mean", {"verbs": between}, "did_you_mean"), None
     if asked.verb is None:
         return Reply("not_understood", {}, "not_understood"), None
     if asked.verb is Verb.HELP:
         return Reply("help", {}, "help"), None
+    if asked.verb in NOT_YET:
+        return Reply(NOT_YET[asked.verb], {}, NOT_YET[asked.verb]), None
+    if asked.verb in (Verb.STOP, Verb.START) and asked.alias is None:
+        return warnings(asked, pairings_of_phone(phone=phone, at=now), phone, now), None
     try:
         pairing = _meter(phone, asked, now)
     except MeterAmbiguous as error:
@@ -89,6 +88,12 @@ def _reply(
         return _balance(pairing, language), pairing
     if asked.verb is Verb.TOKEN:
         return _latest_token(pairing, language), pairing
+    if asked.verb is Verb.HISTORY:
+        return history(asked, pairing, language), pairing
+    if asked.verb is Verb.THRESHOLD:
+        return threshold(inbound, asked, pairing, phone, language, now), pairing
+    if asked.verb in (Verb.STOP, Verb.START):
+        return warnings(asked, [pairing], phone, now), pairing
     return _buy(inbound, asked, pairing, phone, language, token_source, now), pairing
 
 

@@ -2,51 +2,85 @@
 """
 The grammar of the customer's SMS, as one table. Pure: text in, intent out, never an exception.
 
-`ISI [site] nominal [code or PIN]`; the order of the words behind the verb does not matter. Nominals are written as
-Indonesians write them: 50000, 50.000, 50rb, 50 ribu, Rp50.000.
+`VERB [site] [number] [code or PIN]`; the order of the words behind the verb does not matter. A small typing error in a
+verb is forgiven, unless it could mean two verbs, or money without its PIN or code: then `unsure` holds what to ask.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from duaarah.core.tariff import NOMINALS_IDR
+from duaarah.texting.numbers import Number, read_number
 
 
 class Verb(StrEnum):
     BALANCE = "SALDO"
     BUY = "ISI"
+    HISTORY = "RIWAYAT"
+    LOAD = "BEBAN"
+    THRESHOLD = "BATAS"
+    AUTO = "AUTO"
+    REPORT = "LAPOR"
+    STATUS = "STATUS"
     TOKEN = "TOKEN"
+    SHOP = "GERAI"
+    STOP = "STOP"
+    START = "MULAI"
     HELP = "BANTUAN"
 
 
-SYNONYMS: dict[str, Verb] = {
-    "SALDO": Verb.BALANCE,
-    "SISA": Verb.BALANCE,
-    "CEK": Verb.BALANCE,
-    "BALANCE": Verb.BALANCE,
-    "ISI": Verb.BUY,
-    "BELI": Verb.BUY,
-    "BUY": Verb.BUY,
-    "TOKEN": Verb.TOKEN,
-    "STROOM": Verb.TOKEN,
-    "BANTUAN": Verb.HELP,
-    "HELP": Verb.HELP,
-    "INFO": Verb.HELP,
-}
+@dataclass(frozen=True)
+class Rule:
+    """One verb: how people call it, what its first number means, whether the rest is free text, whether it spends."""
+
+    verb: Verb
+    words: tuple[str, ...]
+    number: str | None = None
+    free: bool = False
+    spends: bool = False
+
+
+RULES = (
+    Rule(Verb.BALANCE, ("SALDO", "SISA", "CEK", "BALANCE")),
+    Rule(Verb.BUY, ("ISI", "BELI", "BUY"), number="nominal", spends=True),
+    Rule(Verb.HISTORY, ("RIWAYAT", "HISTORY", "HISTORI"), number="count"),
+    Rule(Verb.LOAD, ("BEBAN", "PROFIL", "PROFILE", "LOAD")),
+    Rule(Verb.THRESHOLD, ("BATAS", "LIMIT"), number="energy"),
+    # What follows AUTO is not read before there are rules to make of it.
+    Rule(Verb.AUTO, ("AUTO", "OTOMATIS"), free=True, spends=True),
+    Rule(Verb.REPORT, ("LAPOR", "GANGGUAN", "REPORT"), free=True),
+    Rule(Verb.STATUS, ("STATUS", "TIKET", "TICKET"), free=True),
+    Rule(Verb.TOKEN, ("TOKEN", "STROOM")),
+    Rule(Verb.SHOP, ("GERAI", "LOKET", "TOKO", "SHOP"), free=True),
+    Rule(Verb.STOP, ("STOP", "SETOP", "BERHENTI")),
+    Rule(Verb.START, ("MULAI", "START")),
+    Rule(Verb.HELP, ("BANTUAN", "BANTU", "HELP", "INFO"), free=True),
+)
+BY_WORD = {word: rule for rule in RULES for word in rule.words}
+# Words of their own, one letter away from a verb: "cancel", "free", the island, "fill up the shelf".
+NOT_TYPING_ERRORS = frozenset({"BATAL", "BEBAS", "BALI", "STOK"})
 
 WORDS_MAX = 8
-_NOMINAL = re.compile(r"(?:RP)?(\d{1,3}(?:[.,]\d{3})+|\d{1,8})(RB|RIBU|K|JT|JUTA)?", re.IGNORECASE)
-_CODE = re.compile(r"[A-Z]\d[A-Z]", re.IGNORECASE)
-_PIN = re.compile(r"\d{6}")
-_ALIAS = re.compile(r"[A-Z][A-Z0-9-]{1,11}|\d{11}|\d{13}", re.IGNORECASE)
-_UNITS = {"RB": 1_000, "RIBU": 1_000, "K": 1_000, "JT": 1_000_000, "JUTA": 1_000_000}
-_NOISE = frozenset({"PIN", "KODE", "CODE", "RP", "METER"})
+TYPING_ERROR_LETTERS_MIN = 4
+_CODE = re.compile(r"[A-Z][0-9][A-Z]")
+_PIN = re.compile(r"[0-9]{6}")
+_ALIAS = re.compile(r"[A-Z][A-Z0-9-]{1,11}|[0-9]{11}|[0-9]{13}")
+_NOISE = frozenset({"PIN", "KODE", "CODE", "RP", "METER", "KWH"})
+# "Cek saldo", "info token", "tolong isi": courtesy before a verb.
+_BEFORE_A_VERB = frozenset({"CEK", "INFO", "TOLONG", "MINTA", "MAU"})
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What an SMS asks; fields that were not there are None. `nominal_text` is what was written, for the answer."""
+    """
+    What an SMS asks; fields that were not there are None.
+
+    `nominal_text` is what was written, for the answer. `energy_text` is set when a number for BATAS was given at all,
+    `energy_wh` only when it is whole watt-hours. With `unsure` the verb is None and these are the verbs to ask about.
+    """
 
     verb: Verb | None
     nominal_idr: int | None = None
@@ -54,44 +88,104 @@ class Asked:
     code: str | None = None
     pin: str | None = None
     alias: str | None = None
+    energy_wh: int | None = None
+    energy_text: str | None = None
+    count: int | None = None
+    unsure: tuple[Verb, ...] = ()
 
     def __repr__(self) -> str:
         return f"Asked(verb={self.verb}, nominal_idr={self.nominal_idr}, alias={self.alias!r})"
 
 
 def parse(text: str) -> Asked:
-    """Read one SMS; an empty verb means that we did not understand."""
-    words = text.replace(":", " ").strip(" .!?\r\n\t\"'<>").split()
-    if not words or len(words) > WORDS_MAX:
+    """Read one SMS; an empty verb means that we did not understand, or are unsure."""
+    words = [word for raw in text.replace(":", " ").split() if (word := raw.strip("<>.,!?\"'()").upper())]
+    if len(words) > 1 and words[0] in _BEFORE_A_VERB and words[1] in BY_WORD:
+        words = words[1:]
+    if not words:
         return Asked(None)
-    verb = SYNONYMS.get(words[0].upper())
-    if verb is None:
+    exact = BY_WORD.get(words[0])
+    rules = [exact] if exact is not None else _near(words[0])
+    if len(rules) > 1:
+        return Asked(None, unsure=tuple(rule.verb for rule in rules))
+    if not rules:
         return Asked(None)
-    rest = [word.strip("<>.,!") for word in words[1:]]
-    return _read(verb, [word for word in rest if word and word.upper() not in _NOISE])
+    asked = _read(rules[0], words[1:])
+    if exact is None and rules[0].spends and asked.verb is not None and asked.code is None and asked.pin is None:
+        return Asked(None, unsure=(rules[0].verb,))
+    return asked
 
 
-def _read(verb: Verb, words: list[str]) -> Asked:
-    nominal: int | None = None
-    nominal_text = code = pin = alias = None
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        if nominal is None and verb is Verb.BUY and (match := _NOMINAL.fullmatch(word)) and len(word) != 11:
-            unit = match[2] or ""
-            # "50 rb" in two words is one nominal.
-            if not unit and position < len(words) and words[position].upper() in _UNITS:
-                unit = words[position]
-                position += 1
-            nominal = int(re.sub(r"[.,]", "", match[1])) * _UNITS.get(unit.upper(), 1)
-            nominal_text = word + (f" {unit}" if unit and unit not in word else "")
-        elif code is None and _CODE.fullmatch(word):
-            code = word.upper()
-        elif pin is None and verb is Verb.BUY and _PIN.fullmatch(word):
-            pin = word
-        elif alias is None and _ALIAS.fullmatch(word):
-            alias = word.upper()
+def _near(written: str) -> list[Rule]:
+    """The rules that a word with one typing error may mean, in the table's order."""
+    if not TYPING_ERROR_LETTERS_MIN - 1 <= len(written) <= 12 or written in NOT_TYPING_ERRORS:
+        return []
+    long_enough = (w for w in BY_WORD if len(w) >= TYPING_ERROR_LETTERS_MIN)
+    verbs = {BY_WORD[word].verb for word in long_enough if one_error(written, word)}
+    return [rule for rule in RULES if rule.verb in verbs]
+
+
+def one_error(written: str, meant: str) -> bool:
+    """Whether one letter is missing, added, wrong, or two neighbours are swapped."""
+    if written == meant or abs(len(written) - len(meant)) > 1:
+        return False
+    at = next(
+        (i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), min(len(written), len(meant))
+    )
+    a, b = written[at:], meant[at:]
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+
+
+def _read(rule: Rule, words: list[str]) -> Asked:
+    if rule.free:
+        pin = next((word for word in words if _PIN.fullmatch(word)), None) if rule.spends else None
+        return Asked(rule.verb, pin=pin)
+    asked, numbers = Asked(rule.verb), []
+    kept = [word for word in words if word not in _NOISE]
+    if len(kept) >= WORDS_MAX:
+        return Asked(None)
+    while kept:
+        number, used = read_number(kept) if rule.number is not None else (None, 0)
+        if number is not None:
+            numbers.append(number)
+            kept = kept[used:]
+            continue
+        word = kept.pop(0)
+        if asked.code is None and rule.spends and _CODE.fullmatch(word):
+            asked = replace(asked, code=word)
+        elif asked.alias is None and _ALIAS.fullmatch(word):
+            asked = replace(asked, alias=word)
         else:
             return Asked(None)
-    return Asked(verb, nominal, nominal_text, code, pin, alias)
+    return _with_numbers(rule, asked, numbers)
+
+
+def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
+    if rule.spends:
+        asked, numbers = _take_pin(asked, numbers)
+    if not numbers:
+        return asked
+    if len(numbers) > 1:
+        return Asked(None)
+    (number,) = numbers
+    if rule.number == "nominal":
+        return replace(asked, nominal_idr=number.whole, nominal_text=number.text)
+    if rule.number == "energy":
+        return replace(asked, energy_wh=number.thousandths, energy_text=number.text)
+    return replace(asked, count=number.whole)
+
+
+def _take_pin(asked: Asked, numbers: list[Number]) -> tuple[Asked, list[Number]]:
+    """Of the numbers of a purchase, the PIN: six bare digits; of two such, the one that is not a nominal we sell."""
+    bare = [number for number in numbers if _PIN.fullmatch(number.text)]
+    pins = [number for number in bare if number.whole not in NOMINALS_IDR]
+    if len(numbers) == 1:
+        # Alone and no round amount: somebody's PIN, which no answer repeats.
+        pins = [number for number in pins if number.whole is not None and number.whole % 1_000]
+    elif not pins:
+        pins = bare
+    if not pins:
+        return asked, numbers
+    # 150000 123456: no nominal of ours, but written where the nominal stands.
+    pin = pins[-1]
+    return replace(asked, pin=pin.text), [number for number in numbers if number is not pin]

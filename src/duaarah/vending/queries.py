@@ -19,6 +19,12 @@ def latest_vend(*, meter_id: int) -> Vend | None:
     return Vend.objects.select_related("token").filter(meter_id=meter_id, token__isnull=False).order_by("-pk").first()
 
 
+def latest_loads(*, meter_id: int, limit: int) -> list[Vend]:
+    """The latest vends that this meter accepted, newest first, with what was paid."""
+    loaded = Vend.objects.filter(meter_id=meter_id, state=Vend.State.LOADED)
+    return list(loaded.select_related("payment", "notification").order_by("-pk")[:limit])
+
+
 def wallet_balance_idr(*, holder_id: int) -> int:
     """Whole rupiah in a holder's wallet; 0 without one."""
     wallet = Wallet.objects.filter(holder_id=holder_id).first()

@@ -8,6 +8,7 @@ from django.conf import settings
 from duaarah.audit.operations import seal
 from duaarah.clock.queries import now
 from duaarah.headend.operations import end_leases
+from duaarah.notices.askers import tell_unanswered
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.wiring.keystores import key_store
@@ -27,6 +28,7 @@ def main() -> int:
         lambda: resume_key_changes(source=token_source, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
         lambda: send_digits_instead(now=now()),
+        lambda: tell_unanswered(now=now()),
         lambda: judge_stale_segments(now=now()),
         lambda: give_up_inbound(now=now()),
         match_parked_receipts,

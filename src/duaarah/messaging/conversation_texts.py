@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answers of the SMS conversation beyond buying and balance; part of `texts.TEXTS`, same rules."""
+
+from __future__ import annotations
+
+CONVERSATION_TEXTS: dict[str, dict[str, str]] = {
+    "did_you_mean": {
+        "id": "Maksud Anda {verbs}? Belum ada yang dilakukan. Kirim lagi, atau BANTUAN utk semua perintah.",
+        "en": "Did you mean {verbs}? Nothing was done. Please send it again, or BANTUAN for all commands.",
+    },
+    "history": {
+        "id": "Terisi di meter {meter}: {loads}.",
+        "en": "Loaded at meter {meter}: {loads}.",
+    },
+    "history_empty": {
+        "id": "Belum ada token yang terisi di meter {meter}. Balas TOKEN utk token terakhir.",
+        "en": "No token has been loaded at meter {meter} yet. Reply TOKEN for the latest token.",
+    },
+    "threshold_now": {
+        "id": "Meter {meter} memberi tahu saat sisa {kwh} kWh. Ubah: BATAS 8 (0,5 sampai 100 kWh).",
+        "en": "Meter {meter} warns at {kwh} kWh left. Change it: BATAS 8 (0.5 to 100 kWh).",
+    },
+    "threshold_range": {
+        "id": "Batas {given} tidak bisa, tidak ada yang diubah. Pilih 0,5 sampai 100 kWh per 0,5, mis. BATAS 2,5.",
+        "en": "{given} is not possible, nothing was changed. Choose 0.5 to 100 kWh in steps of 0.5, e.g. BATAS 2.5.",
+    },
+    "threshold_set": {
+        "id": "Batas baru {kwh} kWh, sudah dijawab meter {meter}. Anda diberi tahu saat stroom di bawahnya.",
+        "en": "New limit {kwh} kWh, confirmed by meter {meter}. You are told when the credit falls below it.",
+    },
+    "threshold_refused": {
+        "id": "Meter {meter} menolak batas {kwh} kWh. Batas lama tetap {was} kWh.",
+        "en": "Meter {meter} refused the limit of {kwh} kWh. The old one stays: {was} kWh.",
+    },
+    "threshold_unanswered": {
+        "id": "Meter {meter} belum menjawab batas {kwh} kWh. Menurut catatan kami masih {was} kWh. Coba lagi: BATAS.",
+        "en": "Meter {meter} did not answer the limit of {kwh} kWh. Our record still says {was} kWh. Try BATAS again.",
+    },
+    "warnings_off": {
+        "id": "Peringatan stroom menipis berhenti utk {meter}. Bukti isi ulang dan stroom habis tetap dikirim."
+        " Balas MULAI utk memulai lagi.",
+        "en": "Low-credit warnings stopped for {meter}. Receipts and out-of-credit notices still come."
+        " Reply MULAI to undo.",
+    },
+    "warnings_on": {
+        "id": "Peringatan stroom menipis aktif lagi utk {meter}. Balas STOP utk menghentikan.",
+        "en": "Low-credit warnings are on again for {meter}. Reply STOP to stop them.",
+    },
+    "not_yet_load": {
+        "id": "BEBAN belum tersedia lewat SMS. Yang sudah bisa: SALDO utk sisa kWh, RIWAYAT utk isi ulang terakhir.",
+        "en": "BEBAN is not available by SMS yet. What works: SALDO for the kWh left, RIWAYAT for the latest loads.",
+    },
+    "not_yet_auto": {
+        "id": "Isi otomatis belum tersedia, tidak ada yang diatur. Beli dengan ISI 50000 <PIN>,"
+        " atur peringatan dengan BATAS 5.",
+        "en": "Automatic top-up is not available yet, nothing was set. Buy with ISI 50000 <PIN>,"
+        " set the warning with BATAS 5.",
+    },
+    "not_yet_report": {
+        "id": "Laporan lewat SMS belum tersedia, pesan Anda TIDAK dicatat. Gangguan atau bahaya: telepon 123.",
+        "en": "Reports by SMS are not available yet, yours was NOT recorded. Fault or danger: please call 123.",
+    },
+    "not_yet_status": {
+        "id": "Status laporan belum tersedia lewat SMS. Silakan telepon 123 dengan nomor laporan Anda.",
+        "en": "The state of a report is not available by SMS yet. Please call 123 with your report's number.",
+    },
+    "not_yet_shop": {
+        "id": "Daftar gerai belum tersedia lewat SMS. Token bisa dibeli di ATM/PPOB atau dengan ISI 50000 <PIN>.",
+        "en": "The list of shops is not available by SMS yet. Buy tokens at any ATM/PPOB or by ISI 50000 <PIN>.",
+    },
+    "other_number": {
+        "id": "Nomor {here} hanya utk pemberitahuan, pesan Anda tidak dibaca. Kirim ke {number}. Darurat: 123.",
+        "en": "{here} is for notices only, your message was not read. Send it to {number}. Emergency: 123.",
+    },
+    "too_many": {
+        "id": "Terlalu banyak SMS, yang ini tidak diproses. Kami menjawab lagi mulai {time}. Darurat: telepon 123.",
+        "en": "Too many SMS, this one was not processed. We answer again from {time}. Emergency: call 123.",
+    },
+}

@@ -1,0 +1,51 @@
+"""Every SMS text in its worst case is one GSM 03.38 segment."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+
+from duaarah.core.gsm7 import SEGMENT_SEPTETS, septets
+from duaarah.core.tariff import NOMINALS_IDR
+from duaarah.messaging.texts import TEXTS, TOKEN_STATES, render
+from duaarah.texting.grammar import Verb
+from duaarah.texting.numbers import WRITTEN_MAX
+
+# The longest that each placeholder can become.
+WORST = {
+    "kwh": "1.234,5",
+    "was": "100,0",
+    "balance": "12.345,6",
+    "meter": "ABCDEFGHIJKL",
+    "nominal": "Rp1.000.000",
+    "nominal_plain": "1000000",
+    "code": "K7P",
+    "token": "1234 5678 9012 3456 7890",
+    "time": "23/11 18.40",
+    "wallet": "Rp9.999.999.999",
+    "va": "888535110000001",
+    "given": "9" * WRITTEN_MAX + " juta",
+    "nominals": ", ".join(f"{n // 1000}rb" if n < 1_000_000 else f"{n // 1_000_000}jt" for n in NOMINALS_IDR),
+    "verbs": f"{Verb.TOKEN.value} / {Verb.STATUS.value} / {Verb.HISTORY.value}",
+    "loads": "; ".join(["23/11 Rp1.000.000 1.234,5 kWh"] * 4),
+    "here": "8123",
+    "number": "3123",
+}
+PER_TEMPLATE = {
+    "which_meter": {"example": "ISI ABCDEFGHIJKL 1000000", "aliases": ", ".join(["ABCDEFGHIJKL"] * 5) + " ..."},
+    "warnings_off": {"meter": "ABCDEFGHIJKL, MNOPQRSTUVWX (+410)"},
+    "warnings_on": {"meter": "ABCDEFGHIJKL, MNOPQRSTUVWX (+410)"},
+    "low_credit": {"nominal_plain": "50000", "nominal": "Rp50.000"},
+    "credit_exhausted": {"nominal_plain": "50000"},
+}
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+@pytest.mark.parametrize("template", sorted(TEXTS))
+def test_the_worst_case_fits_one_segment(template: str, language: str) -> None:
+    values = WORST | {"state": max((state[language] for state in TOKEN_STATES.values()), key=len)}
+    values |= PER_TEMPLATE.get(template, {})
+    fields = {name for _, name, _, _ in string.Formatter().parse(TEXTS[template][language]) if name}
+    text = render(template, language, **{name: values[name] for name in fields})
+    assert septets(text) <= SEGMENT_SEPTETS
