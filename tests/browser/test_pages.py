@@ -35,7 +35,10 @@ PAGES = {
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
         "/operasi/kunci/persetujuan/",
     ],
-    "data": ["/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"],
+    "data": [
+        *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
+        *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
+    ],
 }
 
 

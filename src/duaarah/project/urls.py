@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rumah/", include("duaarah.web.customer.urls")),
     path("armada/", include("duaarah.web.fleet.urls")),
     path("operasi/", include("duaarah.web.utility.urls")),
+    path("data/", include("duaarah.web.dataop.urls")),
     path("api/v1/", documentation, name="api-documentation"),
     path("api/v1/", api.urls),
 ]

@@ -24,7 +24,7 @@ PERSONAS = (
     Persona("rumah", _("Household"), "/rumah/"),
     Persona("armada", _("Fleet owner"), "/armada/"),
     Persona("pln", _("PLN operator"), "/operasi/"),
-    Persona("data", _("Data operator"), "/operasi/"),
+    Persona("data", _("Data operator"), "/data/"),
     Persona("gerai", _("Shop (gerai)"), later=_("Selling modem and SIM, pairing them with a meter, first token.")),
     Persona(
         "kru", _("Field crew"), later=_("Work orders on a phone: connect, change a modem, confirm that a meter talks.")
