@@ -38,6 +38,7 @@ PAGES = {
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
         *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
+        *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/"),
     ],
 }
 

@@ -9,6 +9,8 @@ from django.db import connection
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
+from duaarah.people.models import Membership
+from duaarah.registry.models import CatalogueItem, CataloguePrice, Sim
 from duaarah.sms.console import ambiguous, links
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment, Receipt
 from duaarah.sms.operations import SegmentOrder, enqueue_segments, judge_stale_segments
@@ -139,3 +141,42 @@ def test_words() -> None:
     )
     assert without_tokens("Token 1234 5678 9012 3456 7890. Saldo 38,4") == "Token ···· ···· ···· ···· 7890. Saldo 38,4"
     assert without_tokens("12345678901234567890") == "···· ···· ···· ···· 7890"
+
+
+def test_a_sims_state_is_changed_with_a_reason_by_those_who_may(sign_in: SignIn, town: Town, household: House) -> None:
+    sim = household.pairing.sim
+    path = f"/data/sim/{sim.iccid}/"
+    client = sign_in("dataop")
+    assert sim.iccid in client.get("/data/sim/").content.decode()
+    # The houses' SIMs are in meters, though their state says in stock: alarms.
+    assert "though its state says it cannot" in client.get(path).content.decode()
+    said = client.post(path, {"state": "ACTIVE", "reason": "r"}, follow=True).content.decode()
+    assert "This state does not follow" in said and Sim.objects.get(pk=sim.pk).state == "IN_STOCK"
+    client.post(path, {"state": "IN_MODEM", "reason": "fitted"})
+    assert Sim.objects.get(pk=sim.pk).state == "IN_MODEM"
+    page = client.get(path).content.decode()
+    assert "fitted" in page and sim.msisdn not in page
+    Membership.objects.filter(login__username="dataop").update(role="VIEWER")
+    assert client.post(path, {"state": "ACTIVE", "reason": "r"}).status_code == 403
+    assert Sim.objects.get(pk=sim.pk).state == "IN_MODEM"
+
+
+def test_a_price_begins_on_a_coming_day(sign_in: SignIn, town: Town) -> None:
+    CatalogueItem.objects.create(code="SMS-28", kind="PACKAGE", name="28 SMS", segments_monthly=28)
+    client = sign_in("dataop")
+    form = {"item": "SMS-28", "amount": "5.500", "from": "2026-02-17", "reason": "new year"}
+    for wrong, words in (
+        ({"from": "2026-02-16"}, "tomorrow at the earliest"),
+        ({"from": "yesterday"}, "whole rupiah"),
+        ({"amount": "-1"}, "whole rupiah"),
+        ({"item": "X"}, "whole rupiah"),
+        ({"reason": ""}, "Say why"),
+    ):
+        page = client.post("/data/katalog/harga/", {**form, **wrong}, follow=True).content.decode()
+        assert words in page and CataloguePrice.objects.count() == 0, wrong
+    page = client.post("/data/katalog/harga/", form, follow=True).content.decode()
+    assert "Rp 5,500" in page and "to come" in page and "no price yet" in page
+    assert CataloguePrice.objects.get().set_by.startswith("login:")
+    Membership.objects.filter(login__username="dataop").update(role="VIEWER")
+    assert client.post("/data/katalog/harga/", form).status_code == 403
+    assert CataloguePrice.objects.count() == 1

@@ -16,6 +16,7 @@ from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
+from duaarah.registry.models import CataloguePrice
 from duaarah.sms.models import InboundSms, OutboundSegment
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
@@ -59,11 +60,27 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "data-attention": ("/data/perlu-dilihat/", "get", DATA),
     "data-messages": ("/data/pesan/", "get", DATA),
     "data-message": ("/data/pesan/{segment}/", "get", DATA),
+    "data-sims": ("/data/sim/", "get", DATA),
+    "data-sim": ("/data/sim/{iccid}/", "get", DATA),
+    "data-catalogue": ("/data/katalog/", "get", DATA),
+    "data-price": ("/data/katalog/harga/", "post-redirect", DATA),
     "data-inbound": ("/data/pesan/masuk/{inbound}/", "get", DATA),
 }
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
-MOVED = (Payment, Vend, Token, LedgerLine, Command, Message, OutboundSegment, APIKey, Approval, KeyChange)
+MOVED = (
+    Payment,
+    Vend,
+    Token,
+    LedgerLine,
+    Command,
+    Message,
+    OutboundSegment,
+    APIKey,
+    Approval,
+    KeyChange,
+    CataloguePrice,
+)
 
 
 def names(patterns: list[URLPattern | URLResolver]) -> set[str]:
@@ -95,7 +112,11 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     change = withdrawn(town, household)
     town.text(household, "SALDO")
     town.run()
-    rows = {"segment": OutboundSegment.objects.latest("pk").pk, "inbound": InboundSms.objects.latest("pk").pk}
+    rows = {
+        "segment": OutboundSegment.objects.latest("pk").pk,
+        "inbound": InboundSms.objects.latest("pk").pk,
+        "iccid": household.pairing.sim.iccid,
+    }
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}
     for name, (pattern, how, allowed) in PAGES.items():

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import links
+from duaarah.web.dataop import links, stock
 
 urlpatterns = [
     path("", links.console, name="data"),
@@ -11,4 +11,8 @@ urlpatterns = [
     path("pesan/", links.segments, name="data-messages"),
     path("pesan/<int:segment>/", links.segment_life, name="data-message"),
     path("pesan/masuk/<int:inbound>/", links.inbound_life, name="data-inbound"),
+    path("sim/", stock.sims, name="data-sims"),
+    path("sim/<str:iccid>/", stock.sim, name="data-sim"),
+    path("katalog/", stock.catalogue, name="data-catalogue"),
+    path("katalog/harga/", stock.price, name="data-price"),
 ]
