@@ -64,6 +64,10 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "data-sim": ("/data/sim/{iccid}/", "get", DATA),
     "data-catalogue": ("/data/katalog/", "get", DATA),
     "data-price": ("/data/katalog/harga/", "post-redirect", DATA),
+    "data-traffic": ("/data/lalu-lintas/", "get", DATA),
+    "mobile": ("/seluler/", "get", {"mobile"}),
+    "mobile-traffic": ("/seluler/lalu-lintas/", "get", {"mobile"}),
+    "mobile-sims": ("/seluler/sim/", "get", {"mobile"}),
     "data-inbound": ("/data/pesan/masuk/{inbound}/", "get", DATA),
 }
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")

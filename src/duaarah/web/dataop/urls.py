@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import links, stock
+from duaarah.web.dataop import links, stock, traffic
 
 urlpatterns = [
     path("", links.console, name="data"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("pesan/masuk/<int:inbound>/", links.inbound_life, name="data-inbound"),
     path("sim/", stock.sims, name="data-sims"),
     path("sim/<str:iccid>/", stock.sim, name="data-sim"),
+    path("lalu-lintas/", traffic.month, name="data-traffic"),
     path("katalog/", stock.catalogue, name="data-catalogue"),
     path("katalog/harga/", stock.price, name="data-price"),
 ]

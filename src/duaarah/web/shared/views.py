@@ -16,6 +16,7 @@ from duaarah.people.models import AccountHolder, Login, Organisation
 PORTALS: dict[str, str] = {
     Organisation.Kind.UTILITY: "/operasi/",
     Organisation.Kind.DATA_OPERATOR: "/data/",
+    Organisation.Kind.MOBILE_OPERATOR: "/seluler/",
 }
 
 
