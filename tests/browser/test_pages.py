@@ -35,7 +35,12 @@ PAGES = {
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
         "/operasi/kunci/persetujuan/",
     ],
-    "data": ["/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"],
+    "data": [
+        *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
+        *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
+        *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/", "/data/lalu-lintas/"),
+    ],
+    "seluler": ["/seluler/", "/seluler/lalu-lintas/", "/seluler/sim/"],
 }
 
 

@@ -87,7 +87,7 @@ FEATURES = (
     "vending",
     "notices",
 )
-PORTALS = ("shared", "customer", "fleet", "utility", "api")
+PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "api")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",

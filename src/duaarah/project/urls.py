@@ -16,6 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rumah/", include("duaarah.web.customer.urls")),
     path("armada/", include("duaarah.web.fleet.urls")),
     path("operasi/", include("duaarah.web.utility.urls")),
+    path("data/", include("duaarah.web.dataop.urls")),
+    path("seluler/", include("duaarah.web.mobileop.urls")),
     path("api/v1/", documentation, name="api-documentation"),
     path("api/v1/", api.urls),
 ]

@@ -74,11 +74,23 @@ class Modem(models.Model):
 
 
 class Sim(models.Model):
-    """A SIM card by its ICCID; `msisdn` is canonical (62...)."""
+    """A SIM card by its ICCID; `msisdn` is canonical (62...). Its pairing says where it is, its state what it may do."""
+
+    class State(models.TextChoices):
+        IN_STOCK = "IN_STOCK", "In stock"
+        IN_MODEM = "IN_MODEM", "In a modem, not yet active"
+        ACTIVE = "ACTIVE", "Active"
+        SUSPENDED = "SUSPENDED", "Suspended"
+        ENDED = "ENDED", "Ended for good"
 
     iccid = models.CharField(max_length=20, unique=True)
     msisdn = models.CharField(max_length=15, unique=True)
     operator = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.IN_STOCK)
+    state_at = models.DateTimeField(null=True, help_text="Business time; empty: since before states were kept")
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "id"], name="registry_sim_state")]
 
 
 def _once(name: str, field: str) -> ExclusionConstraint:
@@ -104,3 +116,38 @@ class Pairing(models.Model):
             _once("registry_pairing_modem", "modem"),
         ]
         indexes = [models.Index(fields=["phone"], name="registry_pairing_phone")]
+
+
+class CatalogueItem(models.Model):
+    """What the data operator sells: a modem, or a monthly SMS package. Its prices are dated rows."""
+
+    class Kind(models.TextChoices):
+        MODEM = "MODEM", "Modem"
+        PACKAGE = "PACKAGE", "SMS package"
+
+    code = models.CharField(max_length=20, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    name = models.CharField(max_length=120)
+    segments_monthly = models.PositiveSmallIntegerField(null=True, help_text="SMS segments a month; of packages only")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind="PACKAGE", segments_monthly__isnull=False)
+                | models.Q(kind="MODEM", segments_monthly=None),
+                name="registry_catalogue_segments",
+            )
+        ]
+
+
+class CataloguePrice(models.Model):
+    """A price from a WIB day on; append-only (trigger). Of two for one day the later row holds."""
+
+    item = models.ForeignKey(CatalogueItem, on_delete=models.PROTECT, related_name="prices")
+    amount_idr = models.PositiveIntegerField(help_text="Without VAT")
+    valid_from_date = models.DateField(help_text="WIB")
+    set_at = models.DateTimeField(help_text="Business time")
+    set_by = models.CharField(max_length=60, help_text="Actor, as in the audit record")
+
+    class Meta:
+        indexes = [models.Index(fields=["item", "valid_from_date", "id"], name="registry_price_in_force")]

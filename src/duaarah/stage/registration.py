@@ -9,13 +9,13 @@ from pathlib import Path
 from django.db import transaction
 
 from duaarah.audit import operations as audit
-from duaarah.core.sts import KeyRegister
+from duaarah.core.sts import KeyRegister, luhn_digit
 from duaarah.headend.models import InvocationCounter
 from duaarah.headend.ports import MeterKeys
 from duaarah.keystore import FileKeyStore
 from duaarah.people.models import AccountHolder, Customer, Organisation
 from duaarah.people.operations import set_pin
-from duaarah.registry.models import Meter, Modem, NetworkNode, Pairing, Sim, Site
+from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem, NetworkNode, Pairing, Sim, Site
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
 from duaarah.sms.models import Bind
@@ -24,6 +24,12 @@ from duaarah.vending.operations import fill_wallet
 from duaarah.wiring.keystores import wrap_bind_password, wrap_channel_secret, wrap_meter_keys
 
 SHORT_CODES = ["3123", "8123"]
+STOCK_SIMS = 12
+CATALOGUE = (
+    ("MODEM-1F", CatalogueItem.Kind.MODEM, "Modem 1 fasa", None, 250_000),
+    ("MODEM-3F", CatalogueItem.Kind.MODEM, "Modem 3 fasa", None, 400_000),
+    ("SMS-28", CatalogueItem.Kind.PACKAGE, "Paket 28 SMS", 28, 5_000),
+)
 
 
 def make_keys(world: World, path: Path, passphrase: str) -> FileKeyStore:
@@ -78,9 +84,29 @@ def register_world(
         holders = {holder: _holder(holder) for holder in world.holders}
         for meter in world.meters:
             _meter(meter, holders[meter.holder], store, operator, instant_of(since_us))
+        _stock(operator, instant_of(since_us))
     for known, holder in holders.items():
         if known.wallet_idr:
             fill_wallet(holder=holder, amount_idr=known.wallet_idr, reference=f"opening:{holder.pk}", now=START)
+
+
+def _stock(operator: Organisation, since: datetime) -> None:
+    """SIMs in the data operator's drawer, one of them active by mistake, and what it sells, at invented prices."""
+    for number in range(STOCK_SIMS):
+        payload = f"896298{number + 1:012d}"
+        state = Sim.State.ACTIVE if number == 0 else Sim.State.IN_STOCK
+        Sim.objects.create(
+            iccid=payload + luhn_digit(payload),
+            msisdn=f"6280000900{number:04d}",
+            operator=operator,
+            state=state,
+            state_at=since,
+        )
+    for code, kind, name, segments, amount_idr in CATALOGUE:
+        item = CatalogueItem.objects.create(code=code, kind=kind, name=name, segments_monthly=segments)
+        CataloguePrice.objects.create(
+            item=item, amount_idr=amount_idr, valid_from_date=since.date(), set_at=since, set_by="stage"
+        )
 
 
 def _holder(known: Holder) -> AccountHolder:
@@ -134,7 +160,9 @@ def _meter(
         )
     Pairing.objects.create(
         meter=meter,
-        sim=Sim.objects.create(iccid=known.iccid, msisdn=known.msisdn, operator=operator),
+        sim=Sim.objects.create(
+            iccid=known.iccid, msisdn=known.msisdn, operator=operator, state=Sim.State.ACTIVE, state_at=since
+        ),
         modem=Modem.objects.create(imei=known.imei),
         phone=known.holder.phone,
         valid=(since, None),

@@ -16,13 +16,14 @@ from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.sms.models import OutboundSegment
+from duaarah.registry.models import CataloguePrice
+from duaarah.sms.models import InboundSms, OutboundSegment
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.notification import meter_key_terms
 
 pytestmark = pytest.mark.slow
-CUSTOMERS, DESK = {"household", "fleet"}, {"pln", "dataop"}
+CUSTOMERS, DESK, DATA = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}
 REFERENCE = "00000000-0000-4000-8000-000000000001"
 ALL = {"nobody", "household", "fleet", "pln", "dataop", "mobile"}
 # Every page by the name of its URL: its path, how it is asked for, and the roles that see it. The meter and its token
@@ -55,10 +56,35 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
+    "data": ("/data/", "get", DATA),
+    "data-attention": ("/data/perlu-dilihat/", "get", DATA),
+    "data-messages": ("/data/pesan/", "get", DATA),
+    "data-message": ("/data/pesan/{segment}/", "get", DATA),
+    "data-sims": ("/data/sim/", "get", DATA),
+    "data-sim": ("/data/sim/{iccid}/", "get", DATA),
+    "data-catalogue": ("/data/katalog/", "get", DATA),
+    "data-price": ("/data/katalog/harga/", "post-redirect", DATA),
+    "data-traffic": ("/data/lalu-lintas/", "get", DATA),
+    "mobile": ("/seluler/", "get", {"mobile"}),
+    "mobile-traffic": ("/seluler/lalu-lintas/", "get", {"mobile"}),
+    "mobile-sims": ("/seluler/sim/", "get", {"mobile"}),
+    "data-inbound": ("/data/pesan/masuk/{inbound}/", "get", DATA),
 }
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
-MOVED = (Payment, Vend, Token, LedgerLine, Command, Message, OutboundSegment, APIKey, Approval, KeyChange)
+MOVED = (
+    Payment,
+    Vend,
+    Token,
+    LedgerLine,
+    Command,
+    Message,
+    OutboundSegment,
+    APIKey,
+    Approval,
+    KeyChange,
+    CataloguePrice,
+)
 
 
 def names(patterns: list[URLPattern | URLResolver]) -> set[str]:
@@ -88,10 +114,19 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     vend = bought(sign_in("household"), household)
     # A change that was withdrawn already: whoever may, is told that there is nothing to decide or to withdraw.
     change = withdrawn(town, household)
+    town.text(household, "SALDO")
+    town.run()
+    rows = {
+        "segment": OutboundSegment.objects.latest("pk").pk,
+        "inbound": InboundSms.objects.latest("pk").pk,
+        "iccid": household.pairing.sim.iccid,
+    }
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}
     for name, (pattern, how, allowed) in PAGES.items():
-        path = pattern.format(drn=household.meter.drn, vend=vend.pk, change=change.pk, approval=change.approval_id)
+        path = pattern.format(
+            drn=household.meter.drn, vend=vend.pk, change=change.pk, approval=change.approval_id, **rows
+        )
         response = client.post(path) if how.startswith("post") else client.get(path)
         if name in ("sign-out", "set_language", "start"):
             assert response.status_code == 302, name

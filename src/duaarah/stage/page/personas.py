@@ -24,7 +24,8 @@ PERSONAS = (
     Persona("rumah", _("Household"), "/rumah/"),
     Persona("armada", _("Fleet owner"), "/armada/"),
     Persona("pln", _("PLN operator"), "/operasi/"),
-    Persona("data", _("Data operator"), "/operasi/"),
+    Persona("data", _("Data operator"), "/data/"),
+    Persona("seluler", _("Mobile operator"), "/seluler/"),
     Persona("gerai", _("Shop (gerai)"), later=_("Selling modem and SIM, pairing them with a meter, first token.")),
     Persona(
         "kru", _("Field crew"), later=_("Work orders on a phone: connect, change a modem, confirm that a meter talks.")
@@ -41,7 +42,7 @@ def make_logins(household: AccountHolder, fleet: AccountHolder) -> None:
     """The demo's logins. They have no password: the stage signs in, and only in a demo."""
     for key, holder in (("rumah", household), ("armada", fleet)):
         Login.objects.create_user(f"demo-{key}", display_name=holder.name, holder=holder)
-    for key, code in (("pln", "PLN"), ("data", "DATAOP")):
+    for key, code in (("pln", "PLN"), ("data", "DATAOP"), ("seluler", "OPSEL")):
         unit, _made = Unit.objects.get_or_create(
             organisation=Organisation.objects.get(code=code), code=code, defaults={"name": code}
         )

@@ -11,9 +11,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from duaarah.people.models import AccountHolder, Login, Organisation
+from duaarah.people.models import AccountHolder, Login, Membership, Organisation
 
 View = Callable[..., HttpResponse]
+ACTING = (Membership.Role.OPERATOR, Membership.Role.ADMIN)
 RUNNING = (Organisation.Kind.UTILITY, Organisation.Kind.DATA_OPERATOR)
 
 
@@ -64,3 +65,26 @@ def for_operator(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return signed_in(guarded)
+
+
+def for_kind(kind: str) -> Callable[[View], View]:
+    """For members of organisations of one kind: `@for_kind(Organisation.Kind.DATA_OPERATOR)`."""
+
+    def guard(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not login_of(request).memberships.filter(unit__organisation__kind=kind).exists():
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return signed_in(guarded)
+
+    return guard
+
+
+def acting(request: HttpRequest, kind: str) -> Login:
+    """The login of somebody who may change things for an organisation of this kind. Raises PermissionDenied for others."""
+    login = login_of(request)
+    if not login.memberships.filter(unit__organisation__kind=kind, role__in=ACTING).exists():
+        raise PermissionDenied
+    return login

@@ -11,14 +11,21 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from duaarah.people.models import AccountHolder, Login
-from duaarah.web.shared.access import RUNNING
+from duaarah.people.models import AccountHolder, Login, Organisation
+
+PORTALS: dict[str, str] = {
+    Organisation.Kind.UTILITY: "/operasi/",
+    Organisation.Kind.DATA_OPERATOR: "/data/",
+    Organisation.Kind.MOBILE_OPERATOR: "/seluler/",
+}
 
 
 def start_page(person: Login) -> str:
-    """Where a login begins: its customers' page, its company's sites, or the operators' desk."""
-    if person.memberships.filter(unit__organisation__kind__in=RUNNING).exists():
-        return "/operasi/"
+    """Where a login begins: its organisation's portal, its customers' page or its company's sites."""
+    kinds = set(person.memberships.values_list("unit__organisation__kind", flat=True))
+    for kind, page in PORTALS.items():
+        if kind in kinds:
+            return page
     if person.holder is not None:
         return "/armada/" if person.holder.kind == AccountHolder.Kind.COMPANY else "/rumah/"
     return "/masuk/"
