@@ -10,8 +10,8 @@ from django.db import connection, transaction
 
 from duaarah.sms.operations.enqueue import package_month
 
-# The SMSC may have it or not. Frames are sent again by their command under a new counter; a receipt with digits goes once
-# more, marked as a retry, because a second SMS is better than a lost token; everything else stays listed for a person.
+# The SMSC may have it or not: the table sms_ambiguityrule decides per class. Frames are sent again by their command under a
+# new counter; a receipt with digits goes once more, because a second SMS is better than a lost token; the rest is listed.
 _AMBIGUOUS = """
 UPDATE sms_outboundsegment SET state = 'AMBIGUOUS', lease_until_at = NULL
 WHERE id IN (SELECT id FROM sms_outboundsegment
@@ -34,7 +34,9 @@ WITH again AS (
         smsc_message_id)
     SELECT bind_id, meter_id, message_class, priority, true, source, destination, data_coding, esm_class, payload,
         validity_s, registered, correlation, %(now)s, 'QUEUED', 0, clock_timestamp(), ''
-    FROM sms_outboundsegment WHERE id = ANY(%(ids)s) AND message_class = 'RECEIPT' AND NOT retry
+    FROM sms_outboundsegment s WHERE id = ANY(%(ids)s) AND NOT retry
+        AND EXISTS (SELECT 1 FROM sms_ambiguityrule r
+                    WHERE r.message_class = s.message_class AND r.action = 'ONCE_MORE')
     RETURNING id, meter_id, message_class, correlation)
 INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
 SELECT 'RESERVE', a.id, a.meter_id, a.message_class,
@@ -45,17 +47,24 @@ SELECT 'RESERVE', a.id, a.meter_id, a.message_class,
 FROM again a
 """
 
-# SMPP message_state: 2 delivered; 3 expired, 4 deleted, 5 undeliverable, 8 rejected. States only move forward.
+# SMPP message_state: 2 delivered; 3 expired, 4 deleted, 5 undeliverable, 8 rejected. States only move forward. The receipt
+# may come by another bind of the group; the likeliest spelling of an id is tried first.
 _MATCH = """
 WITH found AS (
-    SELECT r.id AS receipt_id, s.id AS segment_id, r.state
+    SELECT DISTINCT ON (r.id) r.id AS receipt_id, s.id AS segment_id, r.state
     FROM sms_receipt r
-    JOIN sms_outboundsegment s ON s.bind_id = r.bind_id AND s.smsc_message_id = ANY(r.message_ids)
-    WHERE r.segment_id IS NULL AND s.smsc_message_id <> ''
-    ORDER BY r.id LIMIT 200),
+    JOIN sms_bind rb ON rb.id = r.bind_id
+    JOIN sms_outboundsegment s ON s.message_key = ANY(r.message_ids) AND s.message_key <> ''
+    JOIN sms_bind sb ON sb.id = s.bind_id
+        AND coalesce(nullif(sb.bind_group, ''), sb.name) = coalesce(nullif(rb.bind_group, ''), rb.name)
+    WHERE r.segment_id IS NULL
+    ORDER BY r.id, array_position(r.message_ids, s.message_key), s.id DESC LIMIT 500),
+final AS (
+    SELECT DISTINCT ON (segment_id) segment_id, state FROM found WHERE state IN (2, 3, 4, 5, 8)
+    ORDER BY segment_id, receipt_id),
 moved AS (
     UPDATE sms_outboundsegment s SET state = CASE WHEN f.state = 2 THEN 'DELIVERED' ELSE 'FAILED' END
-    FROM found f WHERE s.id = f.segment_id AND s.state = 'ACCEPTED' AND f.state IN (2, 3, 4, 5, 8)
+    FROM final f WHERE s.id = f.segment_id AND s.state = 'ACCEPTED'
     RETURNING s.id)
 UPDATE sms_receipt r SET segment_id = f.segment_id FROM found f WHERE r.id = f.receipt_id
 """
