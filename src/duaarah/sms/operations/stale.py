@@ -69,6 +69,35 @@ moved AS (
 UPDATE sms_receipt r SET segment_id = f.segment_id FROM found f WHERE r.id = f.receipt_id
 """
 
+# A response was lost, but a receipt names the handset and the short code: when exactly one segment between the two is of
+# unknown outcome and nothing else is on its way, the receipt is about that one.
+_RESOLVE = """
+WITH lone AS (
+    SELECT min(s.id) AS segment_id, coalesce(nullif(b.bind_group, ''), b.name) AS pool, s.destination, s.source
+    FROM sms_outboundsegment s JOIN sms_bind b ON b.id = s.bind_id
+    WHERE s.state = 'AMBIGUOUS' AND s.registered
+    GROUP BY pool, s.destination, s.source HAVING count(*) = 1),
+found AS (
+    SELECT DISTINCT ON (l.segment_id) l.segment_id, r.id AS receipt_id, r.state, r.message_ids[1] AS message_key
+    FROM lone l JOIN sms_outboundsegment s ON s.id = l.segment_id
+    JOIN sms_receipt r ON r.segment_id IS NULL AND r.handset = l.destination AND r.short_code = l.source
+        AND r.received_at > s.submitted_at AND r.received_at < clock_timestamp() - 5 * interval '1 second'
+    JOIN sms_bind rb ON rb.id = r.bind_id AND coalesce(nullif(rb.bind_group, ''), rb.name) = l.pool
+    WHERE NOT EXISTS (SELECT 1 FROM sms_outboundsegment o
+        WHERE o.destination = l.destination AND o.source = l.source AND o.state = 'SUBMITTING')
+    ORDER BY l.segment_id, r.id)
+UPDATE sms_outboundsegment s SET state = 'ACCEPTED', message_key = f.message_key
+FROM found f WHERE s.id = f.segment_id AND s.state = 'AMBIGUOUS'
+RETURNING s.id
+"""
+
+_SETTLE = """
+INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
+SELECT 'SETTLE', e.segment_id, e.meter_id, e.message_class, e.counts, e.retry, e.correlation, e.at, e.month_date
+FROM sms_packageentry e WHERE e.kind = 'RESERVE' AND e.segment_id = ANY(%s)
+ON CONFLICT DO NOTHING
+"""
+
 
 def judge_stale_segments(*, now: dt.datetime) -> int:
     """Entry: segments whose link died between write and response become AMBIGUOUS; returns how many."""
@@ -86,4 +115,9 @@ def match_parked_receipts() -> int:
     """Entry: join receipts to their segments once the response's message id is known; returns how many."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_MATCH)
-        return max(cursor.rowcount, 0)
+        matched = max(cursor.rowcount, 0)
+        cursor.execute(_RESOLVE)
+        if resolved := [row[0] for row in cursor.fetchall()]:
+            # The next round joins the receipt by the key that it brought.
+            cursor.execute(_SETTLE, [resolved])
+    return matched
