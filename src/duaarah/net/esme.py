@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import random
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,6 +35,24 @@ class ESMEConfig:
     window: int = 20
     enquire_link_s: float = 30
     response_timeout_s: float = 10
+    command: int = p.BIND_TRANSCEIVER
+    system_type: str = ""
+    service_type: str = ""
+    # (TON, NPI) of short codes (up to 6 characters) and of telephone numbers.
+    short_code: tuple[int, int] = (0, 1)
+    msisdn: tuple[int, int] = (1, 1)
+    tls: bool = False
+    tls_ca: str = ""
+    tls_pin: str = ""
+    # So many refusals in a row and `run` ends, so that no account is locked; 0 never ends.
+    bind_refusals_max: int = 0
+    keep_late: bool = False
+
+
+class BindRefused(SMPPError):
+    """The SMSC does not take us as who we say we are."""
+
+    code = "bind_refused"
 
 
 class ESMEHandler(Protocol):
@@ -53,11 +74,14 @@ class ESME:
         self._session: Session | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._stopping = False
+        self._refusals = 0
 
     @property
     def free(self) -> int:
-        """How many messages the window takes now; 0 while not bound."""
-        return self._session.free if self._session is not None else 0
+        """How many messages the window takes now; 0 while not bound, for a receiver, and while we leave."""
+        if self._session is None or self._stopping or self.config.command == p.BIND_RECEIVER:
+            return 0
+        return self._session.free
 
     @property
     def bound(self) -> bool:
@@ -77,21 +101,25 @@ class ESME:
     ) -> None:
         """submit_sm; its end comes by on_response or on_ambiguous. Raises LocalProtocolError when `free` is 0."""
         assert self._session is not None and self._writer is not None
+        config = self.config
+        source_ton, source_npi = config.msisdn if len(source) > 6 else config.short_code
+        dest_ton, dest_npi = config.msisdn if len(destination) > 6 else config.short_code
         self._writer.write(
             self._session.send_message(
                 p.SUBMIT_SM,
                 token,
                 time.monotonic(),
                 text={
+                    "service_type": self.config.service_type,
                     "source_addr": source,
                     "destination_addr": destination,
                     "validity_period": p.relative_validity(validity_s),
                 },
                 number={
-                    "dest_addr_ton": 1 if len(destination) > 6 else 0,
-                    "dest_addr_npi": 1,
-                    "source_addr_ton": 1 if len(source) > 6 else 0,
-                    "source_addr_npi": 1,
+                    "dest_addr_ton": dest_ton,
+                    "dest_addr_npi": dest_npi,
+                    "source_addr_ton": source_ton,
+                    "source_addr_npi": source_npi,
                     "data_coding": data_coding,
                     "registered_delivery": int(registered),
                     "esm_class": esm_class,
@@ -102,7 +130,7 @@ class ESME:
 
     def ack(self, request: PDU, status: int = p.ESME_ROK) -> None:
         """deliver_sm_resp; a link that is gone needs none, the SMSC will deliver again."""
-        if self._session is not None and self._writer is not None and self.bound:
+        if self._session is not None and self._writer is not None and self._session.state is not State.CLOSED:
             self._writer.write(self._session.respond(request, status))
 
     async def run(self) -> None:
@@ -110,8 +138,9 @@ class ESME:
         backoff_s = BACKOFF_FIRST_S
         while not self._stopping:
             was_bound, reason = await self._connection()
+            self._refusals = 0 if was_bound else self._refusals
             self._handler.on_down(reason)
-            if self._is_stopping():
+            if self._is_stopping() or 0 < self.config.bind_refusals_max <= self._refusals:
                 return
             backoff_s = BACKOFF_FIRST_S if was_bound else min(backoff_s * 2, BACKOFF_MAX_S)
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
@@ -119,21 +148,47 @@ class ESME:
     def _is_stopping(self) -> bool:
         return self._stopping
 
-    async def stop(self) -> None:
-        """Graceful unbind."""
+    async def stop(self, drain_s: float = 0) -> None:
+        """Graceful unbind: nothing new, up to `drain_s` for the responses that are due, then unbind; 0 asks at once."""
         self._stopping = True
+        deadline_s = time.monotonic() + drain_s
+        while self._session is not None and self._session.outstanding and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.01)
         if self._session is not None and self._writer is not None and self.bound:
-            with contextlib.suppress(OSError, SMPPError):
+            with contextlib.suppress(OSError, SMPPError, TimeoutError):
                 self._writer.write(self._session.unbind(time.monotonic()))
                 await asyncio.wait_for(self._writer.drain(), 1)
+                # The answer is waited for, but not for long: who wants to be gone may be gone.
+                deadline_s = time.monotonic() + (1 if drain_s else 0)
+                while self._session is not None and time.monotonic() < deadline_s:
+                    await asyncio.sleep(0.01)
         if self._writer is not None:
             self._writer.close()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection, over TLS where configured. Raises OSError (ssl.SSLError is one) and TimeoutError."""
+        config = self.config
+        context: ssl.SSLContext | None = None
+        if config.tls:
+            context = ssl.create_default_context(cadata=config.tls_ca or None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if config.tls_pin:
+                # The pin names one certificate; it replaces authority and name.
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(config.host, config.port, ssl=context), 10)
+        if config.tls_pin and config.tls:
+            certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+            if not hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), config.tls_pin.lower()):
+                writer.close()
+                raise ssl.SSLError("not the pinned certificate")
+        return reader, writer
 
     async def _connection(self) -> tuple[bool, str]:
         """One connection from connect to loss: whether it was bound, and why it ended."""
         config = self.config
         try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(config.host, config.port), 10)
+            reader, writer = await self._open()
         except (OSError, TimeoutError) as error:
             return False, f"cannot connect ({type(error).__name__})"
         self._writer = writer
@@ -141,6 +196,7 @@ class ESME:
             window=config.window,
             response_timeout_s=config.response_timeout_s,
             enquire_link_s=config.enquire_link_s,
+            keep_late=config.keep_late,
         )
         was_bound = False
         reason = "closed by the peer"
@@ -151,6 +207,8 @@ class ESME:
                     password=config.password,
                     address_range=config.address_range,
                     now_s=time.monotonic(),
+                    command=config.command,
+                    system_type=config.system_type,
                 )
             )
             while session.state is not State.CLOSED:
@@ -180,11 +238,14 @@ class ESME:
             match event:
                 case Answered(pdu=pdu) if pdu.command & ~p.RESPONSE in p.BINDS:
                     if pdu.status != p.ESME_ROK:
-                        raise SMPPError(f"The SMSC refuses the bind with status {pdu.status:#x}.")
+                        self._refusals += pdu.status in (p.ESME_RBINDFAIL, p.ESME_RINVPASWD, p.ESME_RINVSYSID)
+                        raise BindRefused(f"The SMSC refuses the bind with status {pdu.status:#x}.")
                     bound = True
                     self._handler.on_bound()
                 case Answered(pdu=pdu, token=token) if pdu.command in (p.SUBMIT_SM | p.RESPONSE, p.GENERIC_NACK):
-                    self._handler.on_response(token, pdu.status, pdu.text.get("message_id", ""))
+                    # A generic_nack is never an acceptance, whatever its status says.
+                    status = pdu.status or (p.ESME_RUNKNOWNERR if pdu.command == p.GENERIC_NACK else 0)
+                    self._handler.on_response(token, status, pdu.text.get("message_id", ""))
                 case Unanswered(token=token):
                     self._handler.on_ambiguous(token)
                 case Request(pdu=pdu) if pdu.command == p.DELIVER_SM:

@@ -35,17 +35,59 @@ class Priority(models.IntegerChoices):
 
 
 class Bind(models.Model):
-    """One SMPP bind to a mobile operator's SMSC; one worker process holds it by an advisory lock."""
+    """One SMPP bind to a mobile operator's SMSC, all of it data; one worker at a time holds it by an advisory lock."""
+
+    class Kind(models.TextChoices):
+        TRX = "TRX", "Transceiver"
+        TX = "TX", "Transmitter"
+        RX = "RX", "Receiver"
+
+    class IdBase(models.TextChoices):
+        NORMAL = "NORMAL", "Letters' case and leading zeros do not matter"
+        AS_IS = "AS_IS", "Exactly as written"
+        HEX_RESPONSE = "HEX_RESPONSE", "Hexadecimal in the response, decimal in the receipt"
+        DEC_RESPONSE = "DEC_RESPONSE", "Decimal in the response, hexadecimal in the receipt"
+        ANY = "ANY", "Unknown: every spelling is tried, the exact one first"
+
+    class Dialect(models.TextChoices):
+        BOTH = "BOTH", "TLVs first, then the text"
+        TLV = "TLV", "TLVs only"
+        TEXT = "TEXT", "Text only"
+
+    class Alphabet(models.TextChoices):
+        GSM = "GSM", "GSM 03.38, one octet a character"
+        LATIN1 = "LATIN1", "Latin-1 or ASCII"
 
     name = models.CharField(max_length=40, unique=True)
+    kind = models.CharField(max_length=3, choices=Kind.choices, default=Kind.TRX)
+    bind_group = models.CharField(max_length=40, blank=True, help_text="Binds that share receipts; empty: by itself")
     operator = models.ForeignKey(Organisation, on_delete=models.PROTECT)
     host = models.CharField(max_length=120)
     port = models.PositiveIntegerField()
     tls = models.BooleanField(default=False)
+    tls_ca = models.TextField(blank=True, help_text="PEM; empty: the system's own authorities")
+    tls_pin = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of the certificate in hex; replaces the CA"
+    )
     system_id = models.CharField(max_length=15)
+    system_type = models.CharField(max_length=12, blank=True)
+    service_type = models.CharField(max_length=5, blank=True)
     password_wrapped = models.BinaryField(max_length=200)
     address_range = models.CharField(max_length=40, blank=True)
     short_codes = ArrayField(models.CharField(max_length=8))
+    tariffs = models.JSONField(
+        default=dict, blank=True, help_text="Short code: its tariff class (PREMIUM, SOCIAL, ...)"
+    )
+    short_code_ton = models.PositiveSmallIntegerField(default=0)
+    short_code_npi = models.PositiveSmallIntegerField(default=1)
+    msisdn_ton = models.PositiveSmallIntegerField(default=1)
+    msisdn_npi = models.PositiveSmallIntegerField(default=1)
+    id_base = models.CharField(max_length=12, choices=IdBase.choices, default=IdBase.NORMAL)
+    receipt_dialect = models.CharField(max_length=4, choices=Dialect.choices, default=Dialect.BOTH)
+    receipt_zone = models.CharField(max_length=40, default="Asia/Jakarta")
+    default_alphabet = models.CharField(max_length=6, choices=Alphabet.choices, default=Alphabet.GSM)
+    attempts_max = models.PositiveSmallIntegerField(default=5, help_text="Of statuses 0x08 and 0x45")
+    bind_refusals_max = models.PositiveSmallIntegerField(default=5, help_text="One after another, then the bind stops")
     window = models.PositiveSmallIntegerField(default=20)
     tps_max = models.PositiveIntegerField(default=100)
     enquire_link_s = models.PositiveSmallIntegerField(default=30)
@@ -91,6 +133,7 @@ class OutboundSegment(models.Model):
     submitted_at = models.DateTimeField(null=True, help_text="Machine time")
     answered_at = models.DateTimeField(null=True, help_text="Machine time")
     smsc_message_id = models.CharField(max_length=65, blank=True)
+    message_key = models.CharField(max_length=70, blank=True, db_default="", help_text="The id as receipts are matched")
     smsc_status = models.PositiveIntegerField(null=True)
 
     class Meta:
@@ -102,6 +145,7 @@ class OutboundSegment(models.Model):
                 name="sms_segment_smsc_id",
                 condition=~models.Q(smsc_message_id=""),
             ),
+            models.Index(fields=["message_key"], name="sms_segment_key", condition=~models.Q(message_key="")),
             models.Index(fields=["destination", "id"], name="sms_segment_destination"),
             models.Index(fields=["id"], name="sms_segment_ambiguous", condition=models.Q(state="AMBIGUOUS")),
         ]
@@ -113,6 +157,7 @@ class InboundSms(models.Model):
     class Kind(models.TextChoices):
         BINARY = "BINARY", "8-bit: a meter's frame"
         TEXT = "TEXT", "Text: a person"
+        PART = "PART", "Part of a longer SMS"
 
     class State(models.TextChoices):
         RECEIVED = "RECEIVED", "Waiting to be read"
@@ -134,6 +179,10 @@ class InboundSms(models.Model):
     lease_until_at = models.DateTimeField(null=True, help_text="Machine time")
     attempts = models.PositiveSmallIntegerField(default=0)
     outcome = models.CharField(max_length=60, blank=True)
+    part_reference = models.PositiveIntegerField(null=True)
+    part_total = models.PositiveSmallIntegerField(null=True)
+    part_number = models.PositiveSmallIntegerField(null=True, help_text="From 1")
+    whole = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="parts")
 
     class Meta:
         indexes = [
@@ -152,11 +201,26 @@ class Receipt(models.Model):
     message_ids = ArrayField(models.CharField(max_length=70), help_text="Canonical keys of the id")
     state = models.PositiveSmallIntegerField(help_text="SMPP message_state, 1 to 8")
     error = models.CharField(max_length=10, blank=True)
+    handset = models.CharField(max_length=21, blank=True, db_default="")
+    short_code = models.CharField(max_length=21, blank=True, db_default="")
+    done_at = models.DateTimeField(null=True, help_text="As the SMSC says; never ordered by")
     text = models.CharField(max_length=254, blank=True)
     received_at = models.DateTimeField(help_text="Machine time")
 
     class Meta:
         indexes = [models.Index(fields=["bind", "id"], name="sms_receipt_parked", condition=models.Q(segment=None))]
+
+
+class AmbiguityRule(models.Model):
+    """Data: what becomes of a segment of this class that was submitted and never answered."""
+
+    class Action(models.TextChoices):
+        LIST = "LIST", "A person decides"
+        ONCE_MORE = "ONCE_MORE", "Sent once more, marked as a retry"
+        COMMAND = "COMMAND", "Its command sends a new frame under a new counter"
+
+    message_class = models.CharField(max_length=20, choices=MessageClass.choices, unique=True)
+    action = models.CharField(max_length=10, choices=Action.choices)
 
 
 class PackageRule(models.Model):

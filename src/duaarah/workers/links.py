@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The links worker: alone speaks SMPP, one process per bind, held by an advisory lock. No ORM in here.
+The links worker: alone speaks SMPP; a bind is held by an advisory lock, whoever holds it. No ORM in here.
 
+One process serves every bind that no other holds: the supervisor needs no list of binds, a new one is up within a second, and
+more processes only spread the load (DUAARAH_LINKS_BINDS_MAX a process).
 Segments are claimed by priority as far as the window goes; responses, receipts and inbound SMS are committed in groups
 of at most 20 ms, and a deliver_sm is acknowledged only after its row is committed.
 """
@@ -10,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
+import os
 import signal
 import time
 from typing import Any
@@ -22,12 +24,13 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from duaarah.net.esme import ESME, ESMEConfig
+from duaarah.net.esme import ESME
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp import receipt
+from duaarah.wire.smpp.pacing import Pace
 from duaarah.wire.smpp.pdu import PDU
-from duaarah.wiring.keystores import unwrap_bind_password
 from duaarah.workers import links_sql as sql
+from duaarah.workers.links_rows import configuration, esme_config, inbound_row, outbound_octets, receipt_row
 
 LOG = logging.getLogger(__name__)
 GROUP_S = 0.01
@@ -35,12 +38,16 @@ IDLE_S = 0.5
 GROUP_MAX = 500
 BACKLOG_MAX = 2_000
 LOCK_SPACE = 0x4455
-RETRYABLE = frozenset({p.ESME_RTHROTTLED, p.ESME_RMSGQFUL, p.ESME_RSYSERR, 0x45})
-THROTTLE_PAUSE_S = 1.0
+RELOAD_S = 2.0
+DRAIN_S = 5.0
+SLOW_DOWN = frozenset({p.ESME_RTHROTTLED, p.ESME_RMSGQFUL})
+RETRYABLE = frozenset({p.ESME_RSYSERR, p.ESME_RSUBMITFAIL})
+BIND_TROUBLE = frozenset({p.ESME_RBINDFAIL, p.ESME_RINVPASWD, p.ESME_RINVSYSID})
+BINDS_MAX = 8
 
 
 def main() -> int:
-    """Hold the first free bind and serve it until SIGTERM."""
+    """Hold every free bind and serve it until SIGTERM."""
     return asyncio.run(_main())
 
 
@@ -48,14 +55,32 @@ async def _main() -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await serve(_conninfo(), stopping, int(os.environ.get("DUAARAH_LINKS_BINDS_MAX", BINDS_MAX)))
+    return 0
+
+
+async def serve(conninfo: str, stopping: asyncio.Event, binds_max: int) -> None:
+    """One Link for each active bind that nobody holds, looked for every second; a lost database is waited for."""
+    links: dict[int, asyncio.Task[None]] = {}
     while not stopping.is_set():
+        for bind_id in [known for known, task in links.items() if task.done()]:
+            error = links.pop(bind_id).exception()
+            if error is not None:
+                LOG.warning("link %d ended (%s: %s); trying again.", bind_id, type(error).__name__, error)
         try:
-            await Link(_conninfo()).run(stopping)
+            for bind_id in await _active(conninfo):
+                if bind_id not in links and len(links) < binds_max:
+                    links[bind_id] = asyncio.create_task(Link(conninfo, bind_id).run(stopping))
         except psycopg.OperationalError as error:
             LOG.warning("The database does not answer (%s); trying again.", type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), 0.5)
-    return 0
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), 1.0)
+    await asyncio.gather(*links.values(), return_exceptions=True)
+
+
+async def _active(conninfo: str) -> list[int]:
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
+        return [row["id"] for row in await (await db.execute(sql.BINDS)).fetchall()]
 
 
 def _conninfo() -> str:
@@ -67,13 +92,18 @@ def _conninfo() -> str:
 class Link:
     """One bind, one database connection, one socket; a loop that moves rows to the wire and the wire to rows."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, bind_id: int) -> None:
         self._conninfo = conninfo
+        self._bind_id = bind_id
+        self._bind: dict[str, Any] = {}
+        self._group: list[int] = []
+        self._trouble = ""
         self._responses: list[tuple[int, int, str]] = []
         self._delivered: list[PDU] = []
         self._in_flight: set[int] = set()
         self._work = asyncio.Event()
-        self._pause_until_s = 0.0
+        self._pace: Pace
+        self._looked_at_s = 0.0
         self._state: tuple[str, str] | None = ("DOWN", "starting")
         self._esme: ESME
 
@@ -86,6 +116,7 @@ class Link:
     def on_down(self, reason: str) -> None:
         LOG.warning("bind down: %s", reason)
         self._state = ("DOWN", reason[:200])
+        self._trouble = reason[:200]
         self._work.set()
 
     def on_response(self, token: object, status: int, message_id: str) -> None:
@@ -108,48 +139,53 @@ class Link:
     # -- the loop --------------------------------------------------------------------------------------------------
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Serve one bind until told to stop. Raises OperationalError when the database is lost."""
+        """
+        Serve the bind until told to stop, or until its configuration changes; at once back when another holds it.
+
+        Raises:
+            OperationalError: the database is lost.
+        """
         db = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, row_factory=dict_row)
         listener = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         async with db, listener:
-            bind = await self._take_bind(db, stopping)
-            if bind is None:
+            got = await (await db.execute(sql.LOCK, [LOCK_SPACE, self._bind_id])).fetchone()
+            row = await (await db.execute(sql.BIND, [self._bind_id])).fetchone()
+            if not got or not got["locked"] or not row or not row["active"]:
                 return
-            self._bind_id: int = bind["id"]
-            self._esme = ESME(
-                ESMEConfig(
-                    host=bind["host"],
-                    port=bind["port"],
-                    system_id=bind["system_id"],
-                    password=unwrap_bind_password(bind["name"], bytes(bind["password_wrapped"])),
-                    address_range=bind["address_range"],
-                    window=bind["window"],
-                    enquire_link_s=bind["enquire_link_s"],
-                    response_timeout_s=bind["response_timeout_s"],
-                ),
-                self,
-            )
+            self._bind = row
+            self._group = [r["id"] for r in await (await db.execute(sql.GROUP, [self._bind_id])).fetchall()]
+            self._pace = Pace(row["tps_max"])
+            self._esme = ESME(esme_config(row), self)
             await listener.execute("LISTEN duaarah")
             tasks = [asyncio.create_task(self._esme.run()), asyncio.create_task(self._listen(listener))]
             try:
                 await self._pump(db, stopping, tasks)
+                await self._leave(db)
             finally:
                 await self._esme.stop()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _take_bind(self, db: psycopg.AsyncConnection[dict[str, Any]], stopping: asyncio.Event) -> Any:
-        """The first active bind that no other process holds; waits for one."""
-        while not stopping.is_set():
-            rows = await (await db.execute(sql.BINDS)).fetchall()
-            for row in rows:
-                got = await (await db.execute(sql.LOCK, [LOCK_SPACE, row["id"]])).fetchone()
-                if got and got["locked"]:
-                    return row
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), 1.0)
-        return None
+    async def _leave(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> None:
+        """Graceful end: what was submitted is waited for and committed, what came in is committed and acknowledged."""
+        leaving = asyncio.create_task(self._esme.stop(DRAIN_S))
+        while not leaving.done():
+            if not await self._commit_inbound(db) + await self._commit_responses(db):
+                await asyncio.sleep(GROUP_S)
+        await leaving
+        await self._commit_inbound(db)
+        await self._commit_responses(db)
+        await db.execute(sql.BIND_STATE, ["DOWN", "unbound", self._bind_id])
+
+    async def _changed(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> bool:
+        """Whether somebody changed the bind or its group since it was taken; looked at every RELOAD_S."""
+        if time.monotonic() - self._looked_at_s < RELOAD_S:
+            return False
+        self._looked_at_s = time.monotonic()
+        row = await (await db.execute(sql.BIND, [self._bind_id])).fetchone()
+        group = [r["id"] for r in await (await db.execute(sql.GROUP, [self._bind_id])).fetchall()]
+        return row is None or configuration(row) != configuration(self._bind) or sorted(group) != sorted(self._group)
 
     async def _listen(self, listener: psycopg.AsyncConnection[Any]) -> None:
         async for notice in listener.notifies():
@@ -162,7 +198,8 @@ class Link:
         stopping: asyncio.Event,
         tasks: list[asyncio.Task[None]],
     ) -> None:
-        while not stopping.is_set():
+        esme_task, _ = tasks
+        while not stopping.is_set() and not await self._changed(db):
             for task in tasks:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
@@ -170,6 +207,9 @@ class Link:
             busy = await self._commit_inbound(db)
             busy += await self._commit_responses(db)
             busy += await self._submit(db)
+            if esme_task.done() and self._trouble:
+                # An alarm on the console: a person changes the configuration, which starts it again.
+                self._state, self._trouble = ("STOPPED", self._trouble), ""
             if self._state is not None:
                 state, self._state = self._state, None
                 await db.execute(sql.BIND_STATE, [*state, self._bind_id])
@@ -178,32 +218,42 @@ class Link:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._work.wait(), IDLE_S)
-        await self._commit_inbound(db)
-        await self._commit_responses(db)
 
     async def _submit(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
-        """Claim as many segments as the window takes; the claim is committed before the first octet is written."""
-        free = self._esme.free if time.monotonic() >= self._pause_until_s else 0
-        if not free:
-            return 0
-        values = {"bind": self._bind_id, "limit": free, "lease": settings.SEGMENT_LEASE_S}
+        """
+        Claim as many segments as window and pace take, most urgent first, committed before the first octet is written.
+
+        Returns how many, or 1 when there may be more that the pace holds back.
+        """
+        free = self._esme.free
+        limit = min(free, self._pace.allowed(time.monotonic()))
+        if limit <= 0:
+            return int(free > 0)
+        values = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
         rows = await (await db.execute(sql.CLAIM, values)).fetchall()
+        unwritten = []
         for row in sorted(rows, key=lambda r: (r["priority"], r["id"])):
             if not self._esme.free:
-                # The link went away between claim and write: the lease ends and the sweeper judges.
-                break
+                # The link went away between claim and write; that it was not written is known.
+                unwritten.append(row["id"])
+                continue
             self._in_flight.add(row["id"])
             LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
             self._esme.submit(
                 row["id"],
                 source=row["source"],
                 destination=row["destination"],
-                short_message=bytes(row["payload"]),
+                short_message=outbound_octets(
+                    bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"]
+                ),
                 data_coding=row["data_coding"],
                 esm_class=row["esm_class"],
                 validity_s=row["validity_s"],
                 registered=row["registered"],
             )
+        self._pace.took(len(rows) - len(unwritten))
+        if unwritten:
+            await db.execute(sql.UNWRITTEN, {"ids": unwritten})
         return len(rows)
 
     async def _commit_responses(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
@@ -211,58 +261,56 @@ class Link:
         if not group:
             return 0
         accepted = [item for item in group if item[1] == p.ESME_ROK]
-        again = [item[0] for item in group if item[1] in RETRYABLE]
-        refused = [item for item in group if item[1] != p.ESME_ROK and item[1] not in RETRYABLE]
+        again = [item[0] for item in group if item[1] in SLOW_DOWN or item[1] in BIND_TROUBLE]
+        limited = {item[0]: item[1] for item in group if item[1] in RETRYABLE}
+        known = SLOW_DOWN | BIND_TROUBLE | RETRYABLE | {p.ESME_ROK}
+        refused = {item[0]: item[1] for item in group if item[1] not in known}
         async with db.transaction():
             if accepted:
-                ids = [item[0] for item in accepted]
-                await db.execute(sql.ACCEPTED, [ids, [item[2] for item in accepted]])
-                await db.execute(sql.SETTLE, {"ids": ids})
+                await self._accept(db, accepted)
+            if limited:
+                values = {"ids": list(limited), "attempts_max": self._bind["attempts_max"]}
+                spent = {row["id"] for row in await (await db.execute(sql.ATTEMPTS, values)).fetchall()}
+                refused |= {token: limited[token] for token in spent}
+                again += [token for token in limited if token not in spent]
             if again:
                 await db.execute(sql.AGAIN, {"ids": again})
-                self._pause_until_s = time.monotonic() + THROTTLE_PAUSE_S
             if refused:
-                ids = [item[0] for item in refused]
-                await db.execute(sql.REFUSED, [ids, [item[1] for item in refused]])
-                await db.execute(sql.RELEASE, {"ids": ids})
+                moved = await db.execute(sql.REFUSED, [list(refused), list(refused.values())])
+                await db.execute(sql.RELEASE, {"ids": [row["id"] for row in await moved.fetchall()]})
+        if any(item[1] in SLOW_DOWN for item in group):
+            self._pace.throttled(time.monotonic())
+        if any(item[1] in BIND_TROUBLE for item in group):
+            await self._stop_for_trouble(next(item[1] for item in group if item[1] in BIND_TROUBLE))
         self._in_flight.difference_update(item[0] for item in group)
         return len(group)
+
+    async def _accept(self, db: psycopg.AsyncConnection[dict[str, Any]], accepted: list[tuple[int, int, str]]) -> None:
+        ids = [item[0] for item in accepted]
+        keys = [receipt.response_key(item[2], self._bind["id_base"]) for item in accepted]
+        moved = await db.execute(sql.ACCEPTED, [ids, [item[2] for item in accepted], keys])
+        await db.execute(sql.SETTLE, {"ids": [row["id"] for row in await moved.fetchall()]})
+
+    async def _stop_for_trouble(self, status: int) -> None:
+        """A submit was answered as if we were not bound: the bind stops and waits for a person."""
+        await self._esme.stop()
+        self._trouble = f"The SMSC answers a message with bind status {status:#x}."
 
     async def _commit_inbound(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
         """Rows first, then the acknowledgements: a crash in between means one more delivery, never one less."""
         group, self._delivered = self._delivered[:GROUP_MAX], self._delivered[GROUP_MAX:]
         if not group:
             return 0
-        async with db.transaction():
-            for pdu in group:
-                if receipt.is_receipt(pdu):
-                    await self._keep_receipt(db, pdu)
-                else:
-                    await db.execute(sql.INBOUND, self._inbound(pdu))
+        receipts = [row for pdu in group if receipt.is_receipt(pdu) and (row := receipt_row(pdu, self._bind))]
+        inbound = [inbound_row(pdu, self._bind, self._group) for pdu in group if not receipt.is_receipt(pdu)]
+        async with db.transaction(), db.cursor() as cursor:
+            if receipts:
+                await cursor.executemany(sql.RECEIPT, receipts)
+            if inbound:
+                await cursor.executemany(sql.INBOUND, inbound)
+            for part in (row for row in inbound if row["total"]):
+                await cursor.execute(sql.OVERTAKEN, part)
+                await cursor.execute(sql.JOIN, part)
         for pdu in group:
             self._esme.ack(pdu)
         return len(group)
-
-    async def _keep_receipt(self, db: psycopg.AsyncConnection[dict[str, Any]], pdu: PDU) -> None:
-        found = receipt.parse(pdu)
-        if found is not None:
-            await db.execute(
-                sql.RECEIPT, [self._bind_id, list(found.message_ids), found.state, found.error[:10], found.text]
-            )
-
-    def _inbound(self, pdu: PDU) -> dict[str, Any]:
-        source, destination = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
-        coding, esm_class = pdu.number.get("data_coding", 0), pdu.number.get("esm_class", 0)
-        what = f"{source}|{destination}|{coding}|{esm_class}|".encode() + pdu.payload
-        binary = coding == 4 or coding & 0xF4 == 0xF4
-        return {
-            "bind": self._bind_id,
-            "kind": "BINARY" if binary else "TEXT",
-            "source": source,
-            "destination": destination,
-            "data_coding": coding,
-            "esm_class": esm_class,
-            "payload": pdu.payload,
-            "digest": hashlib.sha256(what).digest(),
-            "window": 86_400 if binary else 60,
-        }

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of the SMS side."""
 
+from duaarah.sms.operations.decide import NotAmbiguous, WasSent, decide_ambiguous
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound, give_up_inbound
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
 __all__ = [
+    "NotAmbiguous",
     "SegmentOrder",
+    "WasSent",
     "book_inbound",
     "claim_inbound",
     "close_inbound",
+    "decide_ambiguous",
     "enqueue_segments",
     "give_up_inbound",
     "judge_stale_segments",

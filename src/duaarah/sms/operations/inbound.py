@@ -26,12 +26,26 @@ RETURNING id
 
 _BOOK = """
 INSERT INTO sms_packageentry (kind, inbound_id, meter_id, message_class, counts, retry, correlation, at, month_date)
-SELECT 'SETTLE', %(inbound)s, %(meter)s, %(class)s,
+SELECT 'SETTLE', i.id, %(meter)s, %(class)s,
     coalesce((SELECT r.counts FROM sms_packagerule r
               WHERE r.message_class = %(class)s AND r.valid_from_date <= %(month)s
               ORDER BY r.valid_from_date DESC LIMIT 1), true),
     %(retry)s, %(correlation)s, %(at)s, %(month)s
+FROM sms_inboundsms i
+WHERE i.whole_id = %(inbound)s
+    OR i.id = %(inbound)s AND NOT EXISTS (SELECT 1 FROM sms_inboundsms q WHERE q.whole_id = %(inbound)s)
 ON CONFLICT DO NOTHING
+"""
+
+# A part whose fellows never came: it was received, so it counts, and a person can read what there is.
+PARTS_WAIT_S = 3_600
+_INCOMPLETE = """
+UPDATE sms_inboundsms SET state = 'FAILED', outcome = 'incomplete'
+WHERE id IN (
+    SELECT id FROM sms_inboundsms
+    WHERE kind = 'PART' AND state = 'RECEIVED' AND received_at < clock_timestamp() - %s * interval '1 second'
+    ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id
 """
 
 
@@ -57,19 +71,21 @@ def claim_inbound(*, kind: str, limit: int, lease_s: int) -> list[int]:
 
 
 def give_up_inbound(*, now: dt.datetime) -> int:
-    """Entry: SMS that failed at every attempt are listed as FAILED and leave an audit line; returns how many."""
+    """Entry: SMS that failed at every attempt, and parts without their fellows, become FAILED with an audit line; how many."""
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(_GIVE_UP, [ATTEMPTS_MAX])
-            ids = [row[0] for row in cursor.fetchall()]
-        for inbound_id in ids:
+            given_up = [(row[0], "given_up") for row in cursor.fetchall()]
+            cursor.execute(_INCOMPLETE, [PARTS_WAIT_S])
+            given_up += [(row[0], "incomplete") for row in cursor.fetchall()]
+        for inbound_id, code in given_up:
             book_inbound(
                 inbound_id=inbound_id, meter_id=None, message_class=MessageClass.UNKNOWN_MO, correlation=None, now=now
             )
             audit.record_refusal(
-                at=now, actor="sms", verb="sms.give_up_inbound", subject=f"inbound:{inbound_id}", code="given_up"
+                at=now, actor="sms", verb="sms.give_up_inbound", subject=f"inbound:{inbound_id}", code=code
             )
-    return len(ids)
+    return len(given_up)
 
 
 def book_inbound(
@@ -81,7 +97,7 @@ def book_inbound(
     now: dt.datetime,
     retry: bool = False,
 ) -> None:
-    """Joining: settle one received segment in the package ledger, once whatever repeats."""
+    """Joining: settle one received SMS in the package ledger, each of its parts as one unit, once whatever repeats."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A segment is booked in the transaction that reads it.")
     with connection.cursor() as cursor:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 
@@ -19,25 +20,28 @@ STATES = {
     "UNKNOWN": 7,
     "REJECTD": 8,
 }
-_RECEIPT_BITS, _RECEIPT = 0x3C, 0x04
+_HEX = re.compile(r"[0-9a-f]{1,16}")
+_RECEIPT_BITS, _RECEIPT, _INTERMEDIATE = 0x3C, 0x04, 0x20
 _ID = re.compile(r"\bid:\s*(\S+)", re.IGNORECASE)
 _STAT = re.compile(r"\bstat:\s*([A-Z]+)", re.IGNORECASE)
+_DONE = re.compile(r"\bdone\s*date:\s*(\d{10}(?:\d{2})?)(?!\d)", re.IGNORECASE)
 _ERR = re.compile(r"\berr:\s*(\w+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReceipt:
-    """Canonical keys of the message id, the SMPP message_state (7 = unknown), and the network's error text."""
+    """Canonical keys of the message id, the SMPP message_state (7 = unknown), the network's error text, done date."""
 
     message_ids: tuple[str, ...]
     state: int
     error: str
     text: str
+    done: dt.datetime | None = None
 
 
 def is_receipt(pdu: PDU) -> bool:
     """Bits 5-2 of esm_class say so; equality with 4 would miss flags."""
-    return pdu.number.get("esm_class", 0) & _RECEIPT_BITS == _RECEIPT
+    return pdu.number.get("esm_class", 0) & _RECEIPT_BITS in (_RECEIPT, _INTERMEDIATE)
 
 
 def id_keys(message_id: str) -> tuple[str, ...]:
@@ -51,19 +55,52 @@ def id_keys(message_id: str) -> tuple[str, ...]:
     return tuple(sorted(keys))
 
 
-def parse(pdu: PDU) -> DeliveryReceipt | None:
-    """The receipt in a deliver_sm; None when no message id can be found in it."""
-    text = pdu.payload.decode("latin-1")
-    tagged = pdu.tlv(p.TLV_RECEIPTED_MESSAGE_ID)
+def response_key(message_id: str, base: str) -> str:
+    """The one key under which a submit_sm_resp's id is kept, by the operator's id base."""
+    plain = message_id.strip().lower()
+    if base == "AS_IS":
+        return message_id
+    if base == "HEX_RESPONSE" and _HEX.fullmatch(plain):
+        return str(int(plain, 16))
+    return plain.lstrip("0") or plain[:1]
+
+
+def receipt_keys(message_id: str, base: str) -> tuple[str, ...]:
+    """Keys to look a receipt's id up by, the likeliest first; one key unless the base is ANY."""
+    plain = message_id.strip().lower()
+    if base == "DEC_RESPONSE" and _HEX.fullmatch(plain):
+        return (str(int(plain, 16)),)
+    first = response_key(message_id, "AS_IS" if base == "AS_IS" else "NORMAL")
+    if base != "ANY":
+        return (first,)
+    return (first, *(key for key in id_keys(message_id) if key != first))
+
+
+def parse(pdu: PDU, *, base: str = "ANY", dialect: str = "BOTH", zone: dt.tzinfo = dt.UTC) -> DeliveryReceipt | None:
+    """The receipt in a deliver_sm, as the operator writes them; None when no message id can be found in it."""
+    text = pdu.payload.decode("latin-1") if dialect != "TLV" else ""
+    tagged = pdu.tlv(p.TLV_RECEIPTED_MESSAGE_ID) if dialect != "TEXT" else None
     found = _ID.search(text)
     message_id = tagged.rstrip(b"\0").decode("latin-1") if tagged else found[1] if found else ""
     if not message_id:
         return None
-    state_tlv = pdu.tlv(p.TLV_MESSAGE_STATE)
+    state_tlv = pdu.tlv(p.TLV_MESSAGE_STATE) if dialect != "TEXT" else None
     stat = _STAT.search(text)
     state = state_tlv[0] if state_tlv else STATES.get(stat[1].upper()[:7], 7) if stat else 7
     error = _ERR.search(text)
-    return DeliveryReceipt(id_keys(message_id), state, error[1] if error else "", text[:254])
+    keys = receipt_keys(message_id, base)
+    return DeliveryReceipt(keys, state, error[1] if error else "", text.replace("\0", "")[:254], _done(text, zone))
+
+
+def _done(text: str, zone: dt.tzinfo) -> dt.datetime | None:
+    """done date, with 10 or 12 digits; None when it is missing or no date."""
+    found = _DONE.search(text)
+    if found is None:
+        return None
+    try:
+        return dt.datetime.strptime(found[1].ljust(12, "0"), "%y%m%d%H%M%S").replace(tzinfo=zone)
+    except ValueError:
+        return None
 
 
 def text_of(message_id: str, delivered: bool) -> bytes:

@@ -21,6 +21,7 @@ class State(Enum):
     BINDING = auto()
     BOUND = auto()
     UNBINDING = auto()
+    DRAINING = auto()
     CLOSED = auto()
 
 
@@ -29,6 +30,7 @@ class Move(Enum):
     BIND_GRANTED = auto()
     BIND_DENIED = auto()
     UNBIND_ASKED = auto()
+    UNBIND_HEARD = auto()
     UNBIND_DONE = auto()
     LOST = auto()
 
@@ -39,7 +41,10 @@ TABLE: Mapping[tuple[State, Move], State] = {
     (State.BINDING, Move.BIND_GRANTED): State.BOUND,
     (State.BINDING, Move.BIND_DENIED): State.OPEN,
     (State.BOUND, Move.UNBIND_ASKED): State.UNBINDING,
+    (State.BOUND, Move.UNBIND_HEARD): State.DRAINING,
+    **{(state, Move.UNBIND_HEARD): State.CLOSED for state in (State.OPEN, State.BINDING, State.UNBINDING)},
     (State.UNBINDING, Move.UNBIND_DONE): State.CLOSED,
+    (State.DRAINING, Move.UNBIND_DONE): State.CLOSED,
     (State.OPEN, Move.UNBIND_ASKED): State.UNBINDING,
     **{(state, Move.LOST): State.CLOSED for state in State},
 }
@@ -74,12 +79,26 @@ class LinkDead:
 
 Event = Request | Answered | Unanswered | LinkDead
 SEQUENCE_MAX = 0x7FFFFFFF
+LATE_MAX = 1_000
+_MESSAGES = (p.SUBMIT_SM, p.DELIVER_SM)
+_TAKING = (State.BOUND, State.UNBINDING, State.DRAINING)
 
 
 class Session:
-    """See the module. `window` bounds our unanswered requests; the codec's ceiling bounds a PDU."""
+    """
+    See the module. `window` bounds our unanswered requests; the codec's ceiling bounds a PDU.
 
-    def __init__(self, *, window: int = 10, response_timeout_s: float = 10, enquire_link_s: float = 30) -> None:
+    `keep_late`: a response after its timer is still Answered, after Unanswered was told.
+    """
+
+    def __init__(
+        self,
+        *,
+        window: int = 10,
+        response_timeout_s: float = 10,
+        enquire_link_s: float = 30,
+        keep_late: bool = False,
+    ) -> None:
         self.state = State.OPEN
         self.window = window
         self._response_timeout_s = response_timeout_s
@@ -87,13 +106,17 @@ class Session:
         self._sequence = 0
         self._buffer = bytearray()
         self._waiting: dict[int, tuple[float, object, int]] = {}
+        self._outstanding = 0
+        self._late: dict[int, object] = {}
+        self._keep_late = keep_late
+        self._peer_unbind: PDU | None = None
         self._heard_at_s: float | None = None
         self._enquired_at_s: float | None = None
 
     @property
     def outstanding(self) -> int:
         """Messages of ours that wait for their response."""
-        return sum(1 for _, _, command in self._waiting.values() if command in (p.SUBMIT_SM, p.DELIVER_SM))
+        return self._outstanding
 
     @property
     def free(self) -> int:
@@ -108,11 +131,25 @@ class Session:
 
     # -- our requests ------------------------------------------------------------------------------------------------
 
-    def bind(self, *, system_id: str, password: str, address_range: str, now_s: float) -> bytes:
-        """bind_transceiver. Raises LocalProtocolError unless the session is open."""
+    def bind(
+        self,
+        *,
+        system_id: str,
+        password: str,
+        address_range: str,
+        now_s: float,
+        command: int = p.BIND_TRANSCEIVER,
+        system_type: str = "",
+    ) -> bytes:
+        """One of the three binds. Raises LocalProtocolError unless the session is open."""
         self._move(Move.BIND_ASKED)
-        text = {"system_id": system_id, "password": password, "address_range": address_range}
-        return self._request(p.BIND_TRANSCEIVER, None, now_s, text=text, number={"interface_version": 0x34})
+        text = {
+            "system_id": system_id,
+            "password": password,
+            "system_type": system_type,
+            "address_range": address_range,
+        }
+        return self._request(command, None, now_s, text=text, number={"interface_version": 0x34})
 
     def send_message(
         self,
@@ -137,8 +174,10 @@ class Session:
 
     def _request(self, command: int, token: object, now_s: float, **content: object) -> bytes:
         self._sequence = self._sequence % SEQUENCE_MAX + 1
+        octets = p.encode(PDU(command, self._sequence, **content))  # type: ignore[arg-type]
         self._waiting[self._sequence] = (now_s + self._response_timeout_s, token, command)
-        return p.encode(PDU(command, self._sequence, **content))  # type: ignore[arg-type]
+        self._outstanding += command in _MESSAGES
+        return octets
 
     # -- our answers -------------------------------------------------------------------------------------------------
 
@@ -176,7 +215,16 @@ class Session:
             start += length
             replies += self._take(octets, events)
         del self._buffer[:start]
+        replies += self._drained(events)
         return events, bytes(replies)
+
+    def _drained(self, events: list[Event]) -> bytes:
+        """The peer wants to go: its unbind is answered when nothing of ours waits any more."""
+        if self.state is not State.DRAINING or self._outstanding or self._peer_unbind is None:
+            return b""
+        self._move(Move.UNBIND_DONE)
+        events.append(Request(self._peer_unbind))
+        return p.encode(PDU(p.UNBIND | p.RESPONSE, self._peer_unbind.sequence))
 
     def _take(self, octets: bytes, events: list[Event]) -> bytes:
         try:
@@ -188,13 +236,18 @@ class Session:
             return b""
         if pdu.command == p.ENQUIRE_LINK:
             return p.encode(PDU(p.ENQUIRE_LINK | p.RESPONSE, pdu.sequence))
-        if pdu.command == p.UNBIND:
-            self.state = State.CLOSED
+        if pdu.command == p.UNBIND and self.state is State.BOUND:
+            self._move(Move.UNBIND_HEARD)
+            self._peer_unbind = pdu
+            return b""
+        if pdu.command == p.UNBIND and self.state is not State.DRAINING:
+            if self.state is not State.CLOSED:
+                self._move(Move.UNBIND_HEARD)
             events.append(Request(pdu))
             return p.encode(PDU(p.UNBIND | p.RESPONSE, pdu.sequence))
-        if pdu.command in (p.SUBMIT_SM, p.DELIVER_SM) and self.state is not State.BOUND:
+        if pdu.command in _MESSAGES and self.state not in _TAKING:
             return p.encode(PDU(pdu.command | p.RESPONSE, pdu.sequence, p.ESME_RINVBNDSTS))
-        if pdu.command in (p.SUBMIT_SM, p.DELIVER_SM, *p.BINDS):
+        if pdu.command in (*_MESSAGES, *p.BINDS):
             events.append(Request(pdu))
             return b""
         return p.encode(PDU(p.GENERIC_NACK, pdu.sequence, p.ESME_RINVCMDID))
@@ -202,13 +255,19 @@ class Session:
     def _take_response(self, pdu: PDU, events: list[Event]) -> None:
         waiting = self._waiting.pop(pdu.sequence, None)
         if waiting is None:
+            if pdu.sequence in self._late:
+                events.append(Answered(pdu, self._late.pop(pdu.sequence)))
             return
         _, token, command = waiting
+        self._outstanding -= command in _MESSAGES
         if command in p.BINDS:
+            if self.state is not State.BINDING:
+                return
             self._move(Move.BIND_GRANTED if pdu.status == p.ESME_ROK else Move.BIND_DENIED)
             events.append(Answered(pdu, token))
         elif command == p.UNBIND:
-            self._move(Move.UNBIND_DONE)
+            if self.state is State.UNBINDING:
+                self._move(Move.UNBIND_DONE)
             events.append(Answered(pdu, token))
         elif command != p.ENQUIRE_LINK:
             events.append(Answered(pdu, token))
@@ -222,7 +281,14 @@ class Session:
             if command in (p.ENQUIRE_LINK, *p.BINDS, p.UNBIND):
                 events.append(LinkDead())
             else:
+                self._outstanding -= 1
+                if self._keep_late:
+                    self._late[sequence] = token
+                    if len(self._late) > LATE_MAX:
+                        del self._late[next(iter(self._late))]
                 events.append(Unanswered(token))
+        if self.state is State.DRAINING:
+            return events, self._drained(events)
         if self.state is not State.BOUND:
             return events, b""
         if self._heard_at_s is None:
@@ -236,7 +302,8 @@ class Session:
         """The connection is gone: whatever waits is unanswered."""
         self._move(Move.LOST)
         events: list[Event] = [
-            Unanswered(token) for _, token, command in self._waiting.values() if command in (p.SUBMIT_SM, p.DELIVER_SM)
+            Unanswered(token) for _, token, command in self._waiting.values() if command in _MESSAGES
         ]
         self._waiting.clear()
+        self._outstanding = 0
         return events

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bind's row says in the words of the wire, and what the wire says in the words of the rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import zoneinfo
+from collections.abc import Mapping
+from typing import Any
+
+from duaarah.core import gsm7
+from duaarah.net.esme import ESMEConfig
+from duaarah.wire.smpp import pdu as p
+from duaarah.wire.smpp import receipt
+from duaarah.wire.smpp.parts import part_of
+from duaarah.wire.smpp.pdu import PDU
+from duaarah.wiring.keystores import unwrap_bind_password
+
+COMMANDS = {"TRX": p.BIND_TRANSCEIVER, "TX": p.BIND_TRANSMITTER, "RX": p.BIND_RECEIVER}
+REDELIVERY_TEXT_S, REDELIVERY_PART_S, REDELIVERY_BINARY_S = 60, 3_600, 86_400
+# What the worker itself writes, which is no configuration.
+_SEEN = frozenset({"state", "state_at", "state_reason"})
+_LATIN_1 = 3
+
+
+def configuration(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person set: when this changes the link binds anew."""
+    return {name: value for name, value in row.items() if name not in _SEEN}
+
+
+def esme_config(row: Mapping[str, Any]) -> ESMEConfig:
+    """Where and as whom to bind. Raises keystore.Unwrapped."""
+    return ESMEConfig(
+        host=row["host"],
+        port=row["port"],
+        system_id=row["system_id"],
+        password=unwrap_bind_password(row["name"], bytes(row["password_wrapped"])),
+        address_range=row["address_range"],
+        window=row["window"],
+        enquire_link_s=row["enquire_link_s"],
+        response_timeout_s=row["response_timeout_s"],
+        command=COMMANDS[row["kind"]],
+        system_type=row["system_type"],
+        service_type=row["service_type"],
+        short_code=(row["short_code_ton"], row["short_code_npi"]),
+        msisdn=(row["msisdn_ton"], row["msisdn_npi"]),
+        tls=row["tls"],
+        tls_ca=row["tls_ca"],
+        tls_pin=row["tls_pin"],
+        bind_refusals_max=row["bind_refusals_max"],
+        keep_late=True,
+    )
+
+
+def zone_of(name: str) -> dt.tzinfo:
+    """The zone of receipts; a name that nobody knows is UTC."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return dt.UTC
+
+
+def outbound_octets(payload: bytes, data_coding: int, alphabet: str) -> bytes:
+    """A segment as this SMSC reads data_coding 0: GSM 03.38 one octet a character, or Latin-1."""
+    if data_coding or alphabet == "GSM":
+        return payload
+    return gsm7.decode(payload).encode("latin-1", "replace")
+
+
+def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str, Any]:
+    """Values of links_sql.INBOUND (and of OVERTAKEN and JOIN, when `total` is set)."""
+    source, destination = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
+    coding, esm_class = pdu.number.get("data_coding", 0), pdu.number.get("esm_class", 0)
+    part = part_of(pdu)
+    place = f"{part.reference}/{part.total}/{part.number}|" if part else ""
+    what = f"{source}|{destination}|{coding}|{esm_class}|{place}".encode() + pdu.payload
+    binary = coding == 4 or coding & 0xF4 == 0xF4
+    whole_kind = "BINARY" if binary else "TEXT"
+    if coding == 0 and bind["default_alphabet"] == "LATIN1":
+        coding = _LATIN_1
+    window_s = REDELIVERY_BINARY_S if binary else REDELIVERY_PART_S if part else REDELIVERY_TEXT_S
+    return {
+        "bind": bind["id"],
+        "group": group,
+        "kind": "PART" if part else whole_kind,
+        "whole_kind": whole_kind,
+        "source": source,
+        "destination": destination,
+        "data_coding": coding,
+        "esm_class": esm_class,
+        "payload": part.octets if part else pdu.payload,
+        "digest": hashlib.sha256(what).digest(),
+        "window": window_s,
+        "reference": part.reference if part else None,
+        "total": part.total if part else None,
+        "number": part.number if part else None,
+    }
+
+
+def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> list[Any] | None:
+    """Values of links_sql.RECEIPT; None when the receipt names no message."""
+    zone = zone_of(bind["receipt_zone"])
+    found = receipt.parse(pdu, base=bind["id_base"], dialect=bind["receipt_dialect"], zone=zone)
+    if found is None:
+        return None
+    handset, short_code = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
+    keys = list(found.message_ids)
+    return [bind["id"], keys, found.state, found.error[:10], found.text, handset, short_code, found.done]
