@@ -23,6 +23,7 @@ from duaarah.core.smsplan import (
     decide,
     may_tell_fault,
     settle,
+    share_out,
 )
 
 TOKEN, FAULT, DATA = Bucket
@@ -132,3 +133,20 @@ def test_the_begin_of_an_outage_goes_only_when_its_end_can() -> None:
     plan = ReportingPlan(fault_sms=5)
     assert [may_tell_fault(plan, sent, ends=False) for sent in range(6)] == [True, True, True, True, False, False]
     assert [may_tell_fault(plan, sent, ends=True) for sent in range(6)] == [True] * 5 + [False]
+
+
+def test_an_odd_rupiah_goes_to_the_largest_remainder_and_then_to_the_smaller_key() -> None:
+    assert share_out(200, {1: 2_500, 2: 7_500}) == {1: 50, 2: 150}
+    assert share_out(1_000, {1: 6_667, 2: 3_333}) == {1: 667, 2: 333}
+    assert share_out(1, {2: 5_000, 1: 5_000}) == {2: 0, 1: 1}
+
+
+@given(st.integers(0, 10**12), st.dictionaries(st.integers(1, 9), st.integers(0, 10_000), min_size=1))
+def test_shares_are_the_amount_to_the_rupiah(amount_idr: int, parts: dict[int, int]) -> None:
+    if not sum(parts.values()):
+        with pytest.raises(PlanError):
+            share_out(amount_idr, parts)
+        return
+    shared = share_out(amount_idr, parts)
+    assert sum(shared.values()) == amount_idr
+    assert all(abs(shared[k] * sum(parts.values()) - amount_idr * p) < sum(parts.values()) for k, p in parts.items())

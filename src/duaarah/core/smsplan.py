@@ -185,3 +185,21 @@ def may_tell_fault(plan: ReportingPlan, sent: int, *, ends: bool) -> bool:
 def days_of_month(month: date) -> int:
     """How many days the month has."""
     return calendar.monthrange(month.year, month.month)[1]
+
+
+def share_out(amount_idr: int, parts: Mapping[int, int]) -> dict[int, int]:
+    """
+    An amount in whole rupiah by parts, to the rupiah: the largest remainders get the odd ones, the smaller key first.
+
+    Raises:
+        PlanError: a negative amount, or parts that are not positive together.
+    """
+    whole = sum(parts.values())
+    if amount_idr < 0 or whole <= 0 or min(parts.values()) < 0:
+        raise PlanError("An amount is shared by positive parts.")
+    shared = {key: amount_idr * part // whole for key, part in parts.items()}
+    odd = amount_idr - sum(shared.values())
+    by_remainder = sorted(parts, key=lambda key: (-(amount_idr * parts[key] % whole), key))
+    for key in by_remainder[:odd]:
+        shared[key] += 1
+    return shared

@@ -82,6 +82,16 @@ class MeterMonth:
         return settle(self.budget, {bucket: spent.used for bucket, spent in self.spent.items()})
 
     @property
+    def settled_settlement(self) -> dict[Bucket, Settlement]:
+        """The same of the settled segments alone: what may be charged."""
+        return settle(self.budget, {bucket: spent.settled for bucket, spent in self.spent.items()})
+
+    @property
+    def open(self) -> int:
+        """Segments reserved or held, not decided yet."""
+        return sum(spent.used - spent.settled for spent in self.spent.values())
+
+    @property
     def left(self) -> int:
         """Segments left in the whole month's package."""
         return sum(part.left for part in self.settlement.values())
