@@ -16,6 +16,7 @@ from duaarah.sms.package_models import (
     RevenueShare,
     Subscription,
 )
+from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFormat
 
 __all__ = [
     "Bind",
@@ -30,6 +31,9 @@ __all__ = [
     "PackageTerms",
     "Priority",
     "Receipt",
+    "Reconciliation",
+    "ReconciliationLine",
+    "RecordFormat",
     "RevenueShare",
     "Subscription",
 ]
