@@ -8,19 +8,51 @@ from django.db import models
 
 from duaarah.people.models import Organisation
 from duaarah.registry.models import Meter
+from duaarah.sms.package_models import (
+    PackageBucket,
+    PackageOverflow,
+    PackagePlan,
+    PackageTerms,
+    RevenueShare,
+    Subscription,
+)
+from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFormat
+
+__all__ = [
+    "Bind",
+    "InboundSms",
+    "MessageClass",
+    "OutboundSegment",
+    "PackageBucket",
+    "PackageEntry",
+    "PackageOverflow",
+    "PackagePlan",
+    "PackageRule",
+    "PackageTerms",
+    "Priority",
+    "Receipt",
+    "Reconciliation",
+    "ReconciliationLine",
+    "RecordFormat",
+    "RevenueShare",
+    "Subscription",
+]
 
 
 class MessageClass(models.TextChoices):
     """Why a segment crosses the network; the dated package rules say which of them count."""
 
     METER_FRAME = "METER_FRAME", "Frame to a meter"
-    METER_PUSH = "METER_PUSH", "Push from a meter"
+    METER_PUSH = "METER_PUSH", "Credit push from a meter"
+    METER_FAULT = "METER_FAULT", "A meter's word on its supply"
+    METER_DATA = "METER_DATA", "A meter's data"
     METER_ANSWER = "METER_ANSWER", "A meter's answer to a frame"
     WARNING = "WARNING", "Low-credit or empty-credit warning"
     RECEIPT = "RECEIPT", "Receipt of a top-up, or its digits"
     REPLY = "REPLY", "Answer to a customer's question"
     NOTICE = "NOTICE", "Outage or public-service notice"
     CUSTOMER_MO = "CUSTOMER_MO", "A customer's own SMS, charged to his phone"
+    FAULT_MO = "FAULT_MO", "A customer's fault report or question after it"
     UNKNOWN_MO = "UNKNOWN_MO", "SMS that belongs to nobody we know"
 
 
@@ -224,10 +256,11 @@ class AmbiguityRule(models.Model):
 
 
 class PackageRule(models.Model):
-    """Dated data: which class of segment counts against the monthly package."""
+    """Dated data: which class of segment counts against the monthly package, and in which bucket. Append-only (trigger)."""
 
     message_class = models.CharField(max_length=20, choices=MessageClass.choices)
     counts = models.BooleanField()
+    bucket = models.CharField(max_length=5, choices=PackageBucket.choices, blank=True)
     valid_from_date = models.DateField()
 
     class Meta:
@@ -267,5 +300,19 @@ class PackageEntry(models.Model):
             models.UniqueConstraint(
                 fields=["inbound"], name="sms_package_inbound_once", condition=~models.Q(inbound=None)
             ),
+            # A segment is paid or not: whoever says it first is right, a late response changes nothing.
+            models.UniqueConstraint(
+                fields=["segment"],
+                name="sms_package_outcome_once",
+                condition=models.Q(kind__in=["SETTLE", "RELEASE"]) & ~models.Q(segment=None),
+            ),
         ]
-        indexes = [models.Index(fields=["meter", "month_date"], name="sms_package_meter_month")]
+        indexes = [
+            models.Index(fields=["meter", "month_date"], name="sms_package_meter_month"),
+            # The sums of a whole fleet or operator are read from the index alone.
+            models.Index(
+                fields=["month_date", "meter"],
+                name="sms_package_month_meter",
+                include=["message_class", "kind", "counts", "retry", "inbound"],
+            ),
+        ]

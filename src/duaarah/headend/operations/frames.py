@@ -42,6 +42,7 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
 }
 
 _ANSWERS = (TokenResult, SettingResult)
+_FAULTS = (LastGasp, PowerRestored)
 
 _COUNTERS = """
 SELECT from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE
@@ -133,12 +134,19 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
     book_inbound(
         inbound_id=inbound.pk,
         meter_id=meter.pk,
-        message_class=MessageClass.METER_ANSWER if isinstance(opened.report, _ANSWERS) else MessageClass.METER_PUSH,
+        message_class=_message_class(opened.report),
         correlation=answered[1],
         retry=answered[2],
         now=now,
     )
     return AcceptedFrame(pairing, opened.report, answered[0], answered[1])
+
+
+def _message_class(report: Report) -> MessageClass:
+    """Which bucket of the package the SMS takes from is a dated rule of its class."""
+    if isinstance(report, _ANSWERS):
+        return MessageClass.METER_ANSWER
+    return MessageClass.METER_FAULT if isinstance(report, _FAULTS) else MessageClass.METER_PUSH
 
 
 def _balance_wh(report: Report) -> int | None:

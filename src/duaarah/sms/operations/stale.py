@@ -22,7 +22,7 @@ RETURNING id
 
 _HOLD = """
 INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
-SELECT 'HOLD', e.segment_id, e.meter_id, e.message_class, e.counts, e.retry, e.correlation, %(now)s, %(month)s
+SELECT 'HOLD', e.segment_id, e.meter_id, e.message_class, e.counts, e.retry, e.correlation, %(now)s, e.month_date
 FROM sms_packageentry e WHERE e.kind = 'RESERVE' AND e.segment_id = ANY(%(ids)s)
 ON CONFLICT DO NOTHING
 """
