@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("people", "0003_operatorkey"),
         ("registry", "0001_initial"),
-        ("sms", "0005_operators_lists"),
+        ("sms", "0006_links"),
         ("audit", "0002_append_only"),
     ]
 
