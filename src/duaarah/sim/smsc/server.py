@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duaarah.net.jsonport import JSONPort
-from duaarah.sim.smsc import receipts
-from duaarah.sim.smsc.control import handlers
+from duaarah.sim.smsc import control, desk, receipts
 from duaarah.sim.smsc.faults import Faults
 from duaarah.sim.smsc.link import Link
 from duaarah.sim.smsc.message import Message, taken
+from duaarah.sim.smsc.operator import Operator
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.pdu import PDU
 
+ESME_RSUBMITFAIL = 0x45
 QUEUE_MAX = 100_000
 REDELIVER_MAX = 5
 SWEEP_S = 0.1
@@ -57,7 +58,9 @@ class SMSC:
         self._expired_to_s = 0
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self.control = JSONPort(handlers(self))
+        self._serving: set[asyncio.Task[None]] = set()
+        self.operator = Operator()
+        self.control = JSONPort({**control.handlers(self), **desk.handlers(self)})
 
     async def start(
         self, port: int = 0, control_port: int = 0, *, tls: tuple[Path, Path] | None = None
@@ -73,7 +76,13 @@ class SMSC:
         return number, await self.control.start(port=control_port)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Link(self, reader, writer).serve()
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            await Link(self, reader, writer).serve()
+        finally:
+            self._serving.discard(task)
 
     def bound(self, link: Link) -> None:
         self.links.append(link)
@@ -101,8 +110,13 @@ class SMSC:
         if len(self._stored) >= QUEUE_MAX:
             link.answer(pdu, p.ESME_RMSGQFUL)
             return
+        if self.operator.barred(pdu.text["source_addr"]):
+            link.answer(pdu, ESME_RSUBMITFAIL)
+            return
         self.counts[link.account] += 1
         message = taken(pdu, number=self.next_number(), account=link.account, link=link, now=time.time())
+        kind = self._charge(message)
+        link.counters.classes[kind] += 1
         silent = self.faults.falls("noresp")
         delay_s = self.faults.number("response_delay_s")
         early = self.faults.word("receipts") == "early" and message.wants_receipt
@@ -115,8 +129,27 @@ class SMSC:
                 self.release(message.number)
         self.accept(message)
 
+    def _charge(self, message: Message) -> str:
+        """Its charging record, under the id that the client is told; returns the class."""
+        message_id = receipts.response_id(message.number, self.faults.word("ids"))
+        lost = self.faults.falls("cdr_lose")
+        now = message.submitted_at
+        return self.operator.charge(message_id, message.source, message.destination, now=now, lost=lost).kind
+
+    def originate(self, message: Message) -> bool:
+        """A phone's own SMS, without an ESME; False when its SIM is barred."""
+        if self.operator.barred(message.source):
+            return False
+        message.submitted_at = time.time()
+        self._charge(message)
+        self.accept(message)
+        return True
+
     def accept(self, message: Message) -> None:
         """A message is here, and goes on: once, twice or never."""
+        if self.operator.barred(message.destination):
+            self._ended(message, receipts.UNDELIVERABLE)
+            return
         if self.faults.loses(message.destination):
             return
         self._route(message)
@@ -237,6 +270,8 @@ class SMSC:
             with contextlib.suppress(OSError):
                 link.out.abort()
         await self.control.stop()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=2)
 
 
 async def serve(
