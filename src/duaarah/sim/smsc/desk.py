@@ -27,7 +27,7 @@ def handlers(smsc: SMSC) -> dict[str, Handler]:
     async def order(request: dict[str, Any]) -> dict[str, Any]:
         if smsc.faults.falls("maintenance"):
             raise operator.Maintenance("Maintenance until later; nothing was done.")
-        answer = smsc.operator.do(request, now=time.time())
+        answer = smsc.order(request)
         await asyncio.sleep(smsc.faults.number("desk_delay_s"))
         if smsc.faults.falls("desk_lost"):
             await asyncio.sleep(LOST_S)
