@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     smsc.add_argument("--seed", type=int, default=1, help="of the faults that fall by chance")
     smsc.add_argument("--tls-cert", type=Path, help="PEM; with --tls-key the SMPP port speaks TLS")
     smsc.add_argument("--tls-key", type=Path)
+    smsc.add_argument("--state", type=Path, metavar="FILE", help="messages and SIMs outlive the process in it")
     town.add_arguments(kinds.add_parser("town", help="meters, phones and an ATM, on any SMSC"))
     bank.add_arguments(kinds.add_parser("bank", help="the ATM alone"))
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def _smsc(args: argparse.Namespace) -> int:
     from duaarah.sim.smsc.faults import FaultRefused, from_words
     from duaarah.sim.smsc.server import serve
+    from duaarah.sim.smsc.store import StateRefused
 
     accounts = dict(item.split(":", 1) for item in args.account if ":" in item) or {"duaarah": "demo", "town": "demo"}
     if (args.tls_cert is None) != (args.tls_key is None):
@@ -56,8 +58,10 @@ def _smsc(args: argparse.Namespace) -> int:
     try:
         faults = from_words(args.fault)
         faults |= {name: getattr(args, name) for name in ("lose", "double") if getattr(args, name) is not None}
-        asyncio.run(serve(accounts, args.port, args.control_port, faults=faults, seed=args.seed, tls=tls))
-    except (FaultRefused, OSError) as error:
+        asyncio.run(
+            serve(accounts, args.port, args.control_port, faults=faults, seed=args.seed, tls=tls, state=args.state)
+        )
+    except (FaultRefused, StateRefused, OSError) as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 2
     return 0

@@ -22,12 +22,14 @@ from duaarah.project.database import EmbeddedCluster
 from duaarah.project.ports import claim_next
 from duaarah.project.start import migrate, platform_children, setup
 from duaarah.project.supervisor import ChildSpec, Supervisor, die_with_parent
+from duaarah.sim.town.world import make_world
 
 HOST = "127.0.0.1"
 READY_S = 30
 COMMAND_LEASE_S = 3
 INBOUND_LEASE_S = 3
 SEGMENT_LEASE_S = 20
+SIMS_AT_ONCE = 5_000
 
 
 class StageError(Exception):
@@ -126,6 +128,7 @@ class Processes:
         self.smsc_control = int(ready["control_port"])
         fixed = ["--port", str(ready["smpp_port"]), "--control-port", str(ready["control_port"])]
         self._commands["smsc"] = [*command, *fixed]
+        self._stock_sims()
         return ExternalSMSC(HOST, int(ready["smpp_port"]), "duaarah", password)
 
     def kill_smsc(self) -> None:
@@ -137,6 +140,15 @@ class Processes:
     def restart(self, name: str) -> None:
         """Start a simulator again on the same ports: the SMSC is empty then, the town remembers where it keeps a file."""
         self._simulator(name, self._commands[name])
+        if name == "smsc":
+            self._stock_sims()
+
+    def _stock_sims(self) -> None:
+        """The operator behind the SMSC knows the SIMs of the town's meters, all of them active."""
+        sims = [[meter.iccid, meter.msisdn] for meter in make_world(self.seed, self.meters).meters]
+        for start in range(0, len(sims), SIMS_AT_ONCE):
+            part = sims[start : start + SIMS_AT_ONCE]
+            self.smsc("sim_stock", request_id=f"stage-{start}", sims=part, state="ACTIVE")
 
     def open_town(self, smsc: ExternalSMSC, *, memories: Path | None = None) -> None:
         """Meters, phones and the ATM, bound to the same SMSC; `memories`: what the meters bring from a past."""
@@ -179,6 +191,7 @@ class Processes:
 
         # What the demo's own web page asks the town.
         os.environ["DUAARAH_STAGE_TOWN"] = str(self.town_control)
+        os.environ["DUAARAH_STAGE_SMSC"] = str(self.smsc_control or 0)
         os.environ["DUAARAH_STAGE_FOLDER"] = str(self.folder)
         os.environ["DUAARAH_STAGE_SEED"] = f"{self.seed}:{self.meters}"
         connections.close_all()

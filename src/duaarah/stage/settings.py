@@ -13,5 +13,6 @@ INSTALLED_APPS = [*_PLATFORM, "duaarah.stage.page"]
 ROOT_URLCONF = "duaarah.stage.urls"
 STAGE = True
 STAGE_TOWN_PORT = int(os.environ.get("DUAARAH_STAGE_TOWN", "0"))
+STAGE_SMSC_PORT = int(os.environ.get("DUAARAH_STAGE_SMSC", "0"))
 STAGE_FOLDER = Path(os.environ.get("DUAARAH_STAGE_FOLDER", "."))
 STAGE_SEED, STAGE_METERS = (int(n) for n in os.environ.get("DUAARAH_STAGE_SEED", "7:1").split(":"))

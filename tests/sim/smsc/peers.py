@@ -119,8 +119,18 @@ class Running:
         for client in self._clients:
             client.socket.close()
         asyncio.run_coroutine_threadsafe(self.smsc.stop(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
+
+
+async def _end_all() -> None:
+    """An answer that was to be lost still sleeps."""
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,8 @@ def send_mo(smsc: SMSC, request: dict[str, Any]) -> dict[str, Any]:
     chosen = [cut[number - 1] if 0 < number <= len(cut) else None for number in order]
     if None in chosen:
         raise concat.ConcatRefused(f"order names parts from 1 to {len(cut)}.")
+    sent = 0
     for esm_class, octets, tlvs in (part for part in chosen if part is not None):
         sms = Message(smsc.next_number(), "", request["from"], request["to"], esm_class, coding, octets, tlvs=tlvs)
-        smsc.accept(sms)
-    return {"parts": len(cut), "sent": len(order)}
+        sent += smsc.originate(sms)
+    return {"parts": len(cut), "sent": sent}

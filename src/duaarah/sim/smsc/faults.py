@@ -28,6 +28,9 @@ CHANCES = {
     "unknown_tlv": "a TLV that nobody knows stands in a deliver_sm",
     "unknown_command": "a command that nobody knows comes before a deliver_sm",
     "enquire_silent": "enquire_link stays without an answer",
+    "maintenance": "the operator's desk refuses an order",
+    "desk_lost": "the operator's desk does what was ordered, and its answer never comes",
+    "cdr_lose": "a segment is missing from the charging records",
 }
 NUMBERS = {
     "throttle_status": float(p.ESME_RTHROTTLED),
@@ -36,6 +39,7 @@ NUMBERS = {
     "receipt_delay_s": 0.0,
     "receipt_shuffle": 0.0,
     "redeliver_s": 5.0,
+    "desk_delay_s": 0.0,
 }
 WORDS: dict[str, tuple[str, ...]] = {
     "receipts": ("after", "early"),

@@ -16,6 +16,7 @@ class Outbox:
         self._writer = writer
         self._waiting = bytearray()
         self._task: asyncio.Task[None] | None = None
+        self._chunks = "whole"
         self.closing = False
 
     def put(self, octets: bytes, chunks: str) -> None:
@@ -26,18 +27,19 @@ class Outbox:
             self._writer.write(octets)
             return
         self._waiting += octets
+        self._chunks = chunks
         if self._task is None:
-            self._task = asyncio.create_task(self._pump(chunks))
+            self._task = asyncio.create_task(self._pump())
 
-    async def _pump(self, chunks: str) -> None:
+    async def _pump(self) -> None:
         try:
-            if chunks == "joined":
-                await asyncio.sleep(JOIN_S)
             while self._waiting:
-                n = 1 if chunks == "octets" else len(self._waiting)
+                if self._chunks == "joined":
+                    await asyncio.sleep(JOIN_S)
+                n = 1 if self._chunks == "octets" else len(self._waiting)
                 self._writer.write(bytes(self._waiting[:n]))
                 del self._waiting[:n]
-                if chunks == "octets":
+                if self._chunks == "octets":
                     await asyncio.sleep(OCTET_PAUSE_S)
         finally:
             self._task = None

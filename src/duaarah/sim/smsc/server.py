@@ -9,18 +9,22 @@ import dataclasses
 import ssl
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from duaarah.net.jsonport import JSONPort
-from duaarah.sim.smsc import receipts
-from duaarah.sim.smsc.control import handlers
+from duaarah.sim.smsc import control, desk, receipts
 from duaarah.sim.smsc.faults import Faults
 from duaarah.sim.smsc.link import Link
 from duaarah.sim.smsc.message import Message, taken
+from duaarah.sim.smsc.operator import Operator
+from duaarah.sim.smsc.store import Store
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.pdu import PDU
 
+ESME_RSUBMITFAIL = 0x45
 QUEUE_MAX = 100_000
 REDELIVER_MAX = 5
 SWEEP_S = 0.1
@@ -41,7 +45,10 @@ class _Held:
 class SMSC:
     """Accounts by name and password; faults are set over the control port or with `faults.set`."""
 
-    def __init__(self, accounts: dict[str, str], *, seed: int = 1, first_number: int = 1) -> None:
+    def __init__(
+        self, accounts: dict[str, str], *, seed: int = 1, first_number: int = 1, state: Path | None = None
+    ) -> None:
+        """`state`: a file in which messages, counts and the operator outlive the process. Raises StateRefused."""
         self.accounts = accounts
         self.faults = Faults(seed)
         self.links: list[Link] = []
@@ -57,7 +64,14 @@ class SMSC:
         self._expired_to_s = 0
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self.control = JSONPort(handlers(self))
+        self._serving: set[asyncio.Task[None]] = set()
+        self.operator = Operator()
+        self._store = Store(state) if state is not None else None
+        if self._store is not None:
+            number, waiting = self._store.restore(self.operator, self.counts)
+            self._number = max(self._number, number)
+            self._stored.extend(waiting)
+        self.control = JSONPort({**control.handlers(self), **desk.handlers(self)})
 
     async def start(
         self, port: int = 0, control_port: int = 0, *, tls: tuple[Path, Path] | None = None
@@ -73,7 +87,13 @@ class SMSC:
         return number, await self.control.start(port=control_port)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Link(self, reader, writer).serve()
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            await Link(self, reader, writer).serve()
+        finally:
+            self._serving.discard(task)
 
     def bound(self, link: Link) -> None:
         self.links.append(link)
@@ -101,8 +121,13 @@ class SMSC:
         if len(self._stored) >= QUEUE_MAX:
             link.answer(pdu, p.ESME_RMSGQFUL)
             return
+        if self.operator.barred(pdu.text["source_addr"]):
+            link.answer(pdu, ESME_RSUBMITFAIL)
+            return
         self.counts[link.account] += 1
         message = taken(pdu, number=self.next_number(), account=link.account, link=link, now=time.time())
+        kind = self._take_up(message)
+        link.counters.classes[kind] += 1
         silent = self.faults.falls("noresp")
         delay_s = self.faults.number("response_delay_s")
         early = self.faults.word("receipts") == "early" and message.wants_receipt
@@ -115,13 +140,69 @@ class SMSC:
                 self.release(message.number)
         self.accept(message)
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Store | None]:
+        """One transaction of the state file, if there is one."""
+        if self._store is not None:
+            self._store.begin()
+        try:
+            yield self._store
+        except BaseException:
+            if self._store is not None:
+                self._store.rollback()
+            raise
+        if self._store is not None:
+            self._store.commit()
+
+    def order(self, request: dict[str, Any]) -> dict[str, Any]:
+        """An order to the operator's desk; it is in the file before anybody hears of it. Raises OperatorRefused."""
+        known = str(request.get("request_id")) in self.operator.answers
+        answer = self.operator.do(request, now=time.time())
+        if not known:
+            names = [request["sim"]] if "sim" in request else [iccid for iccid, _ in request["sims"]]
+            with self._writing() as store:
+                if store is not None:
+                    store.sims(self.operator.touched(*names))
+                    store.answered(request, answer)
+        return answer
+
+    def _take_up(self, message: Message) -> str:
+        """
+        Its charging record, under the id that the client is told, and its row, before any answer; returns the class.
+        """
+        message_id = receipts.response_id(message.number, self.faults.word("ids"))
+        lost = self.faults.falls("cdr_lose")
+        now = message.submitted_at
+        record = self.operator.charge(message_id, message.source, message.destination, now=now, lost=lost)
+        with self._writing() as store:
+            if store is not None:
+                store.keep(message)
+                store.submitted(message.account, message.number)
+                store.charged(record, self.operator.touched(message.source, message.destination), lost=lost)
+        return record.kind
+
+    def originate(self, message: Message) -> bool:
+        """A phone's own SMS, without an ESME; False when its SIM is barred."""
+        if self.operator.barred(message.source):
+            return False
+        message.submitted_at = time.time()
+        self._take_up(message)
+        self.accept(message)
+        return True
+
     def accept(self, message: Message) -> None:
         """A message is here, and goes on: once, twice or never."""
+        if self.operator.barred(message.destination):
+            self._ended(message, receipts.UNDELIVERABLE)
+            return
         if self.faults.loses(message.destination):
+            with self._writing() as store:
+                if store is not None:
+                    store.drop(message)
             return
         self._route(message)
         if self.faults.falls("double"):
-            self._route(dataclasses.replace(message, wants_receipt=False))
+            self._route(dataclasses.replace(message, wants_receipt=False, row=0))
 
     def release(self, number: int) -> None:
         """The response to this message leaves now, if it was held."""
@@ -166,11 +247,16 @@ class SMSC:
 
     def _ended(self, message: Message, state: int) -> None:
         """No more to do with it, but to tell who asked."""
-        if message.receipt_state is not None or not message.wants_receipt or self.faults.falls("receipt_lose"):
-            return
-        self._send_receipt(receipts.receipt_of(message, state))
-        if self.faults.falls("receipt_double"):
-            self._send_receipt(receipts.receipt_of(message, state))
+        told = []
+        if message.receipt_state is None and message.wants_receipt and not self.faults.falls("receipt_lose"):
+            told = [receipts.receipt_of(message, state) for _ in range(1 + self.faults.falls("receipt_double"))]
+        with self._writing() as store:
+            if store is not None:
+                store.drop(message)
+                for receipt in told:
+                    store.keep(receipt)
+        for receipt in told:
+            self._send_receipt(receipt)
 
     def _send_receipt(self, receipt: Message) -> None:
         if delay_s := self.faults.number("receipt_delay_s"):
@@ -237,6 +323,10 @@ class SMSC:
             with contextlib.suppress(OSError):
                 link.out.abort()
         await self.control.stop()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=2)
+        if self._store is not None:
+            self._store.close()
 
 
 async def serve(
@@ -247,9 +337,10 @@ async def serve(
     faults: dict[str, str] | None = None,
     seed: int = 1,
     tls: tuple[Path, Path] | None = None,
+    state: Path | None = None,
 ) -> None:
-    """Run until cancelled; prints its ports as one JSON line. Raises FaultRefused."""
-    smsc = SMSC(accounts, seed=seed)
+    """Run until cancelled; prints its ports as one JSON line. Raises FaultRefused, StateRefused."""
+    smsc = SMSC(accounts, seed=seed, state=state)
     smsc.faults.set(faults or {})
     smpp_port, control = await smsc.start(port, control_port, tls=tls)
     print(f'{{"smpp_port": {smpp_port}, "control_port": {control}}}', flush=True)

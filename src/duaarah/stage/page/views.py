@@ -23,7 +23,7 @@ from duaarah.net import jsonport
 from duaarah.people.models import Login
 from duaarah.registry.models import Meter, Pairing
 from duaarah.sms.models import InboundSms, OutboundSegment
-from duaarah.stage.page import tour, wire
+from duaarah.stage.page import mobile, tour, wire
 from duaarah.stage.page.deeds import DEEDS, STEPS
 from duaarah.stage.page.personas import PERSONAS
 from duaarah.stage.page.token import explained
@@ -84,6 +84,7 @@ def _alive(pairing: Pairing) -> dict[str, Any]:
         "clock": BusinessClock.objects.get(pk=1),
         "places": _map(meter),
         "parts": _parts(),
+        "mobile": mobile.panel(pairing),
     }
 
 
@@ -143,6 +144,7 @@ def stage(request: HttpRequest) -> HttpResponse:
     pairing = _pairing(request)
     choices = Pairing.objects.select_related("meter__site", "meter__customer").order_by("pk")[:300]
     context = {**_alive(pairing), "personas": PERSONAS, "deeds": DEEDS, "choices": choices}
+    context["mobile_deeds"] = mobile.DEEDS
     return render(request, "stage/stage.html", context)
 
 
@@ -211,7 +213,7 @@ def enter(request: HttpRequest, persona: str) -> HttpResponse:
 @require_POST
 def act(request: HttpRequest, deed: str) -> HttpResponse:
     """A button, a text or a keypad entry; what follows is seen on the page, not told by it."""
-    chosen = DEEDS.get(deed)
+    chosen = DEEDS.get(deed) or mobile.DEEDS.get(deed)
     if chosen is None:
         raise Http404
     pairing = _pairing(request)
