@@ -42,6 +42,11 @@ function route(message) {
   if (message.tlvs) Object.assign(fields, message.tlvs);
   session.deliver_sm(fields, (response) => {
     session.pending.delete(message);
+    // Overloaded for now (ESME_RMSGQFUL, ESME_RTHROTTLED): it is delivered again a little later.
+    if (response.command_status === 0x14 || response.command_status === 0x58) {
+      setTimeout(() => route(message), 100);
+      return;
+    }
     if (message.receipt) return;
     stats.delivered += 1;
     if (message.registered && response.command_status === 0) receipt(message);

@@ -91,7 +91,8 @@ def test_a_receipt_by_the_receiver_finds_the_transmitters_segment_hex_against_de
     text = b"id:171 sub:001 dlvrd:001 submitdate:2602160800 done date:2602160801 stat:DELIVRD err:000"
     bench.smsc.deliver("r", message(text, esm_class=4), link=line)
     bench.until(lambda: bench.smsc.acknowledged == [("r", 0)])
-    assert match_parked_receipts() == 0 and Receipt.objects.get().segment_id is None
+    assert match_parked_receipts() == 0
+    assert list(Receipt.objects.values_list("segment_id", flat=True)) == [None]
     enqueue(sender)
     bench.until(lambda: states() == ["ACCEPTED"])
     assert match_parked_receipts() == 1 and states() == ["DELIVERED"]
@@ -251,6 +252,21 @@ def test_no_answer_is_never_a_resend_and_a_late_answer_resolves_it(bench: Bench)
     refusal = AuditRecord.objects.get()
     assert (refusal.refused, refusal.code, refusal.actor) == (True, "not_ambiguous", "op")
     assert states() == ["ACCEPTED"] and kinds() == ["RESERVE", "HOLD", "SETTLE"]
+
+
+def test_a_late_answer_to_what_a_person_decided_changes_nothing(bench: Bench) -> None:
+    bench.smsc.hold = True
+    bind = bench.bind(response_timeout_s=1)
+    bench.up(bind)
+    segment = ambiguous(bench, bind)
+    decide_ambiguous(segment_id=segment, sent=False, actor="op", reason="not in his record", now=NOW)
+    bench.smsc.release()
+    # One that comes after it has been answered: the late answer was read.
+    (after,) = enqueue(bind)
+    bench.until(lambda: OutboundSegment.objects.get(pk=after).state == "ACCEPTED")
+    assert OutboundSegment.objects.get(pk=segment).state == "CANCELLED"
+    booked = PackageEntry.objects.filter(segment_id=segment).order_by("id")
+    assert list(booked.values_list("kind", flat=True)) == ["RESERVE", "HOLD", "RELEASE"]
 
 
 def test_a_person_decides_once(bench: Bench) -> None:

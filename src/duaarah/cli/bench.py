@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts"])
+    parser.add_argument("name", choices=["topup", "web", "sts", "sms"])
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
     parser.add_argument("--meters", type=int, help="default: topup 400, web 100000")
 
 
@@ -59,6 +60,10 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
         from duaarah.stage.bench_web import run as measure_web
 
         return measure_web(processes, max(2, args.seconds // 4), meters)
+    if args.name == "sms":
+        from duaarah.stage.bench_sms import run as measure_sms
+
+        return measure_sms(processes, args.messages)
     from duaarah.stage.bench_topup import run as measure
 
     return measure(processes, args.seconds)

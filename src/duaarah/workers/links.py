@@ -148,6 +148,9 @@ class Link:
         db = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, row_factory=dict_row)
         listener = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         async with db, listener:
+            # Every statement here looks rows up by an index. A plan that was cached while a table was still empty would read
+            # the whole of it for each SMS, until the next ANALYZE.
+            await db.execute("SET enable_seqscan = off")
             got = await (await db.execute(sql.LOCK, [LOCK_SPACE, self._bind_id])).fetchone()
             row = await (await db.execute(sql.BIND, [self._bind_id])).fetchone()
             if not got or not got["locked"] or not row or not row["active"]:

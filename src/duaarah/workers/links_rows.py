@@ -106,4 +106,4 @@ def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> list[Any] | None:
         return None
     handset, short_code = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
     keys = list(found.message_ids)
-    return [bind["id"], keys, found.state, found.error[:10], found.text, handset, short_code, found.done]
+    return [bind["id"], keys, found.state, found.error[:10], found.text, handset, short_code, found.done_at]

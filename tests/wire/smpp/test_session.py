@@ -108,6 +108,80 @@ def test_receipts_of_every_dialect(text: bytes, tlvs: tuple, key: str, state: in
     assert receipt.parse(PDU(p.DELIVER_SM, 1, short_message=b"hello")) is None
 
 
+WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=15)
+TLVS = st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=30)), max_size=4).map(tuple)
+
+
+@given(WORD, WORD, st.binary(max_size=254), TLVS, st.integers(0, 255), st.integers(1, 0x7FFFFFFF))
+def test_what_is_encoded_is_decoded(
+    source: str, destination: str, payload: bytes, tlvs: tuple, coding: int, sequence: int
+) -> None:
+    text = {"source_addr": source, "destination_addr": destination}
+    pdu = PDU(p.DELIVER_SM, sequence, 0, text, {"data_coding": coding}, payload, tlvs)
+    read = p.decode(p.encode(pdu))
+    assert {name: value for name, value in read.text.items() if value} == {k: v for k, v in text.items() if v}
+    assert read.number["data_coding"] == coding and read.short_message == payload and read.tlvs == tlvs
+    assert read.sequence == sequence
+
+
+@given(st.lists(st.tuples(st.sampled_from("sadtu"), st.integers(1, 40)), max_size=60), st.integers(1, 4))
+def test_whatever_happens_every_message_ends_once_and_the_window_holds(steps: list, window: int) -> None:
+    esme, smsc = bound_pair(window)
+    smsc.window = 1_000
+    to_smsc, to_esme, asked = bytearray(), bytearray(), []
+    sent, now_s = 0, 1.0
+    ended: list[object] = []
+
+    def told(events: list) -> None:
+        ended.extend(e.token for e in events if isinstance(e, Answered | Unanswered) and e.token is not None)
+
+    for what, size in steps:
+        now_s += 0.5
+        if what == "s" and esme.free:
+            to_smsc += submit(esme, sent := sent + 1, bytes(size), now_s)
+        elif what == "a" and asked:
+            to_esme += smsc.respond(asked.pop(size % len(asked)).pdu, message_id="x")
+        elif what == "d" and smsc.state is State.BOUND:
+            to_esme += smsc.send_message(p.DELIVER_SM, None, now_s, text={}, number={}, short_message=bytes(size))
+        elif what == "t":
+            told(esme.tick(now_s)[0])
+        elif what == "u" and smsc.state is State.BOUND and size > 38:
+            to_esme += smsc.unbind(now_s)
+        got, answer = smsc.receive(bytes(to_smsc[:size]), now_s)
+        del to_smsc[:size]
+        to_esme += answer
+        asked += [e for e in got if isinstance(e, Request) and e.pdu.command == p.SUBMIT_SM]
+        got, answer = esme.receive(bytes(to_esme[:size]), now_s)
+        del to_esme[:size]
+        to_smsc += answer
+        told(got)
+        assert 0 <= esme.outstanding <= window and esme.outstanding == sent - len(ended)
+    told(esme.lost())
+    assert sorted(ended) == list(range(1, sent + 1)) and esme.outstanding == 0
+
+
+def test_an_unbind_from_the_peer_is_answered_when_nothing_waits() -> None:
+    esme, smsc = bound_pair()
+    (request,), _ = smsc.receive(submit(esme, 1), 1)
+    events, reply = esme.receive(smsc.unbind(2), 2)
+    assert (events, reply, esme.state, esme.free) == ([], b"", State.DRAINING, 0)
+    events, reply = esme.receive(smsc.respond(request.pdu, message_id="m"), 3)
+    assert [type(e) for e in events] == [Answered, Request] and esme.state is State.CLOSED
+    assert p.decode(reply) == PDU(p.UNBIND | p.RESPONSE, 1)
+
+
+def test_a_late_response_is_still_told_when_asked_for() -> None:
+    esme = Session(keep_late=True)
+    smsc = Session()
+    (request,), _ = smsc.receive(esme.bind(system_id="a", password="b", address_range="", now_s=0), 0)
+    esme.receive(smsc.respond(request.pdu), 0)
+    (asked,), _ = smsc.receive(submit(esme, "late", now_s=1), 1)
+    assert esme.tick(30)[0] == [Unanswered("late")]
+    (answer,), _ = esme.receive(smsc.respond(asked.pdu, message_id="m"), 31)
+    assert answer.token == "late" and esme.outstanding == 0
+    assert esme.receive(smsc.respond(asked.pdu, message_id="m"), 32)[0] == []
+
+
 def test_validity_is_relative() -> None:
     assert p.relative_validity(24 * 3600) == "000001000000000R"
     assert p.relative_validity(90) == "000000000130000R"

@@ -36,7 +36,7 @@ class DeliveryReceipt:
     state: int
     error: str
     text: str
-    done: dt.datetime | None = None
+    done_at: dt.datetime | None = None
 
 
 def is_receipt(pdu: PDU) -> bool:
