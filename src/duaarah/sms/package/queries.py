@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from duaarah.core.smsplan import Bucket, Budget, Overflow, Settlement, settle
+from duaarah.core.smsplan import Bucket, Budget, Decision, Overflow, Settlement, decide, settle
 
 # Used = reserved and not released, and what came from a handset. SETTLE and RELEASE of a segment are looked up by the
 # month of its reservation, which they carry; HOLD changes nothing, the reservation stays.
@@ -149,3 +149,11 @@ def _budget(rows: list[tuple[object, ...]]) -> Budget:
 
 def _scope(month_date: dt.date, meter_ids: Sequence[int] | None) -> dict[str, object]:
     return {"month": month_date, "all": meter_ids is None, "meters": list(meter_ids or ())}
+
+
+def next_segment(*, meter_id: int, bucket: Bucket, month_date: dt.date) -> Decision | None:
+    """What the meter's overflow policy says of one more segment of a bucket; None when it has no package."""
+    month = meter_month(meter_id, month_date)
+    if month is None:
+        return None
+    return decide(month.budget, {name: spent.used for name, spent in month.spent.items()}, bucket)
