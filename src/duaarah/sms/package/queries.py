@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -114,7 +115,7 @@ def meter_months(
     scope = _scope(month_date, meter_ids)
     with connection.cursor() as cursor:
         cursor.execute(_TERMS, {**scope, "operator": operator_id})
-        sold: dict[int, list[tuple[object, ...]]] = {}
+        sold: dict[int, list[tuple[Any, ...]]] = {}
         for row in cursor.fetchall():
             sold.setdefault(row[0], []).append(row)
     used = spent(month_date, meter_ids)
@@ -122,7 +123,7 @@ def meter_months(
         MeterMonth(
             meter_id,
             month_date,
-            tuple(SoldTerms(r[3], r[2], r[1], r[10], r[11]) for r in rows),  # type: ignore[arg-type]
+            tuple(SoldTerms(r[3], r[2], r[1], r[10], r[11]) for r in rows),
             _budget(rows),
             {bucket: used.get(meter_id, {}).get(bucket, Spent()) for bucket in Bucket},
         )
@@ -136,7 +137,7 @@ def meter_month(meter_id: int, month_date: dt.date) -> MeterMonth | None:
     return found[0] if found else None
 
 
-def _budget(rows: list[tuple[object, ...]]) -> Budget:
+def _budget(rows: list[tuple[Any, ...]]) -> Budget:
     base = rows[0]
     data = rows[-1]
     counts = [sum(int(str(row[column])) for row in rows) for column in (4, 5, 6)]
@@ -147,7 +148,7 @@ def _budget(rows: list[tuple[object, ...]]) -> Budget:
     )
 
 
-def _scope(month_date: dt.date, meter_ids: Sequence[int] | None) -> dict[str, object]:
+def _scope(month_date: dt.date, meter_ids: Sequence[int] | None) -> dict[str, Any]:
     return {"month": month_date, "all": meter_ids is None, "meters": list(meter_ids or ())}
 
 
