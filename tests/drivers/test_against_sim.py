@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
+
 import pytest
 from tests.sim.meter.meters import (
     HEAD_END_TITLE,
@@ -21,6 +24,7 @@ from tests.sim.meter.meters import (
 
 from duaarah.core.intent import (
     CreditExhausted,
+    DataBlock,
     LastGasp,
     LowCredit,
     MeterRegister,
@@ -29,8 +33,9 @@ from duaarah.core.intent import (
     SettingResult,
     TokenResult,
 )
+from duaarah.core.smsplan import ReportingPlan
 from duaarah.drivers import Keys, frame, open_frame, profile, profiles, unframe
-from duaarah.sim.meter import MODELS
+from duaarah.sim.meter import MODELS, SimMeter
 from duaarah.wire.dlms.errors import AuthFailed, DlmsError, TooLong, WrongAddress
 
 # The clock as the report carries it; the retrofit modem has none.
@@ -170,3 +175,28 @@ def test_a_frame_past_140_octets_is_not_made() -> None:
 def test_every_register_has_an_address_in_every_profile() -> None:
     for kind in KINDS:
         assert set(profile(kind).registers) == set(MeterRegister)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_planned_meter_sends_blocks_and_keeps_what_the_budget_does_not_hold(kind: str) -> None:
+    planned = dataclasses.replace(build(kind).config, reporting=ReportingPlan(fault_sms=2))
+    meter = SimMeter(planned)
+    meter.consume(1_234_560, NOW)
+    (block,) = meter.report(NOW)
+    first = NOW if AT[kind] else None
+    assert len(block) <= 140
+    used, left = (1_230, 18_760) if kind == "three-phase-modem" else (1_234, 18_765)
+    assert read(kind, block)[1] == DataBlock(used, left, 0, first)
+    assert meter.report(NOW + timedelta(days=9)) == []
+    told = []
+    for _ in range(3):
+        told += meter.power_cut(NOW) + meter.power_restored(NOW)
+    assert [type(read(kind, push)[1]) for push in told] == [LastGasp, PowerRestored]
+    later = SimMeter(planned)
+    later.restore(meter.state())
+    later.power_cut(NOW)
+    assert later.report(NOW + timedelta(days=10)) == []
+    later.power_restored(NOW + timedelta(days=10))
+    (block,) = later.report(NOW + timedelta(days=10))
+    report = read(kind, block)[1]
+    assert isinstance(report, DataBlock) and report.events_kept == 6

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from duaarah.core.gsm7 import decode, encode
+from duaarah.core.smsplan import ReportingPlan
 from duaarah.core.sts import DecoderKey, KeyConfiguration, KeyRegister, MeterDecoder, derive, luhn_digit, pan_of
 from duaarah.headend.models import InvocationCounter
 from duaarah.headend.operations import claim_and_send
@@ -73,7 +74,13 @@ class Town:
         self.inbox: dict[str, list[str]] = {}
 
     def house(
-        self, *, wallet_idr: int = 200_000, profile: str = "single-phase-modem", credit_wh: int = 6_000, **meter: object
+        self,
+        *,
+        wallet_idr: int = 200_000,
+        profile: str = "single-phase-modem",
+        credit_wh: int = 6_000,
+        reporting: ReportingPlan | None = None,
+        **meter: object,
     ) -> House:
         """Register a household with a paired meter."""
         number = len(self.houses) + 1
@@ -118,11 +125,11 @@ class Town:
         )
         if wallet_idr:
             fill_wallet(holder=holder, amount_idr=wallet_idr, reference=f"first:{number}", now=self.now)
-        made = House(row, pairing, self._simulated(row, keys, credit_wh), holder)
+        made = House(row, pairing, self._simulated(row, keys, credit_wh, reporting), holder)
         self.houses.append(made)
         return made
 
-    def _simulated(self, row: Meter, keys: MeterKeys, credit_wh: int) -> SimMeter:
+    def _simulated(self, row: Meter, keys: MeterKeys, credit_wh: int, reporting: ReportingPlan | None) -> SimMeter:
         key = DecoderKey("07", derive(VENDING_KEY, CONFIGURATION, row.pan))
         return SimMeter(
             MeterConfig(
@@ -134,6 +141,7 @@ class Town:
                 decoder=MeterDecoder(key),
                 credit_wh=credit_wh,
                 low_credit_threshold_wh=row.low_credit_threshold_wh,
+                reporting=reporting,
             )
         )
 

@@ -110,6 +110,20 @@ class PowerRestored:
 
 
 @dataclass(frozen=True, slots=True)
+class DataBlock:
+    """A meter's registers on a day of its reporting plan: energy used ever, credit left, events kept in its log since."""
+
+    used_wh: int
+    balance_wh: int
+    events_kept: int
+    at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.used_wh, self.balance_wh, self.events_kept) < 0:
+            raise IntentError("A register block holds no negative number.")
+
+
+@dataclass(frozen=True, slots=True)
 class TokenResult:
     """The meter's own answer to a token: the only proof that credit arrived.
 
@@ -149,4 +163,6 @@ class UnknownReport:
     at: datetime | None = None
 
 
-Report = LowCredit | CreditExhausted | LastGasp | PowerRestored | TokenResult | SettingResult | UnknownReport
+Report = (
+    LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | TokenResult | SettingResult | UnknownReport
+)

@@ -37,6 +37,7 @@ REPORT_FIELDS = MappingProxyType(
         "credit_exhausted": frozenset({"relay_closed"}),
         "last_gasp": frozenset[str](),
         "power_restored": frozenset[str](),
+        "data_block": frozenset({"used_wh", "balance_wh", "events_kept"}),
         "token_result": frozenset({"command_counter", "result", "tid", "energy_wh", "balance_wh"}),
     }
 )

@@ -8,6 +8,8 @@ from typing import Any
 
 from duaarah.core.intent import (
     CreditExhausted,
+    DataBlock,
+    IntentError,
     LastGasp,
     LowCredit,
     PowerRestored,
@@ -130,6 +132,11 @@ def _report(profile: Profile, name: str, fields: dict[str, Any], at: datetime | 
             return LastGasp(at)
         case "power_restored":
             return PowerRestored(at)
+        case "data_block":
+            try:
+                return DataBlock(fields["used_wh"], fields["balance_wh"], fields["events_kept"], at)
+            except IntentError:
+                return None
     result = profile.results.get(fields["result"])
     if result is None:
         return None

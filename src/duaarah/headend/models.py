@@ -85,6 +85,7 @@ class MeterEvent(models.Model):
         SETTING_RESULT = "SETTING_RESULT", "Answer to a setting"
         LAST_GASP = "LAST_GASP", "Supply lost"
         POWER_RESTORED = "POWER_RESTORED", "Supply restored"
+        DATA_BLOCK = "DATA_BLOCK", "Register block"
         UNKNOWN = "UNKNOWN", "A body that no profile describes"
 
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)

@@ -9,7 +9,15 @@ import secrets
 from django.db import IntegrityError, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, SettingResult, TokenResult
+from duaarah.core.intent import (
+    CreditExhausted,
+    DataBlock,
+    LastGasp,
+    LowCredit,
+    PowerRestored,
+    SettingResult,
+    TokenResult,
+)
 from duaarah.headend.operations import AcceptedFrame, accept_frame
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
@@ -93,6 +101,8 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
         case PowerRestored():
             record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
             return "power_restored"
+        case DataBlock():
+            return "data_block"
     return "unknown_report"
 
 

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from duaarah.core.intent import (
     CreditExhausted,
+    DataBlock,
     LastGasp,
     LowCredit,
     PowerRestored,
@@ -36,6 +37,7 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
     CreditExhausted: MeterEvent.Kind.CREDIT_EXHAUSTED,
     LastGasp: MeterEvent.Kind.LAST_GASP,
     PowerRestored: MeterEvent.Kind.POWER_RESTORED,
+    DataBlock: MeterEvent.Kind.DATA_BLOCK,
     TokenResult: MeterEvent.Kind.TOKEN_RESULT,
     SettingResult: MeterEvent.Kind.SETTING_RESULT,
     UnknownReport: MeterEvent.Kind.UNKNOWN,
@@ -146,6 +148,8 @@ def _message_class(report: Report) -> MessageClass:
     """Which bucket of the package the SMS takes from is a dated rule of its class."""
     if isinstance(report, _ANSWERS):
         return MessageClass.METER_ANSWER
+    if isinstance(report, DataBlock):
+        return MessageClass.METER_DATA
     return MessageClass.METER_FAULT if isinstance(report, _FAULTS) else MessageClass.METER_PUSH
 
 
@@ -153,7 +157,7 @@ def _balance_wh(report: Report) -> int | None:
     match report:
         case LowCredit(remaining_wh=remaining_wh):
             return remaining_wh
-        case TokenResult(balance_wh=balance_wh):
+        case TokenResult(balance_wh=balance_wh) | DataBlock(balance_wh=balance_wh):
             return balance_wh
         case CreditExhausted():
             return 0

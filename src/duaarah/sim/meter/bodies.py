@@ -5,26 +5,28 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import Obis
 from duaarah.sim.meter.models import RETROFIT_CREDIT, BodyStyle, MeterModel
 from duaarah.wire.dlms.apdu import DataNotification
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 from duaarah.wire.dlms.datetime import DateTime
 
-Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | TokenResult
+Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | TokenResult
 
-_NAMED_SETUP = {LowCredit: 1, CreditExhausted: 2, LastGasp: 3, PowerRestored: 4, TokenResult: 5}
+_NAMED_SETUP = {LowCredit: 1, CreditExhausted: 2, LastGasp: 3, PowerRestored: 4, TokenResult: 5, DataBlock: 6}
 _CODED_EVENT = {
     LowCredit: 0x0101,
     CreditExhausted: 0x0102,
     LastGasp: 0x0201,
     PowerRestored: 0x0202,
     TokenResult: 0x0301,
+    DataBlock: 0x0401,
 }
-_PAIRS_EVENT = {LowCredit: 10, CreditExhausted: 11, LastGasp: 20, PowerRestored: 21, TokenResult: 30}
+_PAIRS_EVENT = {LowCredit: 10, CreditExhausted: 11, LastGasp: 20, PowerRestored: 21, TokenResult: 30, DataBlock: 40}
 
 _EVENT_CODE = Obis(0, 0, 96, 11, 0)
+_ENERGY_USED, _EVENTS_KEPT = Obis(1, 0, 1, 8, 0), Obis(0, 0, 96, 15, 0)
 _RELAY = Obis(0, 0, 96, 3, 10)
 _COMMAND_COUNTER = Obis(0, 0, 43, 1, 0)
 _RESULT, _TID, _TOKEN_ENERGY = Obis(0, 0, 128, 40, 1), Obis(0, 0, 128, 40, 2), Obis(0, 0, 128, 40, 3)
@@ -48,6 +50,10 @@ def _u8(value: int) -> Data:
     return Data(Tag.UNSIGNED, value)
 
 
+def _u16(value: int) -> Data:
+    return Data(Tag.LONG_UNSIGNED, min(value, 0xFFFF))
+
+
 def _u32(value: int) -> Data:
     return Data(Tag.DOUBLE_LONG_UNSIGNED, value)
 
@@ -59,6 +65,8 @@ def _named(model: MeterModel, push: Push, logical_name: bytes) -> Data:
             return structure(*head, _u32(push.remaining_wh), Data(Tag.BOOLEAN, push.relay_closed))
         case CreditExhausted():
             return structure(*head, Data(Tag.BOOLEAN, push.relay_closed))
+        case DataBlock():
+            return structure(*head, _u32(push.used_wh), _u32(push.balance_wh), _u16(push.events_kept))
         case TokenResult():
             return structure(
                 *head,
@@ -84,6 +92,8 @@ def _coded(model: MeterModel, push: Push, now: datetime) -> Data:
             return structure(*head, steps(push.remaining_wh), Data(Tag.ENUM, int(push.relay_closed)))
         case CreditExhausted():
             return structure(*head, Data(Tag.ENUM, int(push.relay_closed)))
+        case DataBlock():
+            return structure(*head, steps(push.used_wh), steps(push.balance_wh), _u16(push.events_kept))
         case TokenResult():
             return structure(
                 *head,
@@ -104,6 +114,12 @@ def _pairs(model: MeterModel, push: Push) -> Data:
             pairs += [(RETROFIT_CREDIT, _u32(push.remaining_wh)), (_RELAY, Data(Tag.BOOLEAN, push.relay_closed))]
         case CreditExhausted():
             pairs += [(_RELAY, Data(Tag.BOOLEAN, push.relay_closed))]
+        case DataBlock():
+            pairs += [
+                (_ENERGY_USED, _u32(push.used_wh)),
+                (RETROFIT_CREDIT, _u32(push.balance_wh)),
+                (_EVENTS_KEPT, _u16(push.events_kept)),
+            ]
         case TokenResult():
             pairs += [
                 (_COMMAND_COUNTER, _u32(push.command_counter)),

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from duaarah.core.intent import CreditExhausted, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import TOKEN_GATEWAY
+from duaarah.core.smsplan import ReportingPlan
 from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
 from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
+from duaarah.sim.meter.reporting import Reporting
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.ciphering import Keys
@@ -34,7 +36,10 @@ _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service erro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterConfig:
-    """What a meter leaves the factory with. `client_titles`: the head end first, then other readers."""
+    """
+    What a meter leaves the factory with. `client_titles`: the head end first, then other readers. Without a reporting
+    plan it tells of every outage and sends no blocks.
+    """
 
     kind: str
     drn: str
@@ -44,6 +49,7 @@ class MeterConfig:
     decoder: MeterDecoder
     credit_wh: int
     low_credit_threshold_wh: int
+    reporting: ReportingPlan | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +73,7 @@ class _Register:
     token_energy_wh: int = 0
     tokens_accepted: int = 0
     distinct: set[int] = field(default_factory=set)
+    used_mwh: int = 0
 
 
 class SimMeter:
@@ -81,6 +88,7 @@ class SimMeter:
         self.dropped: Counter[str] = Counter()
         self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
         self._decoder = config.decoder
+        self._reporting = Reporting(config.reporting) if config.reporting else None
         above = config.credit_wh >= config.low_credit_threshold_wh
         self._register = _Register(
             config.credit_wh * MWH_PER_WH,
@@ -155,7 +163,9 @@ class SimMeter:
         register = self._register
         if not register.relay_closed or not register.powered:
             return []
-        register.credit_mwh = max(register.credit_mwh - energy_mwh, 0)
+        taken_mwh = min(energy_mwh, register.credit_mwh)
+        register.credit_mwh -= taken_mwh
+        register.used_mwh += taken_mwh
         pushes: list[bytes] = []
         if register.armed and register.credit_mwh < register.threshold_wh * MWH_PER_WH:
             register.armed = False
@@ -170,7 +180,8 @@ class SimMeter:
         """The network fails: the reserve is enough for one last gasp."""
         if not self._register.powered:
             return []
-        pushes = self._push(LastGasp(), now)
+        tells = self._reporting is None or self._reporting.tell(now, ends=False)
+        pushes = self._push(LastGasp(), now) if tells else []
         self._register.powered = False
         return pushes
 
@@ -179,7 +190,20 @@ class SimMeter:
         if self._register.powered:
             return []
         self._register.powered = True
-        return self._push(PowerRestored(), now)
+        tells = self._reporting is None or self._reporting.tell(now, ends=True)
+        return self._push(PowerRestored(), now) if tells else []
+
+    def report(self, now: datetime) -> list[bytes]:
+        """The register block when its day has come; a meter without supply sends it when the supply is back."""
+        reporting, register = self._reporting, self._register
+        if reporting is None or not register.powered or self.faults.modem_dead:
+            return []
+        day = reporting.block_day(now)
+        if day is None:
+            return []
+        block = DataBlock(register.used_mwh // MWH_PER_WH, self.credit_wh, reporting.events_kept)
+        reporting.block_gone(day)
+        return self._push(block, now)
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
@@ -331,6 +355,8 @@ class SimMeter:
             "token_energy_wh": register.token_energy_wh,
             "tokens_accepted": register.tokens_accepted,
             "distinct": sorted(register.distinct),
+            "used_mwh": register.used_mwh,
+            "reporting": self._reporting.state() if self._reporting else None,
             "link": self._link.state(),
             "decoder": self._decoder.state(),
         }
@@ -346,7 +372,10 @@ class SimMeter:
             state["token_energy_wh"],
             state["tokens_accepted"],
             set(state["distinct"]),
+            state.get("used_mwh", 0),
         )
+        if self._reporting is not None and state.get("reporting"):
+            self._reporting.restore(state["reporting"])
         self._link.restore(state["link"])
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])

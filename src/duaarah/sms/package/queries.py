@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
-from duaarah.core.smsplan import Bucket, Budget, Overflow, Settlement, settle
+from duaarah.core.smsplan import Bucket, Budget, Decision, Overflow, Settlement, decide, settle
 
 # Used = reserved and not released, and what came from a handset. SETTLE and RELEASE of a segment are looked up by the
 # month of its reservation, which they carry; HOLD changes nothing, the reservation stays.
@@ -114,7 +115,7 @@ def meter_months(
     scope = _scope(month_date, meter_ids)
     with connection.cursor() as cursor:
         cursor.execute(_TERMS, {**scope, "operator": operator_id})
-        sold: dict[int, list[tuple[object, ...]]] = {}
+        sold: dict[int, list[tuple[Any, ...]]] = {}
         for row in cursor.fetchall():
             sold.setdefault(row[0], []).append(row)
     used = spent(month_date, meter_ids)
@@ -122,7 +123,7 @@ def meter_months(
         MeterMonth(
             meter_id,
             month_date,
-            tuple(SoldTerms(r[3], r[2], r[1], r[10], r[11]) for r in rows),  # type: ignore[arg-type]
+            tuple(SoldTerms(r[3], r[2], r[1], r[10], r[11]) for r in rows),
             _budget(rows),
             {bucket: used.get(meter_id, {}).get(bucket, Spent()) for bucket in Bucket},
         )
@@ -136,7 +137,7 @@ def meter_month(meter_id: int, month_date: dt.date) -> MeterMonth | None:
     return found[0] if found else None
 
 
-def _budget(rows: list[tuple[object, ...]]) -> Budget:
+def _budget(rows: list[tuple[Any, ...]]) -> Budget:
     base = rows[0]
     data = rows[-1]
     counts = [sum(int(str(row[column])) for row in rows) for column in (4, 5, 6)]
@@ -147,5 +148,13 @@ def _budget(rows: list[tuple[object, ...]]) -> Budget:
     )
 
 
-def _scope(month_date: dt.date, meter_ids: Sequence[int] | None) -> dict[str, object]:
+def _scope(month_date: dt.date, meter_ids: Sequence[int] | None) -> dict[str, Any]:
     return {"month": month_date, "all": meter_ids is None, "meters": list(meter_ids or ())}
+
+
+def next_segment(*, meter_id: int, bucket: Bucket, month_date: dt.date) -> Decision | None:
+    """What the meter's overflow policy says of one more segment of a bucket; None when it has no package."""
+    month = meter_month(meter_id, month_date)
+    if month is None:
+        return None
+    return decide(month.budget, {name: spent.used for name, spent in month.spent.items()}, bucket)

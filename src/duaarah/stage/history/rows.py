@@ -158,7 +158,7 @@ class Rows:
         self._package(
             inbound_id=inbound["id"],
             meter=meter,
-            message_class=MessageClass.METER_PUSH if purchase is None else MessageClass.METER_ANSWER,
+            message_class=MessageClass.METER_ANSWER if purchase is not None else _pushed(kind),
             again=deed.again,
             correlation=None if purchase is None else purchase.correlation,
             at=at,
@@ -379,6 +379,11 @@ class Rows:
             at=at,
             month_date=package_month(at),
         )
+
+
+def _pushed(kind: str) -> MessageClass:
+    """The class of a meter's own push, as the head end books it."""
+    return MessageClass.METER_FAULT if kind in ("LAST_GASP", "POWER_RESTORED") else MessageClass.METER_PUSH
 
 
 def _name(meter: TownMeter) -> str:
