@@ -58,11 +58,13 @@ def test_a_link_says_its_window_rate_queue_and_codes(town: Town, household: Hous
     OutboundSegment.objects.filter(pk=ids[9]).update(
         state="REFUSED", answered_at=at - dt.timedelta(seconds=90), smsc_status=0x58
     )
+    # Both instants one: a past that was written in, no traffic of the last minute.
+    OutboundSegment.objects.filter(pk=ids[10]).update(state="ACCEPTED", submitted_at=at, answered_at=at, smsc_status=0)
     OutboundSegment.objects.filter(pk=ids[12]).update(message_class="WARNING")
     (line,) = links()
     assert (line.in_window, line.answered, line.tps_tenths) == (2, 7, 1)
     assert {(q.message_class, q.waiting, q.oldest_at) for q in line.queue} == {
-        ("METER_FRAME", 2, town.now),
+        ("METER_FRAME", 1, town.now),
         ("WARNING", 1, town.now),
     }
     assert [(c.status, c.segments) for c in line.codes] == [(0x58, 2)]

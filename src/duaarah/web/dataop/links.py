@@ -106,14 +106,16 @@ def segment_life(request: HttpRequest, segment: int) -> HttpResponse:
     row = get_object_or_404(OutboundSegment.objects.select_related("bind__operator", "meter"), pk=segment)
     message = Message.objects.filter(segment=row).first()
     # Attempts are partitioned by month and found by their meter; a segment without one has no attempt.
-    attempts = Attempt.objects.filter(segment=row, meter_id=row.meter_id).select_related("command")
+    attempts = Attempt.objects.filter(segment=row, meter=row.meter).select_related("command") if row.meter else None
     took = row.answered_at - row.submitted_at if row.answered_at and row.submitted_at else None
+    # An imported past has one instant for both: nobody measured that.
+    measured = took or None
     context = {
         "row": row,
         "message": message,
         "text": without_tokens(message.text) if message else "",
-        "attempt": attempts.first() if row.meter_id else None,
-        "took_ms": int(took.total_seconds() * 1000) if took is not None else None,
+        "attempt": attempts.first() if attempts is not None else None,
+        "took_ms": int(measured.total_seconds() * 1000) if measured is not None else None,
         "status": status_name(row.smsc_status),
         "receipts": [{"row": r, "state": receipt_state(r.state)} for r in Receipt.objects.filter(segment=row)],
         "entries": PackageEntry.objects.filter(segment=row).order_by("id"),

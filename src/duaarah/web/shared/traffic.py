@@ -51,7 +51,11 @@ def month_context(*, month_date: dt.date, operator_ids: Sequence[int] | None) ->
         "total": sum(sums.values()),
         "retries": sum(line.retries for line in lines),
         "bars": _bars(cells, month_date, after),
-        "chart": {"width": COLUMN_WIDTH * 31, "height": CHART_HEIGHT + TOP + 18, "base": CHART_HEIGHT + TOP},
+        "chart": {
+            "width": COLUMN_WIDTH * (after - month_date).days,
+            "height": CHART_HEIGHT + TOP + 18,
+            "base": CHART_HEIGHT + TOP,
+        },
     }
 
 
