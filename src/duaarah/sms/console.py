@@ -54,10 +54,12 @@ class LinkLine:
         return self.answered * 10 // RATE_S
 
 
+# A row whose two instants are one was never on a wire (an imported past): it is no rate.
 _ANSWERED = """
 SELECT bind_id, count(*) FROM (
-    SELECT bind_id, answered_at FROM sms_outboundsegment ORDER BY id DESC LIMIT %s) newest
-WHERE answered_at > clock_timestamp() - %s * interval '1 second' GROUP BY bind_id
+    SELECT bind_id, submitted_at, answered_at FROM sms_outboundsegment ORDER BY id DESC LIMIT %s) newest
+WHERE answered_at > clock_timestamp() - %s * interval '1 second' AND answered_at IS DISTINCT FROM submitted_at
+GROUP BY bind_id
 """
 _CODES = """
 SELECT bind_id, smsc_status, count(*) FROM (
@@ -66,7 +68,7 @@ WHERE smsc_status > 0 GROUP BY bind_id, smsc_status ORDER BY count(*) DESC, smsc
 """
 
 
-def _all(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+def _all(sql: str, values: Sequence[int]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

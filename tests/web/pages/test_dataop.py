@@ -9,11 +9,13 @@ from django.db import connection
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
+from duaarah.audit.models import AuditRecord
 from duaarah.people.models import Membership
 from duaarah.registry.models import CatalogueItem, CataloguePrice, Sim
 from duaarah.sms.console import ambiguous, links
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment, Receipt
 from duaarah.sms.operations import SegmentOrder, enqueue_segments, judge_stale_segments
+from duaarah.web.dataop import decide
 from duaarah.web.dataop.words import status_name, without_tokens
 
 pytestmark = pytest.mark.slow
@@ -58,11 +60,13 @@ def test_a_link_says_its_window_rate_queue_and_codes(town: Town, household: Hous
     OutboundSegment.objects.filter(pk=ids[9]).update(
         state="REFUSED", answered_at=at - dt.timedelta(seconds=90), smsc_status=0x58
     )
+    # Both instants one: a past that was written in, no traffic of the last minute.
+    OutboundSegment.objects.filter(pk=ids[10]).update(state="ACCEPTED", submitted_at=at, answered_at=at, smsc_status=0)
     OutboundSegment.objects.filter(pk=ids[12]).update(message_class="WARNING")
     (line,) = links()
     assert (line.in_window, line.answered, line.tps_tenths) == (2, 7, 1)
     assert {(q.message_class, q.waiting, q.oldest_at) for q in line.queue} == {
-        ("METER_FRAME", 2, town.now),
+        ("METER_FRAME", 1, town.now),
         ("WARNING", 1, town.now),
     }
     assert [(c.status, c.segments) for c in line.codes] == [(0x58, 2)]
@@ -180,3 +184,52 @@ def test_a_price_begins_on_a_coming_day(sign_in: SignIn, town: Town) -> None:
     Membership.objects.filter(login__username="dataop").update(role="VIEWER")
     assert client.post("/data/katalog/harga/", form).status_code == 403
     assert CataloguePrice.objects.count() == 1
+
+
+def lost(town: Town, house: House, message_class: str) -> OutboundSegment:
+    """A segment whose response was lost."""
+    row = queued(town, house, message_class)
+    ended = machine_now() - dt.timedelta(seconds=1)
+    OutboundSegment.objects.filter(pk=row.pk).update(state="SUBMITTING", lease_until_at=ended, attempts=1)
+    assert judge_stale_segments(now=town.now) == 1
+    return row
+
+
+@pytest.mark.skipif(decide.verb() is None, reason="this platform cannot decide a lost response yet")
+def test_a_person_decides_what_became_of_a_lost_response(sign_in: SignIn, town: Town, household: House) -> None:
+    first, second = lost(town, household, "WARNING"), lost(town, household, "WARNING")
+    client = sign_in("dataop")
+    path = f"/data/pesan/{first.pk}/putuskan/"
+    assert path in client.get(f"/data/pesan/{first.pk}/").content.decode()
+    client.post(path, {"outcome": "sent", "reason": "the customer has it"})
+    assert OutboundSegment.objects.get(pk=first.pk).state == "ACCEPTED"
+    page = client.post(path, {"outcome": "not_sent", "reason": "r"}, follow=True).content.decode()
+    assert "known by now" in page and OutboundSegment.objects.get(pk=first.pk).state == "ACCEPTED"
+    assert path not in page
+    client.post(f"/data/pesan/{second.pk}/putuskan/", {"outcome": "again", "reason": "the operator never had it"})
+    again = OutboundSegment.objects.latest("pk")
+    assert (OutboundSegment.objects.get(pk=second.pk).state, again.state, again.retry) == ("CANCELLED", "QUEUED", True)
+    verbs = AuditRecord.objects.filter(verb="sms.decide_ambiguous").order_by("id")
+    assert [(r.refused, r.reason) for r in verbs] == [
+        (False, "the customer has it"),
+        (True, "r"),
+        (False, "the operator never had it"),
+    ]
+
+
+def test_a_decision_needs_an_outcome_a_reason_and_the_right(sign_in: SignIn, town: Town, household: House) -> None:
+    row, frame = lost(town, household, "WARNING"), lost(town, household, "METER_FRAME")
+    client = sign_in("dataop")
+    before = OutboundSegment.objects.count()
+    for pk, form, words in (
+        (row.pk, {"outcome": "sent", "reason": " "}, "how you know"),
+        (row.pk, {"outcome": "burnt", "reason": "r"}, "how you know"),
+        (row.pk, {"outcome": "sent", "reason": "r" * 401}, "how you know"),
+        (frame.pk, {"outcome": "again", "reason": "r"}, "sent again by its command"),
+    ):
+        page = client.post(f"/data/pesan/{pk}/putuskan/", form, follow=True).content.decode()
+        assert words in page, form
+    Membership.objects.filter(login__username="dataop").update(role="VIEWER")
+    good = {"outcome": "sent", "reason": "r"}
+    assert client.post(f"/data/pesan/{row.pk}/putuskan/", good).status_code == 403
+    assert [r.pk for r in ambiguous()] == [row.pk, frame.pk] and OutboundSegment.objects.count() == before

@@ -60,6 +60,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "data-attention": ("/data/perlu-dilihat/", "get", DATA),
     "data-messages": ("/data/pesan/", "get", DATA),
     "data-message": ("/data/pesan/{segment}/", "get", DATA),
+    "data-decide": ("/data/pesan/{segment}/putuskan/", "post-redirect", DATA),
     "data-sims": ("/data/sim/", "get", DATA),
     "data-sim": ("/data/sim/{iccid}/", "get", DATA),
     "data-catalogue": ("/data/katalog/", "get", DATA),

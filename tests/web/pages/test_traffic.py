@@ -76,6 +76,7 @@ def test_the_chart_has_a_column_a_day_to_scale(town: Town, other: Bind) -> None:
     assert len(shown["bars"]) == 28 and (shown["total"], shown["retries"]) == (5, 1)
     heights = {bar["day"]: (bar["total"], bar["height"]) for bar in shown["bars"] if bar["total"]}
     assert heights == {16: (4, 120), 17: (1, 30)}
+    assert [bar["day"] for bar in shown["bars"] if bar["figure_y"]] == [16]
     assert [day["total"] for day in shown["days"]] == [4, 1]
     assert (shown["before"], shown["after"]) == (dt.date(2026, 1, 1), dt.date(2026, 3, 1))
 

@@ -10,14 +10,13 @@ from django.shortcuts import get_object_or_404, render
 
 from duaarah.headend.models import Attempt
 from duaarah.messaging.models import Message
-from duaarah.people.models import Organisation
 from duaarah.sms.console import NEWEST, SHOWN_MAX, LinkLine, ambiguous, given_up, links, parked, related
 from duaarah.sms.models import Bind, InboundSms, MessageClass, OutboundSegment, PackageEntry, Receipt
+from duaarah.web.dataop.decide import may_go_again, verb
+from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.dataop.words import receipt_state, status_name, without_tokens
-from duaarah.web.shared.access import for_kind
 from duaarah.web.shared.fresh import answer, shared_text
 
-for_data_operator = for_kind(Organisation.Kind.DATA_OPERATOR)
 PAGE = 50
 
 
@@ -106,19 +105,23 @@ def segment_life(request: HttpRequest, segment: int) -> HttpResponse:
     row = get_object_or_404(OutboundSegment.objects.select_related("bind__operator", "meter"), pk=segment)
     message = Message.objects.filter(segment=row).first()
     # Attempts are partitioned by month and found by their meter; a segment without one has no attempt.
-    attempts = Attempt.objects.filter(segment=row, meter_id=row.meter_id).select_related("command")
+    attempts = Attempt.objects.filter(segment=row, meter=row.meter).select_related("command") if row.meter else None
     took = row.answered_at - row.submitted_at if row.answered_at and row.submitted_at else None
+    # An imported past has one instant for both: nobody measured that.
+    measured = took or None
     context = {
         "row": row,
         "message": message,
         "text": without_tokens(message.text) if message else "",
-        "attempt": attempts.first() if row.meter_id else None,
-        "took_ms": int(took.total_seconds() * 1000) if took is not None else None,
+        "attempt": attempts.first() if attempts is not None else None,
+        "took_ms": int(measured.total_seconds() * 1000) if measured is not None else None,
         "status": status_name(row.smsc_status),
         "receipts": [{"row": r, "state": receipt_state(r.state)} for r in Receipt.objects.filter(segment=row)],
         "entries": PackageEntry.objects.filter(segment=row).order_by("id"),
         "related": related(row),
         "octets": len(row.payload),
+        "decidable": row.state == OutboundSegment.State.AMBIGUOUS and verb() is not None,
+        "again": may_go_again(row),
     }
     return render(request, "dataop/message.html", context)
 

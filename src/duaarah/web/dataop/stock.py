@@ -20,7 +20,7 @@ from duaarah.people.models import Organisation
 from duaarah.registry.models import CatalogueItem, Sim
 from duaarah.registry.operations import NEXT, PriceRefused, SimStateRefused, change_sim_state, set_price
 from duaarah.registry.queries import price_on, sim_alarms, sims_of
-from duaarah.web.dataop.links import for_data_operator
+from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.shared.access import acting
 
 PAGE = 50

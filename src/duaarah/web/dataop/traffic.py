@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from duaarah.clock.queries import now
-from duaarah.web.dataop.links import for_data_operator
+from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.shared.traffic import month_context, month_of
 
 

@@ -51,17 +51,21 @@ def month_context(*, month_date: dt.date, operator_ids: Sequence[int] | None) ->
         "total": sum(sums.values()),
         "retries": sum(line.retries for line in lines),
         "bars": _bars(cells, month_date, after),
-        "chart": {"width": COLUMN_WIDTH * 31, "height": CHART_HEIGHT + TOP + 18, "base": CHART_HEIGHT + TOP},
+        "chart": {
+            "width": COLUMN_WIDTH * (after - month_date).days,
+            "height": CHART_HEIGHT + TOP + 18,
+            "base": CHART_HEIGHT + TOP,
+        },
     }
 
 
-def _bars(cells: dict[dt.date, dict[str, int]], first: dt.date, end: dt.date) -> list[dict[str, int]]:
+def _bars(cells: dict[dt.date, dict[str, int]], first_date: dt.date, end_date: dt.date) -> list[dict[str, int]]:
     """One column a calendar day; its height is a whole number of pixels, a day with traffic has at least one."""
     totals = {day: sum(by_class.values()) for day, by_class in cells.items()}
     most = max(totals.values(), default=0)
     bars = []
-    for number in range((end - first).days):
-        total = totals.get(first + dt.timedelta(days=number), 0)
+    for number in range((end_date - first_date).days):
+        total = totals.get(first_date + dt.timedelta(days=number), 0)
         height = max(1, CHART_HEIGHT * total // most) if total else 0
         x, base = number * COLUMN_WIDTH, CHART_HEIGHT + TOP
         bars.append(
@@ -74,6 +78,8 @@ def _bars(cells: dict[dt.date, dict[str, int]], first: dt.date, end: dt.date) ->
                 "height": height,
                 "width": COLUMN_WIDTH - 4,
                 "label_y": base + 14,
+                # The highest columns carry their figure: it is the scale.
+                "figure_y": base - height - 4 if total == most and total else 0,
             }
         )
     return bars
