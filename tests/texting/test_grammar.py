@@ -46,6 +46,11 @@ K = {"nominal_idr": 50_000, "nominal_text": "50rb"}
         ("gerai depok", Verb.SHOP, {}),
         ("stop", Verb.STOP, {}),
         ("MULAI", Verb.START, {}),
+        ("IZIN 0812-9999-0001 BACA 123456", Verb.PERMIT, {"phone": "6281299990001", "right": "READ", "pin": "123456"}),
+        ("izin BTS014 081299990001 beli 30 100000", Verb.PERMIT,
+         {"phone": "6281299990001", "right": "BUY", "pin": "100000", "count": 30, "alias": "BTS014"}),
+        ("izin +6281299990001 hapus 123456", Verb.PERMIT, {"phone": "6281299990001", "right": "END", "pin": "123456"}),
+        ("izin", Verb.PERMIT, {}),
         ("bantuan!", Verb.HELP, {}),
         # Typing errors: a letter too much, too few, a wrong one, two swapped.
         ("SALDOO", Verb.BALANCE, {}),

@@ -24,11 +24,12 @@ from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupia
 from duaarah.notices.operations import CodeRefused, release_reply_code, spend_reply_code
 from duaarah.people.models import Language
 from duaarah.people.operations import PINLocked, PINRefused, check_pin
-from duaarah.registry.access import MeterAmbiguous, MeterUnknown, meter_for_phone, pairings_of_phone
+from duaarah.registry.access import MeterAmbiguous, MeterUnknown, Reach, meter_for_phone, reach_of_phone
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
 from duaarah.texting.grammar import Asked, Verb, parse
+from duaarah.texting.permit import permit
 from duaarah.texting.reply import Reply
 from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
 from duaarah.vending.models import Channel, Vend
@@ -40,6 +41,13 @@ from duaarah.vending.queries import latest_vend
 CHANNEL = "SMS"
 JAKARTA = "Asia/Jakarta"
 _UCS2 = 8
+# What a delegated phone may do; every other verb is the paired phone's alone.
+RIGHTS_NEEDED = {
+    Verb.BALANCE: ("OWN", "BUY", "READ"),
+    Verb.HISTORY: ("OWN", "BUY", "READ"),
+    Verb.TOKEN: ("OWN", "BUY", "READ"),
+    Verb.BUY: ("OWN", "BUY"),
+}
 
 
 def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> str:
@@ -51,7 +59,7 @@ def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> s
         phone = canonical(inbound.source)
     except MSISDNError:
         return _finish(inbound, None, "", "id", Reply(None, {}, "not_a_phone", refused=True), False, now)
-    pairings = pairings_of_phone(phone=phone, at=now)
+    pairings = [reach.pairing for reach in reach_of_phone(phone=phone, at=now)]
     language = language_of(pairings[0]) if pairings else Language.INDONESIAN
     zone = pairings[0].meter.zone if pairings else JAKARTA
     reply, pairing = _unread(inbound, phone, language, zone, bool(pairings)), None
@@ -100,16 +108,22 @@ def _reply(
     if asked.verb in NOT_YET:
         return Reply(NOT_YET[asked.verb], {}, NOT_YET[asked.verb]), None
     if asked.verb in (Verb.STOP, Verb.START) and asked.alias is None:
-        return warnings(asked, pairings_of_phone(phone=phone, at=now), phone, now), None
+        own = [reach.pairing for reach in reach_of_phone(phone=phone, at=now) if reach.right == "OWN"]
+        return (warnings(asked, own, phone, now) if own else _no_right(asked, None)), None
     try:
-        pairing = _meter(phone, asked, now)
+        reach = _meter(phone, asked, now)
     except MeterAmbiguous as error:
         return _which(asked, error.aliases), None
     except MeterUnknown:
         return Reply("not_understood", {}, "meter_unknown"), None
+    pairing = reach.pairing
     until_at = over_meter_limit(inbound=inbound, meter_id=pairing.meter_id)
     if until_at is not None:
         return _too_many(phone, language, pairing.meter.zone, until_at), None
+    if reach.right not in RIGHTS_NEEDED.get(asked.verb, ("OWN",)):
+        return _no_right(asked, pairing), pairing
+    if asked.verb is Verb.PERMIT:
+        return permit(asked, pairing, phone, now), pairing
     if asked.verb is Verb.BALANCE:
         return _balance(pairing, language), pairing
     if asked.verb is Verb.TOKEN:
@@ -123,16 +137,21 @@ def _reply(
     return _buy(inbound, asked, pairing, phone, language, token_source, now), pairing
 
 
-def _meter(phone: str, asked: Asked, now: dt.datetime) -> Pairing:
+def _meter(phone: str, asked: Asked, now: dt.datetime) -> Reach:
     """The meter an SMS is about: by its alias, by its reply code, or the only one there is."""
     try:
         return meter_for_phone(phone=phone, alias=asked.alias, at=now)
     except MeterAmbiguous:
         if asked.code is not None:
-            for pairing in pairings_of_phone(phone=phone, at=now):
-                if pairing.meter.replycode_set.filter(phone=phone, code=asked.code).exists():
-                    return pairing
+            for reach in reach_of_phone(phone=phone, at=now):
+                if reach.pairing.meter.replycode_set.filter(phone=phone, code=asked.code).exists():
+                    return reach
         raise
+
+
+def _no_right(asked: Asked, pairing: Pairing | None) -> Reply:
+    verb = asked.verb.value if asked.verb else ""
+    return Reply("no_right", {"verb": verb, "meter": meter_name(pairing) if pairing else "-"}, "no_right", refused=True)
 
 
 def _which(asked: Asked, aliases: list[str]) -> Reply:
@@ -207,6 +226,9 @@ def _buy(
         return Reply("no_rate", {"meter": meter_name(pairing)}, error.code)
     if outcome.vend.state == Vend.State.PAID:
         return Reply("purchase_pending", {"nominal": rupiah(asked.nominal_idr, language)}, "purchase_pending")
+    if phone != pairing.phone:
+        values = {"nominal": rupiah(asked.nominal_idr, language), "meter": meter_name(pairing)}
+        return Reply("bought_for", values, "bought")
     # The receipt (or the digits, or the refund) is the answer: a top-up takes one SMS to the customer, not two.
     return Reply(None, {}, "bought")
 
