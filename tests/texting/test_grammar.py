@@ -117,3 +117,11 @@ def test_any_text_is_read_without_an_error_and_money_needs_its_word(text: str) -
             word.strip("<>.,!?\"'()").upper() in ("ISI", "BELI", "BUY") for word in text.replace(":", " ").split()
         )
     assert asked.pin is None or asked.pin not in repr(asked)
+
+
+def test_a_question_names_three_verbs_at_most() -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    written = {word[:at] + letter + word[at + cut :] for word in BY_WORD for at in range(len(word) + 1)
+               for letter in ["", *letters] for cut in (0, 1)}  # fmt: skip
+    unsure = {asked.unsure for asked in map(parse, written) if len(asked.unsure) > 1}
+    assert (Verb.TOKEN, Verb.SHOP) in unsure and max(map(len, unsure)) <= 3

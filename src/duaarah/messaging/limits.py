@@ -51,6 +51,7 @@ def _window(limit: AnswerLimit, at: dt.datetime) -> tuple[dt.datetime, dt.dateti
 
 def conversation_number(*, instead_of: str) -> str | None:
     """The number to write to when `instead_of` is one of ours that only sends; else None."""
-    purposes = dict(ShortCode.objects.order_by("-id").values_list("purpose", "number"))
-    sends_only = ShortCode.objects.filter(number=instead_of, purpose=ShortCode.Purpose.NOTICES).exists()
-    return purposes.get(ShortCode.Purpose.CONVERSATION) if sends_only else None
+    rows = list(ShortCode.objects.order_by("id").values_list("number", "purpose"))
+    if (instead_of, ShortCode.Purpose.NOTICES) not in rows:
+        return None
+    return next((number for number, purpose in rows if purpose == ShortCode.Purpose.CONVERSATION), None)

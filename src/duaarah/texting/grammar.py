@@ -36,7 +36,11 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One verb: how people call it, what its first number means, whether the rest is free text, whether it spends."""
+    """
+    One verb: how people call it, what its number means, whether the rest is free text.
+
+    `spends`: it takes a PIN or code, and a typing error without one never means it. `permits`: it names another phone.
+    """
 
     verb: Verb
     words: tuple[str, ...]
