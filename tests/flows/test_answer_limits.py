@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
 
 from duaarah.audit.models import AuditRecord
+from duaarah.clock.operations import move
 from duaarah.core.gsm7 import encode
+from duaarah.headend.models import Command
 from duaarah.messaging.models import AnswerLimit, Message
 from duaarah.sms.models import InboundSms, OutboundSegment, PackageEntry
 from duaarah.texting.conversation import answer
 from duaarah.vending.models import Payment
+from duaarah.workers.links_sql import INBOUND
 from tests.flows.house import Town
 
 pytestmark = pytest.mark.slow
@@ -107,3 +111,30 @@ def test_an_inquiry_to_8123_is_told_the_right_number_once_an_hour_and_not_read(t
     town.now += dt.timedelta(hours=1)
     write(town, house.pairing.phone, "SALDO", destination="8123")
     assert town.words_to(house) == [said, said]
+
+
+def test_an_sms_that_the_network_delivers_twice_buys_once_and_is_answered_once(town: Town) -> None:
+    house = town.house()
+    move(at=town.now, rate=1, founding=True)
+    mo = {
+        "bind": town.bind.pk, "kind": "TEXT", "source": house.pairing.phone, "destination": "3123", "data_coding": 0,
+        "esm_class": 0, "payload": encode("ISI 50000 123456"), "digest": b"d" * 32, "window": 3600,
+    }  # fmt: skip
+    for _ in range(2):
+        with connection.cursor() as cursor:
+            cursor.execute(INBOUND, mo)
+    town.run()
+    assert InboundSms.objects.filter(kind="TEXT").count() == 1
+    assert Payment.objects.count() == 1
+    assert [words[:15] for words in town.words_to(house)] == ["Terisi 33,6 kWh"]
+
+
+@pytest.mark.parametrize(
+    "words", ["", "???", "{meter}", "€[]{}^|", "ISI", "ISI ISI ISI", "BATAS BATAS", "BATAS 99999999jt", "IZIN 0 0 0",
+              "ISI 99999999 juta", "RIWAYAT 99999999", "STOP STOP", "SALDO " * 30, "ISI -50000 123456"],
+)  # fmt: skip
+def test_whatever_is_written_one_sms_comes_back_and_nothing_moves(town: Town, words: str) -> None:
+    house = town.house()
+    write(town, house.pairing.phone, words)
+    assert len(town.words_to(house)) == 1
+    assert not Payment.objects.exists() and not Command.objects.exists()
