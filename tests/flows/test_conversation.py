@@ -95,7 +95,7 @@ def test_a_meter_that_refuses_a_threshold_is_quoted(town: Town) -> None:
     assert held_wh(house) == 5_000
 
 
-def test_a_meter_that_never_answers_is_admitted_once_and_a_late_answer_is_told(town: Town) -> None:
+def test_a_meter_that_never_answers_is_admitted_once(town: Town) -> None:
     house = town.house()
     town.text(house, "BATAS 8")
     town.run(to_meters=False)

@@ -30,6 +30,9 @@ WORST = {
     "verbs": f"{Verb.TOKEN.value} / {Verb.STATUS.value} / {Verb.HISTORY.value}",
     "loads": "; ".join(["23/11 Rp1.000.000 1.234,5 kWh"] * 4),
     "here": "8123",
+    "phone": "...890",
+    "verb": "RIWAYAT",
+    "days": "365",
     "number": "3123",
 }
 PER_TEMPLATE = {

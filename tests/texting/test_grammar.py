@@ -46,6 +46,11 @@ K = {"nominal_idr": 50_000, "nominal_text": "50rb"}
         ("gerai depok", Verb.SHOP, {}),
         ("stop", Verb.STOP, {}),
         ("MULAI", Verb.START, {}),
+        ("IZIN 0812-9999-0001 BACA 123456", Verb.PERMIT, {"phone": "6281299990001", "right": "READ", "pin": "123456"}),
+        ("izin BTS014 081299990001 beli 30 100000", Verb.PERMIT,
+         {"phone": "6281299990001", "right": "BUY", "pin": "100000", "count": 30, "alias": "BTS014"}),
+        ("izin +6281299990001 hapus 123456", Verb.PERMIT, {"phone": "6281299990001", "right": "END", "pin": "123456"}),
+        ("izin", Verb.PERMIT, {}),
         ("bantuan!", Verb.HELP, {}),
         # Typing errors: a letter too much, too few, a wrong one, two swapped.
         ("SALDOO", Verb.BALANCE, {}),
@@ -112,3 +117,11 @@ def test_any_text_is_read_without_an_error_and_money_needs_its_word(text: str) -
             word.strip("<>.,!?\"'()").upper() in ("ISI", "BELI", "BUY") for word in text.replace(":", " ").split()
         )
     assert asked.pin is None or asked.pin not in repr(asked)
+
+
+def test_a_question_names_three_verbs_at_most() -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    written = {word[:at] + letter + word[at + cut :] for word in BY_WORD for at in range(len(word) + 1)
+               for letter in ["", *letters] for cut in (0, 1)}  # fmt: skip
+    unsure = {asked.unsure for asked in map(parse, written) if len(asked.unsure) > 1}
+    assert (Verb.TOKEN, Verb.SHOP) in unsure and max(map(len, unsure)) <= 3

@@ -76,4 +76,34 @@ CONVERSATION_TEXTS: dict[str, dict[str, str]] = {
         "id": "Terlalu banyak SMS, yang ini tidak diproses. Kami menjawab lagi mulai {time}. Darurat: telepon 123.",
         "en": "Too many SMS, this one was not processed. We answer again from {time}. Emergency: call 123.",
     },
+    "permit_how": {
+        "id": "Beri izin: IZIN <nomor HP> BACA <PIN> atau IZIN <nomor HP> BELI 30 <PIN> (hari)."
+        " Cabut: IZIN <nomor HP> HAPUS <PIN>. Belum ada yang diubah.",
+        "en": "To permit: IZIN <phone> BACA <PIN> (read) or IZIN <phone> BELI 30 <PIN> (buy, days)."
+        " To end: IZIN <phone> HAPUS <PIN>. Nothing was changed.",
+    },
+    "permit_pin": {
+        "id": "PIN salah. Izin tidak diubah. Coba: IZIN <nomor HP> BACA <PIN>.",
+        "en": "Wrong PIN. No permission was changed. Try: IZIN <phone> BACA <PIN>.",
+    },
+    "permit_refused": {
+        "id": "Izin tidak diberikan: paling lama 365 hari, paling banyak 5 nomor lain per meter.",
+        "en": "No permission was given: 365 days at most, 5 other numbers a meter at most.",
+    },
+    "permit_given": {
+        "id": "Nomor {phone} boleh {verb} utk meter {meter} selama {days} hari. Cabut: IZIN <nomor HP> HAPUS <PIN>.",
+        "en": "Number {phone} has the right {verb} on meter {meter} for {days} days. To end: IZIN <phone> HAPUS <PIN>.",
+    },
+    "permit_ended": {
+        "id": "Nomor {phone} tidak punya izin lagi utk meter {meter}.",
+        "en": "Number {phone} has no right on meter {meter} any more.",
+    },
+    "no_right": {
+        "id": "Nomor ini tidak punya izin {verb} utk meter {meter}, tidak ada yang dilakukan. Minta pemiliknya.",
+        "en": "This number may not use {verb} for meter {meter}, nothing was done. Ask its owner.",
+    },
+    "bought_for": {
+        "id": "Terbeli {nominal} utk meter {meter}. Bukti dan token dikirim ke nomor pemiliknya.",
+        "en": "Bought {nominal} for meter {meter}. Receipt and token go to the owner's number.",
+    },
 }

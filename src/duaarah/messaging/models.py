@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One message to one person, rendered when it is queued."""
+"""One message to one person, rendered when it is queued; the numbers it goes from, and how often we answer."""
 
 from __future__ import annotations
 
@@ -37,3 +37,27 @@ class Message(models.Model):
             models.Index(fields=["priority", "id"], name="messaging_due", condition=models.Q(state="QUEUED")),
             models.Index(fields=["phone", "id"], name="messaging_phone"),
         ]
+
+
+class ShortCode(models.Model):
+    """A number of ours. What is sent without a number goes from the first one of its purpose."""
+
+    class Purpose(models.TextChoices):
+        CONVERSATION = "CONVERSATION", "Inquiries and top-ups"
+        NOTICES = "NOTICES", "Outage and public-service notices"
+
+    number = models.CharField(max_length=8, unique=True)
+    purpose = models.CharField(max_length=12, choices=Purpose.choices)
+
+
+class AnswerLimit(models.Model):
+    """How many SMS we answer in a window; windows begin at multiples of `window_s` since the epoch, business time."""
+
+    class Subject(models.TextChoices):
+        PHONE = "PHONE", "One paired phone"
+        STRANGER = "STRANGER", "One phone that is not paired"
+        METER = "METER", "All phones about one meter"
+
+    subject = models.CharField(max_length=10, choices=Subject.choices, unique=True)
+    window_s = models.PositiveIntegerField()
+    answers_max = models.PositiveIntegerField()

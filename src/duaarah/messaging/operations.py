@@ -10,14 +10,13 @@ import uuid
 from django.db import connection, transaction
 
 from duaarah.core.gsm7 import encode
-from duaarah.messaging.models import Message
-from duaarah.sms.models import Priority
+from duaarah.messaging.models import Message, ShortCode
+from duaarah.sms.models import MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
 from duaarah.sms.queries import route
 
+Purpose = ShortCode.Purpose
 LOG = logging.getLogger(__name__)
-SHORT_CODE_PREMIUM = "3123"
-SHORT_CODE_SOCIAL = "8123"
 VALIDITY_S = {Priority.TOKEN: 24 * 3600, Priority.REPLY: 600}
 VALIDITY_DEFAULT_S = 4 * 3600
 HAND_BATCH_MAX = 50
@@ -26,7 +25,9 @@ HAND_BATCH_MAX = 50
 _QUEUE = """
 INSERT INTO messaging_message (dedupe, meter_id, phone, source, template, language, text, message_class, priority,
     bind_name, correlation, state, created_at, due_at)
-VALUES (%(dedupe)s, %(meter)s, %(phone)s, %(source)s, %(template)s, %(language)s, %(text)s, %(class)s, %(priority)s,
+VALUES (%(dedupe)s, %(meter)s, %(phone)s,
+    coalesce(%(source)s, (SELECT number FROM messaging_shortcode WHERE purpose = %(purpose)s ORDER BY id LIMIT 1)),
+    %(template)s, %(language)s, %(text)s, %(class)s, %(priority)s,
     %(bind)s, %(correlation)s, 'QUEUED', %(now)s, %(due)s)
 ON CONFLICT (dedupe) DO NOTHING RETURNING id
 """
@@ -45,10 +46,14 @@ def queue_message(
     correlation: uuid.UUID | None,
     now: dt.datetime,
     due_at: dt.datetime | None = None,
-    source: str = SHORT_CODE_PREMIUM,
+    source: str | None = None,
     bind_name: str = "",
 ) -> bool:
-    """Joining: queue one message; returns False when `dedupe` was queued before (nothing is changed then)."""
+    """
+    Joining: queue one message; returns False when `dedupe` was queued before (nothing is changed then).
+
+    Without a `source` it goes from the number of its purpose: notices from one, everything else from the other.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A message is queued in the transaction that makes it true.")
     with connection.cursor() as cursor:
@@ -59,6 +64,7 @@ def queue_message(
                 "meter": meter_id,
                 "phone": phone,
                 "source": source,
+                "purpose": Purpose.NOTICES if message_class == MessageClass.NOTICE else Purpose.CONVERSATION,
                 "template": template,
                 "language": language,
                 "text": text,

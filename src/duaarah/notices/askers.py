@@ -23,7 +23,8 @@ def tell_asker(*, command: Command, template: str, now: dt.datetime) -> bool:
     """
     Joining: queue the answer to the one who ordered this threshold by SMS; False when nobody did.
 
-    A meter's late answer after "it did not answer" is told too: it is true, and each thing is said once.
+    Each thing is said once. An answer that comes after its order was given up belongs to no order any more (its
+    invoke-id is reused), so "did not answer" speaks of our record only.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An asker is told in the transaction that knows the answer.")

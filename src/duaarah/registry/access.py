@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from duaarah.registry.models import Meter, Pairing
+from duaarah.registry.models import Delegation, Meter, Pairing
 
 
 class MeterUnknown(Exception):
@@ -35,22 +36,48 @@ def pairings_of_phone(*, phone: str, at: dt.datetime) -> list[Pairing]:
     )
 
 
-def meter_for_phone(*, phone: str, alias: str | None, at: dt.datetime) -> Pairing:
+@dataclass(frozen=True)
+class Reach:
+    """A meter that a phone reaches. `right`: "OWN" for the paired phone, else what was delegated: "READ" or "BUY"."""
+
+    pairing: Pairing
+    right: str
+
+
+def reach_of_phone(*, phone: str, at: dt.datetime) -> list[Reach]:
+    """All that a canonical phone reaches at `at`: its own meters, then those delegated to it; empty for a stranger."""
+    own = [Reach(pairing, "OWN") for pairing in pairings_of_phone(phone=phone, at=at)]
+    given = Delegation.objects.filter(phone=phone, valid__contains=at, holder=F("meter__customer__holder"))
+    rights = dict(given.values_list("meter_id", "right"))
+    if not rights:
+        return own
+    pairings = (
+        Pairing.objects.filter(meter_id__in=rights, valid__contains=at)
+        .exclude(phone=phone)
+        .select_related("meter__customer__holder", "meter__site", "sim")
+        .order_by("id")
+    )
+    return own + [Reach(pairing, rights[pairing.meter_id]) for pairing in pairings]
+
+
+def meter_for_phone(*, phone: str, alias: str | None, at: dt.datetime) -> Reach:
     """
-    The pairing that a customer's SMS is about.
+    The meter that a phone's SMS is about, and by what right.
 
     Raises:
-        MeterUnknown: nothing is paired with this phone, or the alias is not one of its sites.
+        MeterUnknown: the phone reaches nothing, or the alias is not one of its sites.
         MeterAmbiguous: several meters and no alias.
     """
-    pairings = pairings_of_phone(phone=phone, at=at)
+    reached = reach_of_phone(phone=phone, at=at)
     if alias is not None:
-        pairings = [p for p in pairings if _alias(p).casefold() == alias.casefold() or p.meter.drn == alias]
-    if not pairings:
+        reached = [
+            r for r in reached if _alias(r.pairing).casefold() == alias.casefold() or r.pairing.meter.drn == alias
+        ]
+    if not reached:
         raise MeterUnknown("No meter belongs to this number.")
-    if len(pairings) > 1:
-        raise MeterAmbiguous([_alias(p) or p.meter.drn for p in pairings])
-    return pairings[0]
+    if len(reached) > 1:
+        raise MeterAmbiguous([_alias(r.pairing) or r.pairing.meter.drn for r in reached])
+    return reached[0]
 
 
 def meter_for_channel(*, drn: str, idpel: str | None, at: dt.datetime) -> Pairing | None:

@@ -151,3 +151,30 @@ class CataloguePrice(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["item", "valid_from_date", "id"], name="registry_price_in_force")]
+
+
+class Delegation(models.Model):
+    """Another phone's right on a meter over a span of time; it ends with the holder who gave it."""
+
+    class Right(models.TextChoices):
+        READ = "READ", "May ask"
+        BUY = "BUY", "May ask and buy"
+
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="delegations")
+    holder = models.ForeignKey(AccountHolder, on_delete=models.PROTECT, related_name="delegations")
+    phone = models.CharField(max_length=15)
+    right = models.CharField(max_length=4, choices=Right.choices)
+    valid = DateTimeRangeField()
+
+    class Meta:
+        constraints = [
+            ExclusionConstraint(
+                name="registry_delegation_once",
+                expressions=[
+                    ("meter", RangeOperators.EQUAL),
+                    ("phone", RangeOperators.EQUAL),
+                    ("valid", RangeOperators.OVERLAPS),
+                ],
+            )
+        ]
+        indexes = [models.Index(fields=["phone"], name="registry_delegation_phone")]

@@ -18,15 +18,18 @@ from duaarah.core.msisdn import MSISDNError, canonical
 from duaarah.core.tariff import NOMINALS_IDR
 from duaarah.headend.models import InvocationCounter
 from duaarah.messaging.addressing import language_of, meter_name
-from duaarah.messaging.operations import SHORT_CODE_PREMIUM, queue_message
+from duaarah.messaging.limits import conversation_number, over_meter_limit, over_phone_limit
+from duaarah.messaging.operations import queue_message
 from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, token_groups
 from duaarah.notices.operations import CodeRefused, release_reply_code, spend_reply_code
+from duaarah.people.models import Language
 from duaarah.people.operations import PINLocked, PINRefused, check_pin
-from duaarah.registry.access import MeterAmbiguous, MeterUnknown, meter_for_phone, pairings_of_phone
+from duaarah.registry.access import MeterAmbiguous, MeterUnknown, Reach, meter_for_phone, reach_of_phone
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
 from duaarah.texting.grammar import Asked, Verb, parse
+from duaarah.texting.permit import permit
 from duaarah.texting.reply import Reply
 from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
 from duaarah.vending.models import Channel, Vend
@@ -36,7 +39,15 @@ from duaarah.vending.ports import TokenSource
 from duaarah.vending.queries import latest_vend
 
 CHANNEL = "SMS"
+JAKARTA = "Asia/Jakarta"
 _UCS2 = 8
+# What a delegated phone may do; every other verb is the paired phone's alone.
+RIGHTS_NEEDED = {
+    Verb.BALANCE: ("OWN", "BUY", "READ"),
+    Verb.HISTORY: ("OWN", "BUY", "READ"),
+    Verb.TOKEN: ("OWN", "BUY", "READ"),
+    Verb.BUY: ("OWN", "BUY"),
+}
 
 
 def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> str:
@@ -47,14 +58,34 @@ def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> s
     try:
         phone = canonical(inbound.source)
     except MSISDNError:
-        return _finish(inbound, None, "", "id", Reply(None, {}, "not_a_phone"), now)
-    pairings = pairings_of_phone(phone=phone, at=now)
-    if not pairings:
-        return _finish(inbound, None, phone, "id", Reply("unknown_sender", {}, "unknown_sender"), now)
-    language = language_of(pairings[0])
-    asked = parse(_text(inbound))
-    reply, pairing = _reply(inbound, asked, phone, language, token_source, now)
-    return _finish(inbound, pairing, phone, language, reply, now)
+        return _finish(inbound, None, "", "id", Reply(None, {}, "not_a_phone", refused=True), False, now)
+    pairings = [reach.pairing for reach in reach_of_phone(phone=phone, at=now)]
+    language = language_of(pairings[0]) if pairings else Language.INDONESIAN
+    zone = pairings[0].meter.zone if pairings else JAKARTA
+    reply, pairing = _unread(inbound, phone, language, zone, bool(pairings)), None
+    if reply is None:
+        reply, pairing = _reply(inbound, parse(_text(inbound)), phone, language, token_source, now)
+    return _finish(inbound, pairing, phone, language, reply, bool(pairings), now)
+
+
+def _unread(inbound: InboundSms, phone: str, language: str, zone: str, paired: bool) -> Reply | None:
+    """The answer to what is not even read: a wrong number of ours, too many SMS, a stranger's. The same for any text."""
+    number = conversation_number(instead_of=inbound.destination)
+    if number is not None:
+        hour = int(inbound.arrived_at.timestamp()) // 3600
+        values = {"here": inbound.destination, "number": number}
+        return Reply("other_number", values, "other_number", once=f"other_number:{phone}:{hour}")
+    until_at = over_phone_limit(inbound=inbound, paired=paired)
+    if until_at is not None:
+        return _too_many(phone, language, zone, until_at)
+    return None if paired else Reply("unknown_sender", {}, "unknown_sender", refused=True)
+
+
+def _too_many(phone: str, language: str, zone: str, until_at: dt.datetime) -> Reply:
+    """One answer that says until when; then silence until then."""
+    values = {"time": local_time(until_at, zone, language)}
+    once = f"too_many:{phone}:{int(until_at.timestamp())}"
+    return Reply("too_many", values, "too_many", once=once, refused=True)
 
 
 def _text(inbound: InboundSms) -> str:
@@ -77,13 +108,22 @@ def _reply(
     if asked.verb in NOT_YET:
         return Reply(NOT_YET[asked.verb], {}, NOT_YET[asked.verb]), None
     if asked.verb in (Verb.STOP, Verb.START) and asked.alias is None:
-        return warnings(asked, pairings_of_phone(phone=phone, at=now), phone, now), None
+        own = [reach.pairing for reach in reach_of_phone(phone=phone, at=now) if reach.right == "OWN"]
+        return (warnings(asked, own, phone, now) if own else _no_right(asked, None)), None
     try:
-        pairing = _meter(phone, asked, now)
+        reach = _meter(phone, asked, now)
     except MeterAmbiguous as error:
         return _which(asked, error.aliases), None
     except MeterUnknown:
         return Reply("not_understood", {}, "meter_unknown"), None
+    pairing = reach.pairing
+    until_at = over_meter_limit(inbound=inbound, meter_id=pairing.meter_id)
+    if until_at is not None:
+        return _too_many(phone, language, pairing.meter.zone, until_at), None
+    if reach.right not in RIGHTS_NEEDED.get(asked.verb, ("OWN",)):
+        return _no_right(asked, pairing), pairing
+    if asked.verb is Verb.PERMIT:
+        return permit(asked, pairing, phone, now), pairing
     if asked.verb is Verb.BALANCE:
         return _balance(pairing, language), pairing
     if asked.verb is Verb.TOKEN:
@@ -97,16 +137,21 @@ def _reply(
     return _buy(inbound, asked, pairing, phone, language, token_source, now), pairing
 
 
-def _meter(phone: str, asked: Asked, now: dt.datetime) -> Pairing:
+def _meter(phone: str, asked: Asked, now: dt.datetime) -> Reach:
     """The meter an SMS is about: by its alias, by its reply code, or the only one there is."""
     try:
         return meter_for_phone(phone=phone, alias=asked.alias, at=now)
     except MeterAmbiguous:
         if asked.code is not None:
-            for pairing in pairings_of_phone(phone=phone, at=now):
-                if pairing.meter.replycode_set.filter(phone=phone, code=asked.code).exists():
-                    return pairing
+            for reach in reach_of_phone(phone=phone, at=now):
+                if reach.pairing.meter.replycode_set.filter(phone=phone, code=asked.code).exists():
+                    return reach
         raise
+
+
+def _no_right(asked: Asked, pairing: Pairing | None) -> Reply:
+    verb = asked.verb.value if asked.verb else ""
+    return Reply("no_right", {"verb": verb, "meter": meter_name(pairing) if pairing else "-"}, "no_right", refused=True)
 
 
 def _which(asked: Asked, aliases: list[str]) -> Reply:
@@ -181,6 +226,9 @@ def _buy(
         return Reply("no_rate", {"meter": meter_name(pairing)}, error.code)
     if outcome.vend.state == Vend.State.PAID:
         return Reply("purchase_pending", {"nominal": rupiah(asked.nominal_idr, language)}, "purchase_pending")
+    if phone != pairing.phone:
+        values = {"nominal": rupiah(asked.nominal_idr, language), "meter": meter_name(pairing)}
+        return Reply("bought_for", values, "bought")
     # The receipt (or the digits, or the refund) is the answer: a top-up takes one SMS to the customer, not two.
     return Reply(None, {}, "bought")
 
@@ -225,37 +273,43 @@ def _virtual_account(pairing: Pairing) -> str:
 
 
 def _finish(
-    inbound: InboundSms, pairing: Pairing | None, phone: str, language: str, reply: Reply, now: dt.datetime
+    inbound: InboundSms,
+    pairing: Pairing | None,
+    phone: str,
+    language: str,
+    reply: Reply,
+    paired: bool,
+    now: dt.datetime,
 ) -> str:
     """One transaction: the answer is queued, the segment is booked to the customer's own phone, the row is closed."""
-    known = reply.outcome not in ("unknown_sender", "not_a_phone")
+    stranger = reply.refused and not paired
     with transaction.atomic(durable=True):
         row = InboundSms.objects.select_for_update().get(pk=inbound.pk)
         if row.state != InboundSms.State.RECEIVED:
             return "done_before"
         if reply.template is not None:
             queue_message(
-                dedupe=f"reply:{inbound.pk}",
+                dedupe=reply.once or f"reply:{inbound.pk}",
                 phone=phone,
                 template=reply.template,
                 language=language,
                 text=render(reply.template, language, **reply.values),
-                message_class=MessageClass.REPLY,
+                message_class=MessageClass.NOTICE if reply.template == "other_number" else MessageClass.REPLY,
                 priority=Priority.REPLY,
                 meter_id=pairing.meter_id if pairing else None,
                 correlation=None,
                 now=now,
-                source=inbound.destination if inbound.destination.isdigit() else SHORT_CODE_PREMIUM,
+                source=inbound.destination if inbound.destination.isdigit() else None,
                 bind_name=inbound.bind.name,
             )
         book_inbound(
             inbound_id=inbound.pk,
             meter_id=pairing.meter_id if pairing else None,
-            message_class=MessageClass.CUSTOMER_MO if known else MessageClass.UNKNOWN_MO,
+            message_class=MessageClass.CUSTOMER_MO if paired else MessageClass.UNKNOWN_MO,
             correlation=None,
             now=now,
         )
-        if not known:
+        if reply.refused:
             audit.record_refusal(
                 at=now,
                 actor=f"phone:...{inbound.source[-3:]}",
@@ -265,7 +319,7 @@ def _finish(
             )
         close_inbound(
             inbound_id=inbound.pk,
-            state=InboundSms.State.DONE if known else InboundSms.State.REFUSED,
+            state=InboundSms.State.REFUSED if stranger else InboundSms.State.DONE,
             outcome=reply.outcome,
         )
     return reply.outcome

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from duaarah.core.msisdn import MSISDNError, canonical
 from duaarah.core.tariff import NOMINALS_IDR
 from duaarah.texting.numbers import Number, read_number
 
@@ -29,18 +30,24 @@ class Verb(StrEnum):
     SHOP = "GERAI"
     STOP = "STOP"
     START = "MULAI"
+    PERMIT = "IZIN"
     HELP = "BANTUAN"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One verb: how people call it, what its first number means, whether the rest is free text, whether it spends."""
+    """
+    One verb: how people call it, what its number means, whether the rest is free text.
+
+    `spends`: it takes a PIN or code, and a typing error without one never means it. `permits`: it names another phone.
+    """
 
     verb: Verb
     words: tuple[str, ...]
     number: str | None = None
     free: bool = False
     spends: bool = False
+    permits: bool = False
 
 
 RULES = (
@@ -57,11 +64,16 @@ RULES = (
     Rule(Verb.SHOP, ("GERAI", "LOKET", "TOKO", "SHOP"), free=True),
     Rule(Verb.STOP, ("STOP", "SETOP", "BERHENTI")),
     Rule(Verb.START, ("MULAI", "START")),
+    # Giving authority is like spending: never by a typing error without the PIN.
+    Rule(Verb.PERMIT, ("IZIN", "PERMIT"), number="count", spends=True, permits=True),
     Rule(Verb.HELP, ("BANTUAN", "BANTU", "HELP", "INFO"), free=True),
 )
 BY_WORD = {word: rule for rule in RULES for word in rule.words}
 # Words of their own, one letter away from a verb: "cancel", "free", the island, "fill up the shelf".
 NOT_TYPING_ERRORS = frozenset({"BATAL", "BEBAS", "BALI", "STOK"})
+
+ENDS = "END"
+RIGHTS = {"BACA": "READ", "LIHAT": "READ", "READ": "READ", "BELI": "BUY", "BUY": "BUY", "HAPUS": ENDS, "CABUT": ENDS}
 
 WORDS_MAX = 8
 TYPING_ERROR_LETTERS_MIN = 4
@@ -91,6 +103,8 @@ class Asked:
     energy_wh: int | None = None
     energy_text: str | None = None
     count: int | None = None
+    phone: str | None = None
+    right: str | None = None
     unsure: tuple[Verb, ...] = ()
 
     def __repr__(self) -> str:
@@ -145,6 +159,10 @@ def _read(rule: Rule, words: list[str]) -> Asked:
     if len(kept) >= WORDS_MAX:
         return Asked(None)
     while kept:
+        if rule.permits and (permitted := _permitted(asked, kept[0])) is not None:
+            asked = permitted
+            kept.pop(0)
+            continue
         number, used = read_number(kept) if rule.number is not None else (None, 0)
         if number is not None:
             numbers.append(number)
@@ -160,9 +178,19 @@ def _read(rule: Rule, words: list[str]) -> Asked:
     return _with_numbers(rule, asked, numbers)
 
 
+def _permitted(asked: Asked, word: str) -> Asked | None:
+    """The phone or the right that a word of IZIN names; None when it names neither."""
+    if asked.right is None and word in RIGHTS:
+        return replace(asked, right=RIGHTS[word])
+    try:
+        return replace(asked, phone=canonical(word)) if asked.phone is None else None
+    except MSISDNError:
+        return None
+
+
 def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
     if rule.spends:
-        asked, numbers = _take_pin(asked, numbers)
+        asked, numbers = _take_pin(asked, numbers, nominals=rule.number == "nominal")
     if not numbers:
         return asked
     if len(numbers) > 1:
@@ -175,11 +203,13 @@ def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
     return replace(asked, count=number.whole)
 
 
-def _take_pin(asked: Asked, numbers: list[Number]) -> tuple[Asked, list[Number]]:
+def _take_pin(asked: Asked, numbers: list[Number], *, nominals: bool) -> tuple[Asked, list[Number]]:
     """Of the numbers of a purchase, the PIN: six bare digits; of two such, the one that is not a nominal we sell."""
     bare = [number for number in numbers if _PIN.fullmatch(number.text)]
     pins = [number for number in bare if number.whole not in NOMINALS_IDR]
-    if len(numbers) == 1:
+    if not nominals:
+        pins = bare
+    elif len(numbers) == 1:
         # Alone and no round amount: somebody's PIN, which no answer repeats.
         pins = [number for number in pins if number.whole is not None and number.whole % 1_000]
     elif not pins:

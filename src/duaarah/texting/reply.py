@@ -8,8 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reply:
-    """The template and its values; None as a template: another message (the receipt) is the answer, or silence."""
+    """
+    The template and its values; None as a template: another message (the receipt) is the answer.
+
+    `once` names what is said only once (the next ones are met by silence); `refused` leaves an audit line.
+    """
 
     template: str | None
     values: dict[str, str]
     outcome: str
+    once: str = ""
+    refused: bool = False
