@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("people", "0003_operatorkey"),
-        ("registry", "0001_initial"),
+        ("registry", "0002_stock_and_catalogue"),
     ]
 
     operations = [

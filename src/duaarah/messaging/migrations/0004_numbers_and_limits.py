@@ -12,7 +12,7 @@ VALUES ('PHONE', 3600, 60), ('STRANGER', 3600, 3), ('METER', 3600, 20);
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("messaging", "0002_wake"),
+        ("messaging", "0003_package_classes"),
     ]
 
     operations = [
