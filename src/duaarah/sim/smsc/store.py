@@ -44,7 +44,8 @@ class Store:
         """Raises StateRefused: in use, another version's, or no state file of an SMSC."""
         try:
             path.touch(mode=0o600)
-            self._file = sqlite3.connect(path, isolation_level=None, timeout=0)
+            # Opened in one thread and used in another by tests, never in two at once.
+            self._file = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
             execute = self._file.execute
             execute("PRAGMA locking_mode=EXCLUSIVE")
             execute("BEGIN IMMEDIATE")  # takes the lock: a second SMSC is refused here
