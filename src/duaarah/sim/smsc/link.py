@@ -89,7 +89,7 @@ class Link:
             match event:
                 case Request(pdu=pdu) if pdu.command in p.BINDS:
                     self._bind(pdu)
-                case Request(pdu=pdu) if pdu.command == p.SUBMIT_SM and self.kind != "receiver":
+                case Request(pdu=pdu) if pdu.command == p.SUBMIT_SM and self._takes:
                     self._smsc.submit(self, pdu)
                 case Request(pdu=pdu) if pdu.command in (p.SUBMIT_SM, p.DELIVER_SM):
                     self.answer(pdu, p.ESME_RINVBNDSTS)
@@ -100,6 +100,11 @@ class Link:
                 case LinkDead():
                     raise SMPPError("The ESME does not answer.")
         self.pump()
+
+    @property
+    def _takes(self) -> bool:
+        # Whoever was asked to go may still have its answers; a new message is for the next bind.
+        return self.kind != "receiver" and self.session.state is State.BOUND
 
     def _bind(self, pdu: PDU) -> None:
         if self.session.state is not State.OPEN:
