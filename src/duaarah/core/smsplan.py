@@ -155,14 +155,14 @@ def daily_plan(fault_sms: int) -> ReportingPlan:
     return ReportingPlan(tuple(range(1, 29)), fault_sms)
 
 
-def block_due(plan: ReportingPlan, today: date, sent: date | None) -> date | None:
+def block_due(plan: ReportingPlan, today: date, sent_date: date | None) -> date | None:
     """
-    The latest block day up to today that has not been sent; None when nothing is due. `sent` is the block day last sent.
+    The latest block day up to today that has not been sent; None when nothing is due. `sent_date` is the block day last sent.
 
     Days that passed while the meter was without supply are not sent one by one: one block carries the registers.
     """
     due = _latest(plan, today)
-    return due if due is not None and (sent is None or due > sent) else None
+    return due if due is not None and (sent_date is None or due > sent_date) else None
 
 
 def _latest(plan: ReportingPlan, today: date) -> date | None:

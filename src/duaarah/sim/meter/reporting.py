@@ -21,7 +21,7 @@ class Reporting:
     month: date | None = None
     fault_sms: int = 0
     events_kept: int = 0
-    block_sent: date | None = None
+    block_sent_date: date | None = None
     outage_told: bool = False
 
     def tell(self, now: datetime, *, ends: bool) -> bool:
@@ -38,11 +38,11 @@ class Reporting:
 
     def block_day(self, now: datetime) -> date | None:
         """The block that is due now; None when there is none."""
-        return block_due(self.plan, now.astimezone(_WIB).date(), self.block_sent)
+        return block_due(self.plan, now.astimezone(_WIB).date(), self.block_sent_date)
 
     def block_gone(self, day: date) -> None:
         """The block of this day was handed to the modem, the log's count with it."""
-        self.block_sent, self.events_kept = day, 0
+        self.block_sent_date, self.events_kept = day, 0
 
     def state(self) -> dict[str, Any]:
         """As JSON values, without the plan: that is the meter's configuration."""
@@ -50,13 +50,13 @@ class Reporting:
             "month": self.month.isoformat() if self.month else None,
             "fault_sms": self.fault_sms,
             "events_kept": self.events_kept,
-            "block_sent": self.block_sent.isoformat() if self.block_sent else None,
+            "block_sent_date": self.block_sent_date.isoformat() if self.block_sent_date else None,
             "outage_told": self.outage_told,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former `state()`."""
         self.month = date.fromisoformat(state["month"]) if state["month"] else None
-        self.block_sent = date.fromisoformat(state["block_sent"]) if state["block_sent"] else None
+        self.block_sent_date = date.fromisoformat(state["block_sent_date"]) if state["block_sent_date"] else None
         self.fault_sms, self.events_kept = state["fault_sms"], state["events_kept"]
         self.outage_told = state["outage_told"]
