@@ -140,8 +140,13 @@ def test_a_page_weighs_less_than_200_kb_compressed(
         sizes: list[float] = []
         link.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
         page.goto(demo + pattern.format(**found), wait_until="load")
+        # The sizes come beside the page, on a busy machine after it.
+        for _ in range(20):
+            page.wait_for_timeout(100)
+            if sum(sizes) > 5_000:
+                break
         weight = sum(sizes)
-        assert weight > 5_000, "nothing was measured"
+        assert weight > 5_000, f"{pattern}: nothing was measured"
         if weight > WEIGHT_MAX:
             heavy.append((pattern, weight))
         context.close()

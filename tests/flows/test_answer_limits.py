@@ -119,6 +119,7 @@ def test_an_sms_that_the_network_delivers_twice_buys_once_and_is_answered_once(t
     mo = {
         "bind": town.bind.pk, "kind": "TEXT", "source": house.pairing.phone, "destination": "3123", "data_coding": 0,
         "esm_class": 0, "payload": encode("ISI 50000 123456"), "digest": b"d" * 32, "window": 3600,
+        "group": [town.bind.pk], "reference": None, "total": None, "number": None,
     }  # fmt: skip
     for _ in range(2):
         with connection.cursor() as cursor:
