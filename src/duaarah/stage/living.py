@@ -59,10 +59,12 @@ def run(processes: Processes, living: Living) -> int:
     _tell_where(processes)
     connections.close_all()
     url = f"http://127.0.0.1:{processes.web_port}/"
+    # Before it is said: whoever reads "Ctrl-C ends it" may be quick.
+    stopping = _asked_to_stop()
     _say(f"the town lives at {url}  ({time.monotonic() - begun_s:.1f} s; Ctrl-C ends it)")
     if sys.stdout.isatty():
         webbrowser.open(url)
-    return _stay(processes, saved)
+    return _stay(processes, saved, stopping)
 
 
 def _found(processes: Processes, living: Living) -> SavedTown:
@@ -123,10 +125,15 @@ def _tell_where(processes: Processes) -> None:
     _write(processes.folder / "running.json", where)
 
 
-def _stay(processes: Processes, saved: SavedTown) -> int:
+def _asked_to_stop() -> threading.Event:
+    """Set by Ctrl-C and SIGTERM from now on, in place of an interruption."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _stay(processes: Processes, saved: SavedTown, stopping: threading.Event) -> int:
     while not stopping.wait(LOOK_S):
         if processes.supervisor is not None and processes.supervisor.failed:
             _say(f"stopped: {processes.supervisor.failed}; see {processes.folder / 'platform.log'}")
