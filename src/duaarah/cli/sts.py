@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import sys
 
 from duaarah.core.sts.errors import STSError
 
-# Verb: its module in this package (with `add_arguments` and `run`), and what it does. A module not there is no verb.
+# Verb: its module in this package (with `add_arguments` and `run`), and what it does.
 VERBS = {
     "batch": ("sts_batch", "one JSON request a line on stdin, one answer a line"),
     "issue": ("sts_issue", "make one token"),
@@ -28,8 +27,6 @@ VERBS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="what", required=True, metavar="|".join(VERBS))
     for name, (module, text) in VERBS.items():
-        if importlib.util.find_spec(f"duaarah.cli.{module}") is None:
-            continue
         verb = verbs.add_parser(name, help=text, description=text)
         importlib.import_module(f"duaarah.cli.{module}").add_arguments(verb)
 

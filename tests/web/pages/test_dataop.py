@@ -14,8 +14,13 @@ from duaarah.people.models import Membership
 from duaarah.registry.models import CatalogueItem, CataloguePrice, Sim
 from duaarah.sms.console import ambiguous, links
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment, Receipt
-from duaarah.sms.operations import SegmentOrder, enqueue_segments, judge_stale_segments
-from duaarah.web.dataop import decide
+from duaarah.sms.operations import (
+    FrameNotAgain,
+    SegmentOrder,
+    decide_ambiguous,
+    enqueue_segments,
+    judge_stale_segments,
+)
 from duaarah.web.dataop.words import status_name, without_tokens
 
 pytestmark = pytest.mark.slow
@@ -195,7 +200,6 @@ def lost(town: Town, house: House, message_class: str) -> OutboundSegment:
     return row
 
 
-@pytest.mark.skipif(decide.verb() is None, reason="this platform cannot decide a lost response yet")
 def test_a_person_decides_what_became_of_a_lost_response(sign_in: SignIn, town: Town, household: House) -> None:
     first, second = lost(town, household, "WARNING"), lost(town, household, "WARNING")
     client = sign_in("dataop")
@@ -215,6 +219,16 @@ def test_a_person_decides_what_became_of_a_lost_response(sign_in: SignIn, town: 
         (True, "r"),
         (False, "the operator never had it"),
     ]
+
+
+def test_the_verb_itself_sends_no_frame_again(town: Town, household: House) -> None:
+    frame = lost(town, household, "METER_FRAME")
+    before = OutboundSegment.objects.count()
+    with pytest.raises(FrameNotAgain):
+        decide_ambiguous(segment_id=frame.pk, sent=False, resend=True, actor="op", reason="r", now=town.now)
+    assert [r.pk for r in ambiguous()] == [frame.pk] and OutboundSegment.objects.count() == before
+    refusal = AuditRecord.objects.get(verb="sms.decide_ambiguous")
+    assert (refusal.refused, refusal.code) == (True, "frame_not_again")
 
 
 def test_a_decision_needs_an_outcome_a_reason_and_the_right(sign_in: SignIn, town: Town, household: House) -> None:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of the SMS side."""
 
-from duaarah.sms.operations.decide import NotAmbiguous, WasSent, decide_ambiguous
+from duaarah.sms.operations.decide import FrameNotAgain, NotAmbiguous, WasSent, decide_ambiguous
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound, give_up_inbound
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
 __all__ = [
+    "FrameNotAgain",
     "NotAmbiguous",
     "SegmentOrder",
     "WasSent",

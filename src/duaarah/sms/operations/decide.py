@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.sms.models import OutboundSegment
+from duaarah.sms.models import MessageClass, OutboundSegment
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 
 
@@ -24,6 +24,13 @@ class WasSent(Exception):
     """What was sent is not sent again as if it were not."""
 
     code = "was_sent"
+    retryable = False
+
+
+class FrameNotAgain(Exception):
+    """A meter's frame goes again by its command, under a new counter; as it was, the meter would refuse it."""
+
+    code = "frame_not_again"
     retryable = False
 
 
@@ -46,8 +53,9 @@ def decide_ambiguous(
     Raises:
         NotAmbiguous: somebody, or a late answer, was first.
         WasSent: `resend` together with `sent`.
+        FrameNotAgain: `resend` of a frame to a meter.
     """
-    refusal: NotAmbiguous | WasSent | None = None
+    refusal: NotAmbiguous | WasSent | FrameNotAgain | None = None
     again: int | None = None
     subject = f"segment:{segment_id}"
     with transaction.atomic(durable=True):
@@ -56,6 +64,8 @@ def decide_ambiguous(
             refusal = WasSent("A segment that was sent is not sent again.")
         elif segment is None or segment.state != OutboundSegment.State.AMBIGUOUS:
             refusal = NotAmbiguous("The outcome of this segment is known by now.")
+        elif resend and segment.message_class == MessageClass.METER_FRAME:
+            refusal = FrameNotAgain("A frame is sent again by its command, under a new counter.")
         if refusal is not None or segment is None:
             assert refusal is not None
             audit.record_refusal(

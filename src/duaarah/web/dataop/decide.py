@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.people.models import Organisation
-from duaarah.sms import operations
 from duaarah.sms.models import MessageClass, OutboundSegment
+from duaarah.sms.operations import NotAmbiguous, WasSent, decide_ambiguous
 from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.shared.access import acting
 
@@ -23,23 +21,9 @@ REASON_MAX = 400
 OUTCOMES = {"sent": (True, False), "not_sent": (False, False), "again": (False, True)}
 
 
-def verb() -> Callable[..., int | None] | None:
-    """The SMS side's verb; None while this platform has none: then no form is shown."""
-    return getattr(operations, "decide_ambiguous", None)
-
-
 def may_go_again(row: OutboundSegment) -> bool:
     """A frame never goes again as it was: its command sends it under a new counter, or gives up."""
     return row.message_class != MessageClass.METER_FRAME
-
-
-def _refusal(code: str) -> str | None:
-    """A refusal of the verb in words, by its stable code; None for anything else."""
-    words = {
-        "not_ambiguous": _("The outcome of this SMS is known by now. Nothing was changed."),
-        "was_sent": _("What was sent is not sent again. Nothing was changed."),
-    }
-    return words.get(code)
 
 
 @require_POST
@@ -55,19 +39,15 @@ def decide(request: HttpRequest, segment: int) -> HttpResponse:
     if outcome == "again" and not may_go_again(row):
         messages.error(request, _("A frame is sent again by its command, never from here. Nothing was changed."))
         return redirect("data-message", segment=segment)
-    if (deciding := verb()) is None:
-        raise Http404
     sent, resend = OUTCOMES[outcome]
     try:
-        again = deciding(
+        again = decide_ambiguous(
             segment_id=segment, sent=sent, resend=resend, actor=f"login:{login.pk}", reason=reason, now=now()
         )
-    except Exception as error:
-        # Refusals are told by their code; whatever else it is goes on.
-        said = _refusal(getattr(error, "code", ""))
-        if said is None:
-            raise
-        messages.error(request, said)
+    except NotAmbiguous:
+        messages.error(request, _("The outcome of this SMS is known by now. Nothing was changed."))
+    except WasSent:
+        messages.error(request, _("What was sent is not sent again. Nothing was changed."))
     else:
         messages.success(request, _("Your decision is written down."))
         if again is not None:

@@ -12,7 +12,7 @@ from duaarah.headend.models import Attempt
 from duaarah.messaging.models import Message
 from duaarah.sms.console import NEWEST, SHOWN_MAX, LinkLine, ambiguous, given_up, links, parked, related
 from duaarah.sms.models import Bind, InboundSms, MessageClass, OutboundSegment, PackageEntry, Receipt
-from duaarah.web.dataop.decide import may_go_again, verb
+from duaarah.web.dataop.decide import may_go_again
 from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.dataop.words import receipt_state, status_name, without_tokens
 from duaarah.web.shared.fresh import answer, shared_text
@@ -120,7 +120,7 @@ def segment_life(request: HttpRequest, segment: int) -> HttpResponse:
         "entries": PackageEntry.objects.filter(segment=row).order_by("id"),
         "related": related(row),
         "octets": len(row.payload),
-        "decidable": row.state == OutboundSegment.State.AMBIGUOUS and verb() is not None,
+        "decidable": row.state == OutboundSegment.State.AMBIGUOUS,
         "again": may_go_again(row),
     }
     return render(request, "dataop/message.html", context)
