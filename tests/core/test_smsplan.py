@@ -21,6 +21,7 @@ from duaarah.core.smsplan import (
     daily_plan,
     days_of_month,
     decide,
+    may_send_data,
     may_tell_fault,
     settle,
     share_out,
@@ -126,7 +127,31 @@ def test_blocks_fall_due_on_their_days_and_wait_for_the_supply() -> None:
     assert block_due(plan, dt.date(2026, 3, 11), dt.date(2026, 3, 1)) == dt.date(2026, 3, 11)
     assert block_due(plan, dt.date(2026, 3, 25), dt.date(2026, 3, 1)) == dt.date(2026, 3, 21)
     assert block_due(ReportingPlan((5,)), dt.date(2026, 3, 2), dt.date(2026, 2, 5)) is None
-    assert len(daily_plan(4).block_days) == 28
+    daily = daily_plan(4)
+    assert (daily.block_days, daily.data_sms, daily.daily) == ((1, 11, 21), 34, True)
+    assert ReportingPlan.of_values(daily.values()) == daily
+
+
+@pytest.mark.parametrize("missing", ["block_days", "fault_sms", "data_overflow", "daily"])
+def test_values_that_are_no_plan_are_refused(missing: str) -> None:
+    values = ReportingPlan().values()
+    del values[missing]
+    with pytest.raises(PlanError):
+        ReportingPlan.of_values(values)
+    with pytest.raises(PlanError):
+        ReportingPlan.of_values({**ReportingPlan().values(), "fault_overflow": "BEG"})
+    with pytest.raises(PlanError):
+        ReportingPlan(data_sms=256)
+
+
+def test_in_the_meter_faults_borrow_from_data_or_are_billed() -> None:
+    borrows = ReportingPlan(fault_sms=4, data_sms=3, fault_overflow=Overflow.BORROW)
+    assert may_tell_fault(borrows, 4, ends=False) and may_tell_fault(borrows, 6, ends=True)
+    assert not may_tell_fault(borrows, 6, ends=False) and not may_tell_fault(borrows, 4, ends=False, data_sent=2)
+    # What was lent is gone: two blocks of three do not fit any more.
+    assert [may_send_data(borrows, sent, fault_sent=6) for sent in range(3)] == [True, False, False]
+    billed = ReportingPlan(fault_sms=0, fault_overflow=Overflow.BILL, data_sms=0, data_overflow=Overflow.BORROW)
+    assert may_tell_fault(billed, 99, ends=False) and not may_send_data(billed, 0)
 
 
 def test_the_begin_of_an_outage_goes_only_when_its_end_can() -> None:

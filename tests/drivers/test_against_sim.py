@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from tests.sim.meter.meters import (
@@ -24,16 +24,18 @@ from tests.sim.meter.meters import (
 
 from duaarah.core.intent import (
     CreditExhausted,
+    DailySummary,
     DataBlock,
     LastGasp,
     LowCredit,
     MeterRegister,
     PowerRestored,
     SetLowCreditThreshold,
+    SetReportingPlan,
     SettingResult,
     TokenResult,
 )
-from duaarah.core.smsplan import ReportingPlan
+from duaarah.core.smsplan import Overflow, ReportingPlan, daily_plan
 from duaarah.drivers import Keys, frame, open_frame, profile, profiles, unframe
 from duaarah.sim.meter import MODELS, SimMeter
 from duaarah.wire.dlms.errors import AuthFailed, DlmsError, TooLong, WrongAddress
@@ -186,11 +188,11 @@ def test_a_planned_meter_sends_blocks_and_keeps_what_the_budget_does_not_hold(ki
     first = NOW if AT[kind] else None
     assert len(block) <= 140
     used, left = (1_230, 18_760) if kind == "three-phase-modem" else (1_234, 18_765)
-    assert read(kind, block)[1] == DataBlock(used, left, 0, first)
+    assert read(kind, block)[1] == DataBlock(used, left, 0, 0, 0, first)
     assert meter.report(NOW + timedelta(days=9)) == []
     told = []
     for _ in range(3):
-        told += meter.power_cut(NOW) + meter.power_restored(NOW)
+        told += meter.power_cut(NOW) + meter.power_restored(NOW + timedelta(minutes=20))
     assert [type(read(kind, push)[1]) for push in told] == [LastGasp, PowerRestored]
     later = SimMeter(planned)
     later.restore(meter.state())
@@ -199,4 +201,83 @@ def test_a_planned_meter_sends_blocks_and_keeps_what_the_budget_does_not_hold(ki
     later.power_restored(NOW + timedelta(days=10))
     (block,) = later.report(NOW + timedelta(days=10))
     report = read(kind, block)[1]
-    assert isinstance(report, DataBlock) and report.events_kept == 6
+    assert isinstance(report, DataBlock)
+    # Two outages of twenty minutes and one of ten days.
+    assert (report.events_kept, report.outages_kept, report.out_kept_s) == (6, 3, 2 * 1_200 + 864_000)
+    assert later.plan == ReportingPlan(fault_sms=2)
+
+
+PLAN = ReportingPlan((2, 28), 6, 34, Overflow.BORROW, Overflow.BILL, daily=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plan_is_set_answered_and_kept(kind: str) -> None:
+    meter = build(kind)
+    assert meter.plan is None
+    sent = setting(kind, SetReportingPlan(PLAN), 18)
+    assert len(sent) <= 140
+    (answered,) = meter.receive_sms(sent, NOW)
+    assert read(kind, answered) == (1, SettingResult(18 & 15, "success"))
+    assert meter.plan == PLAN
+    other = build(kind)
+    other.restore(meter.state())
+    assert other.plan == PLAN
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_plan_judges_what_this_month_has_spent(kind: str) -> None:
+    meter = SimMeter(dataclasses.replace(build(kind).config, reporting=ReportingPlan(fault_sms=2)))
+    told = meter.power_cut(NOW) + meter.power_restored(NOW) + meter.power_cut(NOW)
+    assert len(told) == 2
+    meter.power_restored(NOW)
+    more = ReportingPlan(fault_sms=2, fault_overflow=Overflow.BILL)
+    meter.receive_sms(setting(kind, SetReportingPlan(more), 1), NOW)
+    assert len(meter.power_cut(NOW) + meter.power_restored(NOW)) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_days_of_the_daily_plan_are_told_in_one_sms_each(kind: str) -> None:
+    meter = SimMeter(dataclasses.replace(build(kind).config, reporting=daily_plan(4)))
+    midnight = NOW.replace(hour=0, minute=0, second=0)
+    assert len(meter.report(midnight)) == 1  # the block of the 11th
+    meter.close_day(midnight)
+    meter.consume(1_230_000, NOW)
+    meter.sample(900, 231_400)
+    meter.sample(1_400, 219_600)
+    meter.power_cut(NOW)
+    meter.sample(9_999, 1)
+    meter.close_day(midnight + timedelta(days=1))
+    meter.power_restored(midnight + timedelta(days=1, minutes=30))
+    meter.sample(200, 225_000)
+    sent = meter.report(midnight + timedelta(days=1, hours=1))
+    assert len(sent) == 1 and len(sent[0]) <= 140
+    at = midnight + timedelta(days=1, hours=1) if AT[kind] else None
+    out_s = 24 * 3_600 - 6 * 3_600 - 30
+    first = DailySummary(date(2026, 7, 11), 1_230, 18_770, 219_600, 225_500, 231_400, 1, out_s, 1_400, at)
+    assert read(kind, sent[0])[1] == first
+    assert meter.report(midnight + timedelta(days=1, hours=2)) == []
+    # Without a measurement a day has no voltages; a restart keeps what is not told.
+    meter.close_day(midnight + timedelta(days=2))
+    meter.close_day(midnight + timedelta(days=3))
+    other = SimMeter(dataclasses.replace(build(kind).config, reporting=daily_plan(4)))
+    other.restore(meter.state())
+    second, third = (read(kind, sms)[1] for sms in other.report(midnight + timedelta(days=3)))
+    assert isinstance(second, DailySummary) and isinstance(third, DailySummary)
+    assert (second.day_date, second.outages, second.out_s, second.voltage_avg_mv) == (
+        date(2026, 7, 12),
+        0,
+        1_800,
+        225_000,
+    )
+    assert (third.day_date, third.voltage_min_mv, third.demand_w) == (date(2026, 7, 13), None, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_summary_that_the_budget_does_not_hold_waits_for_the_next_month(kind: str) -> None:
+    short = dataclasses.replace(daily_plan(4), data_sms=1)
+    meter = SimMeter(dataclasses.replace(build(kind).config, reporting=short))
+    midnight = NOW.replace(hour=0, minute=0, second=0)
+    for day in range(3):
+        meter.close_day(midnight + timedelta(days=day))
+    assert len(meter.report(midnight + timedelta(days=2))) == 1
+    assert len(meter.state()["reporting"]["over"]) == 1

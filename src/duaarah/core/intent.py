@@ -8,8 +8,10 @@ when the meter sent none (or one that is not set). Nothing here knows how any ma
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+
+from duaarah.core.smsplan import ReportingPlan
 
 # The results of IEC 62055-41, clause 9 (token acceptance), by their stable names.
 TOKEN_RESULTS = (
@@ -75,7 +77,14 @@ class SetLowCreditThreshold:
             raise IntentError("A threshold lies above zero.")
 
 
-Command = LoadCredit | ReadRegisters | SetLowCreditThreshold
+@dataclass(frozen=True, slots=True)
+class SetReportingPlan:
+    """Send from now on what this plan says. The same order twice is the same order."""
+
+    plan: ReportingPlan
+
+
+Command = LoadCredit | ReadRegisters | SetLowCreditThreshold | SetReportingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +120,49 @@ class PowerRestored:
 
 @dataclass(frozen=True, slots=True)
 class DataBlock:
-    """A meter's registers on a day of its reporting plan: energy used ever, credit left, events kept in its log since."""
+    """
+    A meter's registers on a day of its reporting plan: energy used ever, credit left, and what its log kept since the
+    last block for want of an SMS: events, outages among them, and for how long the supply was away in those.
+    """
 
     used_wh: int
     balance_wh: int
     events_kept: int
+    outages_kept: int
+    out_kept_s: int
     at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if min(self.used_wh, self.balance_wh, self.events_kept) < 0:
+        if min(self.used_wh, self.balance_wh, self.events_kept, self.outages_kept, self.out_kept_s) < 0:
             raise IntentError("A register block holds no negative number.")
+
+
+@dataclass(frozen=True, slots=True)
+class DailySummary:
+    """
+    One day of a meter with the daily-data package. `day_date` is the meter's local day; the credit is that of the
+    sending; the voltages are None when it
+    measured none (a day without supply); `demand_w` is the highest mean load of an hour.
+    """
+
+    day_date: date
+    energy_wh: int
+    balance_wh: int
+    voltage_min_mv: int | None
+    voltage_avg_mv: int | None
+    voltage_max_mv: int | None
+    outages: int
+    out_s: int
+    demand_w: int
+    at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        voltages = (self.voltage_min_mv, self.voltage_avg_mv, self.voltage_max_mv)
+        known = [voltage for voltage in voltages if voltage is not None]
+        if len(known) not in (0, 3) or known != sorted(known):
+            raise IntentError("A day has its three voltages in order, or none.")
+        if min(self.energy_wh, self.balance_wh, self.outages, self.out_s, self.demand_w, *known) < 0:
+            raise IntentError("A day's summary holds no negative number.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +206,13 @@ class UnknownReport:
 
 
 Report = (
-    LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | TokenResult | SettingResult | UnknownReport
+    LowCredit
+    | CreditExhausted
+    | LastGasp
+    | PowerRestored
+    | DataBlock
+    | DailySummary
+    | TokenResult
+    | SettingResult
+    | UnknownReport
 )

@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Any
 
 BLOCK_FIRST_DAYS = (1, 11, 21)
+# A bought daily-data package: one summary for each day of the longest month.
+DAILY_SMS = 31
+COUNT_MAX = 255
 
 
 class PlanError(ValueError):
@@ -136,23 +140,62 @@ def decide(budget: Budget, used: Mapping[Bucket, int], bucket: Bucket) -> Decisi
 @dataclass(frozen=True, slots=True)
 class ReportingPlan:
     """
-    What a meter sends on its own: register blocks on these days of the month (the block covers the days before it),
-    and at most so many SMS on supply faults a month. Data that the meter keeps itself.
+    What a meter sends on its own: register blocks on these days of the month (a block covers the days before it),
+    `daily` also a summary of each day, at most `data_sms` of both a month; and so many SMS on supply faults a month.
+    Past a count its policy acts, in the meter itself. Credit and answers are not in it: they always go.
     """
 
     block_days: tuple[int, ...] = BLOCK_FIRST_DAYS
     fault_sms: int = 4
+    data_sms: int = 3
+    fault_overflow: Overflow = Overflow.BLOCK
+    data_overflow: Overflow = Overflow.BLOCK
+    daily: bool = False
 
     def __post_init__(self) -> None:
         if list(self.block_days) != sorted(set(self.block_days)) or not all(1 <= d <= 28 for d in self.block_days):
             raise PlanError("Block days are days of every month, 1 to 28, in order.")
-        if self.fault_sms < 0:
-            raise PlanError("A number of SMS is not negative.")
+        if not (0 <= self.fault_sms <= COUNT_MAX and 0 <= self.data_sms <= COUNT_MAX):
+            raise PlanError(f"A number of SMS is 0 to {COUNT_MAX}.")
+
+    @property
+    def budget(self) -> Budget:
+        """What the meter itself spends; its words on credit and tokens are not counted by it."""
+        return Budget(
+            {Bucket.TOKEN: 0, Bucket.FAULT: self.fault_sms, Bucket.DATA: self.data_sms},
+            {Bucket.TOKEN: Overflow.BILL, Bucket.FAULT: self.fault_overflow, Bucket.DATA: self.data_overflow},
+        )
+
+    def values(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "block_days": list(self.block_days),
+            "fault_sms": self.fault_sms,
+            "data_sms": self.data_sms,
+            "fault_overflow": self.fault_overflow.value,
+            "data_overflow": self.data_overflow.value,
+            "daily": self.daily,
+        }
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> ReportingPlan:
+        """From `values()`. Raises PlanError."""
+        try:
+            return cls(
+                tuple(values["block_days"]),
+                values["fault_sms"],
+                values["data_sms"],
+                Overflow(values["fault_overflow"]),
+                Overflow(values["data_overflow"]),
+                values["daily"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise PlanError(f"This is no reporting plan: {error}.") from error
 
 
 def daily_plan(fault_sms: int) -> ReportingPlan:
-    """The plan of the bought daily-data package: a block on each of the first 28 days; what follows joins the 1st."""
-    return ReportingPlan(tuple(range(1, 29)), fault_sms)
+    """The 28-SMS package with the bought daily-data package: its blocks, and a summary of each day."""
+    return ReportingPlan(BLOCK_FIRST_DAYS, fault_sms, len(BLOCK_FIRST_DAYS) + DAILY_SMS, daily=True)
 
 
 def block_due(plan: ReportingPlan, today: date, sent_date: date | None) -> date | None:
@@ -174,12 +217,20 @@ def _latest(plan: ReportingPlan, today: date) -> date | None:
     return (today.replace(day=1) - timedelta(days=1)).replace(day=plan.block_days[-1])
 
 
-def may_tell_fault(plan: ReportingPlan, sent: int, *, ends: bool) -> bool:
+def may_tell_fault(plan: ReportingPlan, sent: int, *, ends: bool, data_sent: int = 0) -> bool:
     """
-    Whether the meter may send an SMS on its supply, `sent` of this month gone. The begin of an outage goes only when
-    its end can go too (`ends`), so that no outage stays open for want of an SMS.
+    Whether the meter may send an SMS on its supply, `sent` (and `data_sent` of data) of this month gone. The begin of an
+    outage goes only when its end can go too (`ends`), so that no outage stays open for want of an SMS.
     """
-    return sent + (1 if ends else 2) <= plan.fault_sms
+    budget = plan.budget
+    last = sent + (0 if ends else 1)
+    return decide(budget, {Bucket.FAULT: last, Bucket.DATA: data_sent}, Bucket.FAULT).verdict is not Verdict.WAIT
+
+
+def may_send_data(plan: ReportingPlan, sent: int, *, fault_sent: int = 0) -> bool:
+    """Whether the meter may send a block or a summary, `sent` of this month gone; what was lent to faults is gone too."""
+    used = {Bucket.FAULT: fault_sent, Bucket.DATA: sent}
+    return decide(plan.budget, used, Bucket.DATA).verdict is not Verdict.WAIT
 
 
 def days_of_month(month: date) -> int:

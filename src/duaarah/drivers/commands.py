@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from duaarah.core.intent import Command, LoadCredit, MeterRegister, SetLowCreditThreshold
+from duaarah.core.intent import Command, LoadCredit, MeterRegister, SetLowCreditThreshold, SetReportingPlan
+from duaarah.core.smsplan import Overflow, ReportingPlan
 from duaarah.core.units import to_raw, to_whole
 from duaarah.drivers.kinds import Profile
 from duaarah.wire.dlms import apdu, axdr
 
 INVOKE_MASK = 0x0F
+# The last number of a reporting plan: two bits for each policy, one for the daily summary.
+_POLICY = {Overflow.BLOCK: 0, Overflow.BORROW: 1, Overflow.BILL: 2}
+_DATA_POLICY_SHIFT, _DAILY = 2, 0x10
 
 
 class NotOverSms(Exception):
@@ -27,6 +31,8 @@ def encode_command(profile: Profile, intent: Command, invoke_id: int) -> bytes:
     """
     if isinstance(intent, SetLowCreditThreshold):
         return _encode_threshold(profile, intent, invoke_id)
+    if isinstance(intent, SetReportingPlan):
+        return _encode_plan(profile, intent.plan, invoke_id)
     if not isinstance(intent, LoadCredit):
         raise NotOverSms("Registers are read over a connection; SMS carries no GET.")
     gateway = profile.token
@@ -47,6 +53,22 @@ def _encode_threshold(profile: Profile, intent: SetLowCreditThreshold, invoke_id
     raw = to_raw(intent.threshold_wh, address.scaler)
     invoke_octet = apdu.SERVICE_CONFIRMED | (invoke_id & INVOKE_MASK)
     value = axdr.Data(address.tag, raw)
+    return apdu.encode(apdu.SetRequest(invoke_octet, address.class_id, address.obis, address.attribute, value))
+
+
+def _encode_plan(profile: Profile, plan: ReportingPlan, invoke_id: int) -> bytes:
+    """Bit n - 1 of the first number is day n of the month."""
+    address = profile.plan
+    days = sum(1 << (day - 1) for day in plan.block_days)
+    policies = _POLICY[plan.fault_overflow] | _POLICY[plan.data_overflow] << _DATA_POLICY_SHIFT
+    small = (plan.fault_sms, plan.data_sms, policies | (_DAILY if plan.daily else 0))
+    if address.octets:
+        value = axdr.octets(days.to_bytes(4, "big") + bytes(small))
+    else:
+        value = axdr.structure(
+            axdr.Data(axdr.Tag.DOUBLE_LONG_UNSIGNED, days), *(axdr.Data(axdr.Tag.UNSIGNED, n) for n in small)
+        )
+    invoke_octet = apdu.SERVICE_CONFIRMED | (invoke_id & INVOKE_MASK)
     return apdu.encode(apdu.SetRequest(invoke_octet, address.class_id, address.obis, address.attribute, value))
 
 

@@ -37,7 +37,13 @@ REPORT_FIELDS = MappingProxyType(
         "credit_exhausted": frozenset({"relay_closed"}),
         "last_gasp": frozenset[str](),
         "power_restored": frozenset[str](),
-        "data_block": frozenset({"used_wh", "balance_wh", "events_kept"}),
+        "data_block": frozenset({"used_wh", "balance_wh", "events_kept", "outages_kept", "out_kept_s"}),
+        "daily_summary": frozenset(
+            {
+                *("day_yyyymmdd", "energy_wh", "balance_wh", "voltage_min_mv", "voltage_avg_mv", "voltage_max_mv"),
+                *("outages", "out_s", "demand_w"),
+            }
+        ),
         "token_result": frozenset({"command_counter", "result", "tid", "energy_wh", "balance_wh"}),
     }
 )
@@ -85,6 +91,16 @@ class SettingAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanAddress:
+    """Where the reporting plan is written: a structure {days, faults, data, policies}, or the same as seven octets."""
+
+    class_id: int
+    obis: Obis
+    attribute: int
+    octets: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One element of a push body: a constant that tells the push from others, or a field of its report.
 
@@ -117,6 +133,7 @@ class Profile:
     token: TokenGateway
     registers: MappingProxyType[MeterRegister, RegisterAddress]
     threshold: SettingAddress
+    plan: PlanAddress
     results: MappingProxyType[int, str]
     pushes: tuple[PushBody, ...]
 
@@ -150,6 +167,7 @@ def parse(text: str) -> Profile:
             _token(table["token"]),
             _registers(table["registers"]),
             _setting(table["settings"]["low_credit_threshold_wh"]),
+            _plan(table["settings"]["reporting_plan"]),
             _results(table["results"]),
             tuple(_push(push) for push in table["push"]),
         )
@@ -188,6 +206,12 @@ def _setting(table: dict[str, Any]) -> SettingAddress:
     return SettingAddress(
         table["class_id"], Obis.parse(table["obis"]), table["attribute"], Tag[table["type"].upper()], table["scaler"]
     )
+
+
+def _plan(table: dict[str, Any]) -> PlanAddress:
+    if table["encoding"] not in ("structure", "octets"):
+        raise BadProfile("A reporting plan is written as a structure or as octets.")
+    return PlanAddress(table["class_id"], Obis.parse(table["obis"]), table["attribute"], table["encoding"] == "octets")
 
 
 def _results(table: dict[str, int]) -> MappingProxyType[int, str]:

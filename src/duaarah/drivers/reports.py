@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from duaarah.core.intent import (
     CreditExhausted,
+    DailySummary,
     DataBlock,
     IntentError,
     LastGasp,
@@ -132,12 +133,20 @@ def _report(profile: Profile, name: str, fields: dict[str, Any], at: datetime | 
             return LastGasp(at)
         case "power_restored":
             return PowerRestored(at)
-        case "data_block":
+        case "data_block" | "daily_summary":
             try:
-                return DataBlock(fields["used_wh"], fields["balance_wh"], fields["events_kept"], at)
-            except IntentError:
+                return _data(name, fields, at)
+            except (IntentError, ValueError):  # no such day, or numbers that cannot be
                 return None
     result = profile.results.get(fields["result"])
     if result is None:
         return None
     return TokenResult(fields["command_counter"], result, fields["tid"], fields["energy_wh"], fields["balance_wh"], at)
+
+
+def _data(name: str, fields: dict[str, Any], at: datetime | None) -> Report:
+    if name == "data_block":
+        kept = (fields["events_kept"], fields["outages_kept"], fields["out_kept_s"])
+        return DataBlock(fields["used_wh"], fields["balance_wh"], *kept, at)
+    year, rest = divmod(fields.pop("day_yyyymmdd"), 10_000)
+    return DailySummary(day_date=date(year, *divmod(rest, 100)), **fields, at=at)

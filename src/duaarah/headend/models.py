@@ -16,6 +16,7 @@ class Command(models.Model):
         LOAD_CREDIT = "LOAD_CREDIT", "Load a token"
         LOAD_KEY = "LOAD_KEY", "Load a part of a new key"
         SET_THRESHOLD = "SET_THRESHOLD", "Set the low-credit threshold"
+        SET_PLAN = "SET_PLAN", "Set the reporting plan"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -86,6 +87,7 @@ class MeterEvent(models.Model):
         LAST_GASP = "LAST_GASP", "Supply lost"
         POWER_RESTORED = "POWER_RESTORED", "Supply restored"
         DATA_BLOCK = "DATA_BLOCK", "Register block"
+        DAILY_SUMMARY = "DAILY_SUMMARY", "Summary of a day"
         UNKNOWN = "UNKNOWN", "A body that no profile describes"
 
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)

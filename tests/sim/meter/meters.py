@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from duaarah.core.intent import LoadCredit, Report, SetLowCreditThreshold, TokenResult
+from duaarah.core.intent import LoadCredit, Report, SetLowCreditThreshold, SetReportingPlan, TokenResult
 from duaarah.core.sts import DecoderKey, MeterDecoder, issue_electricity_credit
 from duaarah.drivers import Keys, decode_report, encode_command, frame, open_frame, profile, unframe
 from duaarah.sim.meter import MeterConfig, SimMeter
@@ -50,7 +50,7 @@ def command(kind: str, digits: str, counter: int, *, keys: Keys = KEYS, title: b
     return frame(known, plain, keys=keys, system_title=title, counter=counter, to_meter=True)
 
 
-def setting(kind: str, intent: SetLowCreditThreshold, counter: int) -> bytes:
+def setting(kind: str, intent: SetLowCreditThreshold | SetReportingPlan, counter: int) -> bytes:
     """The SMS that carries a setting to a meter of this kind, made by the drivers."""
     known = profile(kind)
     plain = encode_command(known, intent, counter)

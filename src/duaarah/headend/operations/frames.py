@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from duaarah.core.intent import (
     CreditExhausted,
+    DailySummary,
     DataBlock,
     LastGasp,
     LowCredit,
@@ -38,6 +39,7 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
     LastGasp: MeterEvent.Kind.LAST_GASP,
     PowerRestored: MeterEvent.Kind.POWER_RESTORED,
     DataBlock: MeterEvent.Kind.DATA_BLOCK,
+    DailySummary: MeterEvent.Kind.DAILY_SUMMARY,
     TokenResult: MeterEvent.Kind.TOKEN_RESULT,
     SettingResult: MeterEvent.Kind.SETTING_RESULT,
     UnknownReport: MeterEvent.Kind.UNKNOWN,
@@ -45,6 +47,7 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
 
 _ANSWERS = (TokenResult, SettingResult)
 _FAULTS = (LastGasp, PowerRestored)
+_DATA = (DataBlock, DailySummary)
 
 _COUNTERS = """
 SELECT from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE
@@ -64,12 +67,13 @@ FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
 WHERE a.meter_id = %s AND a.counter = %s
 """
 
-# A SET-Response names its request by four bits only: the latest frame of a setting that was sent under them.
+# A SET-Response names its request by four bits only: the latest frame of a setting that was sent under them, whatever
+# became of its order meanwhile. An answer that comes after its order was given up is still the meter's word.
 _SET = """
 SELECT a.command_id, c.correlation,
     EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
-WHERE a.meter_id = %s AND a.counter & 15 = %s AND c.kind = 'SET_THRESHOLD' AND c.state IN ('SENT', 'QUEUED')
+WHERE a.meter_id = %s AND a.counter & 15 = %s AND c.kind IN ('SET_THRESHOLD', 'SET_PLAN')
 ORDER BY a.counter DESC LIMIT 1
 """
 
@@ -148,7 +152,7 @@ def _message_class(report: Report) -> MessageClass:
     """Which bucket of the package the SMS takes from is a dated rule of its class."""
     if isinstance(report, _ANSWERS):
         return MessageClass.METER_ANSWER
-    if isinstance(report, DataBlock):
+    if isinstance(report, _DATA):
         return MessageClass.METER_DATA
     return MessageClass.METER_FAULT if isinstance(report, _FAULTS) else MessageClass.METER_PUSH
 
@@ -157,8 +161,8 @@ def _balance_wh(report: Report) -> int | None:
     match report:
         case LowCredit(remaining_wh=remaining_wh):
             return remaining_wh
-        case TokenResult(balance_wh=balance_wh) | DataBlock(balance_wh=balance_wh):
-            return balance_wh
+        case TokenResult() | DataBlock() | DailySummary():
+            return report.balance_wh
         case CreditExhausted():
             return 0
     return None
@@ -181,11 +185,13 @@ def _answered(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | No
 
 def event_data(report: Report) -> dict[str, Any]:
     """What of a report is kept beside its kind and its clock, as JSON values."""
-    return {
-        key: value.hex() if isinstance(value, bytes) else value
-        for key, value in dataclasses.asdict(report).items()
-        if key != "at"
-    }
+    return {key: _json_value(value) for key, value in dataclasses.asdict(report).items() if key != "at"}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, now: dt.datetime) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from duaarah.core.intent import LoadCredit, SetLowCreditThreshold
+from duaarah.core.intent import LoadCredit, SetLowCreditThreshold, SetReportingPlan
 from duaarah.core.replay import COUNTER_MAX
+from duaarah.core.smsplan import ReportingPlan
 from duaarah.headend.models import Command
 from duaarah.headend.ports import Driver, KeyUnwrapper
 from duaarah.sms.models import MessageClass
@@ -151,10 +152,12 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s:
     )
 
 
-def _intent(due: _Due) -> LoadCredit | SetLowCreditThreshold:
+def _intent(due: _Due) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan:
     match due.kind:
         case Command.Kind.LOAD_CREDIT | Command.Kind.LOAD_KEY:
             return LoadCredit(token=due.payload["token"])
         case Command.Kind.SET_THRESHOLD:
             return SetLowCreditThreshold(threshold_wh=due.payload["threshold_wh"])
+        case Command.Kind.SET_PLAN:
+            return SetReportingPlan(ReportingPlan.of_values(due.payload["plan"]))
     raise ValueError(f"No intent for command kind {due.kind}.")

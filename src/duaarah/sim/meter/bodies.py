@@ -5,16 +5,32 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.intent import (
+    CreditExhausted,
+    DailySummary,
+    DataBlock,
+    LastGasp,
+    LowCredit,
+    PowerRestored,
+    TokenResult,
+)
 from duaarah.core.obis import Obis
 from duaarah.sim.meter.models import RETROFIT_CREDIT, BodyStyle, MeterModel
 from duaarah.wire.dlms.apdu import DataNotification
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 from duaarah.wire.dlms.datetime import DateTime
 
-Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | TokenResult
+Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | DailySummary | TokenResult
 
-_NAMED_SETUP = {LowCredit: 1, CreditExhausted: 2, LastGasp: 3, PowerRestored: 4, TokenResult: 5, DataBlock: 6}
+_NAMED_SETUP = {
+    LowCredit: 1,
+    CreditExhausted: 2,
+    LastGasp: 3,
+    PowerRestored: 4,
+    TokenResult: 5,
+    DataBlock: 6,
+    DailySummary: 7,
+}
 _CODED_EVENT = {
     LowCredit: 0x0101,
     CreditExhausted: 0x0102,
@@ -22,15 +38,27 @@ _CODED_EVENT = {
     PowerRestored: 0x0202,
     TokenResult: 0x0301,
     DataBlock: 0x0401,
+    DailySummary: 0x0402,
 }
-_PAIRS_EVENT = {LowCredit: 10, CreditExhausted: 11, LastGasp: 20, PowerRestored: 21, TokenResult: 30, DataBlock: 40}
+_PAIRS_EVENT = {
+    LowCredit: 10,
+    CreditExhausted: 11,
+    LastGasp: 20,
+    PowerRestored: 21,
+    TokenResult: 30,
+    DataBlock: 40,
+    DailySummary: 41,
+}
 
 _EVENT_CODE = Obis(0, 0, 96, 11, 0)
 _ENERGY_USED, _EVENTS_KEPT = Obis(1, 0, 1, 8, 0), Obis(0, 0, 96, 15, 0)
+_OUTAGES_KEPT, _OUT_KEPT = Obis(0, 0, 96, 7, 21), Obis(0, 0, 96, 7, 19)
 _RELAY = Obis(0, 0, 96, 3, 10)
 _COMMAND_COUNTER = Obis(0, 0, 43, 1, 0)
 _RESULT, _TID, _TOKEN_ENERGY = Obis(0, 0, 128, 40, 1), Obis(0, 0, 128, 40, 2), Obis(0, 0, 128, 40, 3)
 _NO_TID = 0xFFFFFFFF
+_NO_VOLTAGE = 0xFFFF
+_MV_PER_STEP = 100
 
 
 def notification(
@@ -58,6 +86,26 @@ def _u32(value: int) -> Data:
     return Data(Tag.DOUBLE_LONG_UNSIGNED, value)
 
 
+def _decivolt(voltage_mv: int) -> Data:
+    return _u16(voltage_mv // _MV_PER_STEP)
+
+
+def _voltages(push: DailySummary) -> tuple[int | None, ...]:
+    return push.voltage_min_mv, push.voltage_avg_mv, push.voltage_max_mv
+
+
+def _day(push: DailySummary) -> Data:
+    return _u32(int(f"{push.day_date:%Y%m%d}"))
+
+
+def _outages(push: DailySummary) -> tuple[Data, ...]:
+    return _u16(push.outages), _u32(push.out_s), _u32(push.demand_w)
+
+
+def _kept(push: DataBlock) -> tuple[Data, ...]:
+    return _u16(push.events_kept), _u16(push.outages_kept), _u32(push.out_kept_s)
+
+
 def _named(model: MeterModel, push: Push, logical_name: bytes) -> Data:
     head = (octets(logical_name), octets(Obis(0, _NAMED_SETUP[type(push)], 25, 9, 0).to_octets()))
     match push:
@@ -66,7 +114,11 @@ def _named(model: MeterModel, push: Push, logical_name: bytes) -> Data:
         case CreditExhausted():
             return structure(*head, Data(Tag.BOOLEAN, push.relay_closed))
         case DataBlock():
-            return structure(*head, _u32(push.used_wh), _u32(push.balance_wh), _u16(push.events_kept))
+            return structure(*head, _u32(push.used_wh), _u32(push.balance_wh), *_kept(push))
+        case DailySummary():
+            voltages = [Data(Tag.NULL, None) if mv is None else _decivolt(mv) for mv in _voltages(push)]
+            energies = (_u32(push.energy_wh), _u32(push.balance_wh))
+            return structure(*head, _day(push), *energies, *voltages, *_outages(push))
         case TokenResult():
             return structure(
                 *head,
@@ -93,7 +145,11 @@ def _coded(model: MeterModel, push: Push, now: datetime) -> Data:
         case CreditExhausted():
             return structure(*head, Data(Tag.ENUM, int(push.relay_closed)))
         case DataBlock():
-            return structure(*head, steps(push.used_wh), steps(push.balance_wh), _u16(push.events_kept))
+            return structure(*head, steps(push.used_wh), steps(push.balance_wh), *_kept(push))
+        case DailySummary():
+            voltages = [_u16(_NO_VOLTAGE) if mv is None else _decivolt(mv) for mv in _voltages(push)]
+            energies = (steps(push.energy_wh), steps(push.balance_wh))
+            return structure(*head, _day(push), *energies, *voltages, *_outages(push))
         case TokenResult():
             return structure(
                 *head,
@@ -108,6 +164,8 @@ def _coded(model: MeterModel, push: Push, now: datetime) -> Data:
 
 
 def _pairs(model: MeterModel, push: Push) -> Data:
+    if isinstance(push, DailySummary):
+        return _bare_summary(push)
     pairs = [(_EVENT_CODE, _u8(_PAIRS_EVENT[type(push)]))]
     match push:
         case LowCredit():
@@ -118,7 +176,7 @@ def _pairs(model: MeterModel, push: Push) -> Data:
             pairs += [
                 (_ENERGY_USED, _u32(push.used_wh)),
                 (RETROFIT_CREDIT, _u32(push.balance_wh)),
-                (_EVENTS_KEPT, _u16(push.events_kept)),
+                *zip((_EVENTS_KEPT, _OUTAGES_KEPT, _OUT_KEPT), _kept(push), strict=True),
             ]
         case TokenResult():
             pairs += [
@@ -129,3 +187,10 @@ def _pairs(model: MeterModel, push: Push) -> Data:
                 (RETROFIT_CREDIT, _u32(push.balance_wh)),
             ]
     return Data(Tag.ARRAY, tuple(structure(octets(name.to_octets()), value) for name, value in pairs))
+
+
+def _bare_summary(push: DailySummary) -> Data:
+    """Nine pairs would pass 140 octets: after the event code the values stand bare."""
+    event = structure(octets(_EVENT_CODE.to_octets()), _u8(_PAIRS_EVENT[DailySummary]))
+    voltages = [Data(Tag.NULL, None) if mv is None else _decivolt(mv) for mv in _voltages(push)]
+    return structure(event, _day(push), _u32(push.energy_wh), _u32(push.balance_wh), *voltages, *_outages(push))

@@ -14,14 +14,14 @@ from typing import Any
 
 from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import TOKEN_GATEWAY
-from duaarah.core.smsplan import ReportingPlan
+from duaarah.core.smsplan import PlanError, ReportingPlan
 from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
 from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
-from duaarah.sim.meter.reporting import Reporting
+from duaarah.sim.meter.reporting import Reporting, plan_written
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.ciphering import Keys
@@ -145,6 +145,11 @@ class SimMeter:
         return len(self._register.distinct)
 
     @property
+    def plan(self) -> ReportingPlan | None:
+        """What the meter sends on its own; None: no plan, it tells of every outage and sends no data."""
+        return self._reporting.plan if self._reporting else None
+
+    @property
     def decoder_key(self) -> DecoderKey:
         """The key that the meter has now."""
         return self._decoder.key
@@ -180,7 +185,7 @@ class SimMeter:
         """The network fails: the reserve is enough for one last gasp."""
         if not self._register.powered:
             return []
-        tells = self._reporting is None or self._reporting.tell(now, ends=False)
+        tells = self._reporting is None or self._reporting.cut(now)
         pushes = self._push(LastGasp(), now) if tells else []
         self._register.powered = False
         return pushes
@@ -190,20 +195,36 @@ class SimMeter:
         if self._register.powered:
             return []
         self._register.powered = True
-        tells = self._reporting is None or self._reporting.tell(now, ends=True)
+        tells = self._reporting is None or self._reporting.restored(now)
         return self._push(PowerRestored(), now) if tells else []
 
     def report(self, now: datetime) -> list[bytes]:
-        """The register block when its day has come; a meter without supply sends it when the supply is back."""
+        """
+        What its plan has due: summaries of the days that are over, the register block when its day has come. A meter
+        without supply sends them when the supply is back.
+        """
         reporting, register = self._reporting, self._register
         if reporting is None or not register.powered or self.faults.modem_dead:
             return []
-        day = reporting.block_day(now)
-        if day is None:
-            return []
-        block = DataBlock(register.used_mwh // MWH_PER_WH, self.credit_wh, reporting.events_kept)
-        reporting.block_gone(day)
-        return self._push(block, now)
+        pushes: list[bytes] = []
+        while (summary := reporting.next_summary(now, self.credit_wh)) is not None:
+            pushes += self._push(summary, now)
+        if (day := reporting.block_day(now)) is not None:
+            kept = (reporting.events_kept, reporting.outages_kept, reporting.out_kept_s)
+            block = DataBlock(register.used_mwh // MWH_PER_WH, self.credit_wh, *kept)
+            reporting.block_gone(day)
+            pushes += self._push(block, now)
+        return pushes
+
+    def close_day(self, now: datetime) -> None:
+        """Midnight on the meter's clock, which runs without supply too: with a daily plan another day begins."""
+        if self._reporting is not None:
+            self._reporting.close_day(now, self._register.used_mwh)
+
+    def sample(self, demand_w: int, voltage_mv: int) -> None:
+        """One measurement for the day's summary: the mean load of an hour, and the voltage."""
+        if self._reporting is not None and self._reporting.day is not None and self._register.powered:
+            self._reporting.day.sample(demand_w if self._register.relay_closed else 0, voltage_mv)
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
@@ -275,10 +296,13 @@ class SimMeter:
         register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
 
     def _set(self, request: apdu.SetRequest) -> apdu.SetResponse:
-        """Write an attribute: the low-credit threshold is the one that may be written here."""
+        """Write an attribute: the low-credit threshold and the reporting plan are those that may be written here."""
         register = self._register
         result = apdu.SUCCESS
-        if (request.class_id, request.obis, request.attribute) != self.model.threshold or request.selector is not None:
+        address = (request.class_id, request.obis, request.attribute)
+        if address == self.model.plan and request.selector is None:
+            result = self._set_plan(request.value)
+        elif address != self.model.threshold or request.selector is not None:
             result = apdu.OBJECT_UNDEFINED
         elif request.value.tag is not self.model.threshold_tag:
             result = apdu.TYPE_UNMATCHED
@@ -289,6 +313,19 @@ class SimMeter:
             # One that lies above the credit warns at once; one below it warns when the credit gets there.
             register.armed = True
         return apdu.SetResponse(request.invoke_octet, result)
+
+    def _set_plan(self, value: Data) -> int:
+        """What was sent and kept this month stays counted; the new plan judges it."""
+        try:
+            plan = plan_written(value, as_octets=self.model.plan_as_octets)
+        except TypeError:
+            return apdu.TYPE_UNMATCHED
+        except PlanError:
+            return apdu.OTHER_REASON
+        if self._reporting is None:
+            self._reporting = Reporting(plan)
+        self._reporting.plan = plan
+        return apdu.SUCCESS
 
     def _answer(self, command_counter: int, entry: Entry) -> TokenResult:
         tid = None if entry.fields is None else entry.fields.tid
@@ -374,8 +411,9 @@ class SimMeter:
             set(state["distinct"]),
             state.get("used_mwh", 0),
         )
-        if self._reporting is not None and state.get("reporting"):
-            self._reporting.restore(state["reporting"])
+        # A state of before plans came over the air names none: the configured one begins anew.
+        if "plan" in (state.get("reporting") or {}):
+            self._reporting = Reporting.restored_from(state["reporting"])
         self._link.restore(state["link"])
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])

@@ -35,6 +35,7 @@ TOKENS_ACCEPTED = Obis(0, 0, 128, 19, 1)
 TOKENS_DISTINCT = Obis(0, 0, 128, 19, 2)
 RETROFIT_CREDIT = Obis(0, 0, 128, 19, 10)
 RETROFIT_THRESHOLD = Obis(0, 0, 128, 19, 11)
+REPORTING_PLAN = Obis(0, 0, 128, 60, 0)
 
 DATA_CLASS, REGISTER_CLASS, CREDIT_CLASS, TOKEN_GATEWAY_CLASS = 1, 3, 112, 115
 
@@ -56,6 +57,9 @@ class MeterModel:
     threshold: tuple[int, Obis, int]
     threshold_tag: Tag
     result_numbers: tuple[tuple[str, int], ...]
+    # Where the reporting plan is written, and whether as seven octets instead of a structure.
+    plan: tuple[int, Obis, int] = (DATA_CLASS, REPORTING_PLAN, 2)
+    plan_as_octets: bool = False
 
     def result_number(self, result: str) -> int:
         """How this maker numbers a result of a token entry."""
@@ -105,6 +109,7 @@ MODELS = {
                 ("unsupported", 23),
                 ("lockout", 31),
             ),
+            plan_as_octets=True,
         ),
         MeterModel(
             name="three-phase-retrofit",

@@ -14,7 +14,8 @@ from duaarah.core.sts.meter import TID_STORE_SIZE
 class MeterPast:
     """
     Pure data; the credit is not part of it. `stored_tids`: the latest ones, against which tokens are judged (none given:
-    of the distinct ones); `received_counter`: the highest from the head end; `sent_counter`: the meter's own latest.
+    of the distinct ones); `received_counter`: the highest from the head end; `sent_counter`: the meter's own latest;
+    `used_mwh`: energy ever drawn; `reporting`: where its reporting plan stands (`SimMeter.state`).
     """
 
     token_energy_wh: int = 0
@@ -23,9 +24,11 @@ class MeterPast:
     stored_tids: tuple[int, ...] | None = None
     received_counter: int = 0
     sent_counter: int = 0
+    used_mwh: int = 0
+    reporting: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if min(self.token_energy_wh, self.tokens_accepted, self.received_counter, self.sent_counter) < 0:
+        if min(self.token_energy_wh, self.tokens_accepted, self.received_counter, self.sent_counter, self.used_mwh) < 0:
             raise ValueError("Nothing in a meter's past is negative.")
         if max(self.received_counter, self.sent_counter) > COUNTER_MAX:
             raise ValueError(f"An invocation counter is at most {COUNTER_MAX}.")
@@ -42,6 +45,8 @@ class MeterPast:
             stored_tids=tuple(state["decoder"]["tids"]),
             received_counter=state["link"]["windows"][head_end.hex()][0],
             sent_counter=state["link"]["sent_counter"],
+            used_mwh=state.get("used_mwh", 0),
+            reporting=state.get("reporting"),
         )
 
     def over(self, state: dict[str, Any], head_end: bytes) -> dict[str, Any]:
@@ -60,6 +65,8 @@ class MeterPast:
             "token_energy_wh": self.token_energy_wh,
             "tokens_accepted": self.tokens_accepted,
             "distinct": distinct,
+            "used_mwh": self.used_mwh,
+            "reporting": self.reporting or state["reporting"],
             "link": link,
             "decoder": decoder,
         }
