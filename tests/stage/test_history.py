@@ -60,7 +60,9 @@ def test_counters_and_events_are_the_meters_own(history: tuple[World, FileKeySto
         assert counter.from_meter_highest == link["sent_counter"]
         events = MeterEvent.objects.filter(meter=counter.meter)
         assert sorted(events.values_list("counter", flat=True)) == list(range(1, link["sent_counter"] + 1))
-        latest = events.filter(kind__in=["TOKEN_RESULT", "LOW_CREDIT"]).order_by("-pk")[0]
+        latest = events.filter(kind__in=["TOKEN_RESULT", "LOW_CREDIT", "DATA_BLOCK", "DAILY_SUMMARY"]).order_by("-pk")[
+            0
+        ]
         assert counter.balance_wh == latest.data.get("balance_wh", latest.data.get("remaining_wh"))
 
 

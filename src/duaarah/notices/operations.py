@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from duaarah.audit import operations as audit
 from duaarah.core.intent import (
     CreditExhausted,
+    DailySummary,
     DataBlock,
     LastGasp,
     LowCredit,
@@ -103,6 +104,8 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
             return "power_restored"
         case DataBlock():
             return "data_block"
+        case DailySummary():
+            return "daily_summary"
     return "unknown_report"
 
 
