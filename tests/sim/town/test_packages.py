@@ -37,7 +37,7 @@ def lived(days: int, *, begin_us: int = 0) -> list[tuple[TownMeter, Report]]:
 
 def test_most_have_the_package_some_daily_data_and_some_nothing() -> None:
     counts = Counter(package_of(7, meter) for meter in WORLD.meters)
-    assert counts == {Bought.NOTHING: 19, Bought.BASE: 125, Bought.DAILY: 56}
+    assert counts == {Bought.NOTHING: 11, Bought.BASE: 138, Bought.DAILY: 51}
     assert {reporting_of(7, meter) for meter in WORLD.meters} == {None, ReportingPlan(), daily_plan(4)}
     assert {data_minute(7, meter) for meter in WORLD.meters} == set(DATA_MINUTES)
 
