@@ -28,7 +28,7 @@ KINDS = ("single-phase-modem", "three-phase-modem", "three-phase-retrofit")
 # How many outages a meter sees; the package tells of two, the log keeps the others.
 OUTAGES = (0, 1, 0, 3, 5)
 # Most households use little; every tenth buys as often as the package is made for.
-LOADS_WH = (300, *(60,) * 4, 150, *(60,) * 4)
+LOADS_WH = (240, *(60,) * 4, 120, *(60,) * 4)
 
 
 def sell(town: Town) -> None:
