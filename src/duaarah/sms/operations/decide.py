@@ -34,6 +34,14 @@ class FrameNotAgain(Exception):
     retryable = False
 
 
+class RecordTaken(Exception):
+    """The operator's record is another segment's already; one record pays for one SMS."""
+
+    code = "record_taken"
+    retryable = False
+
+
+_RECORD_LOCK = 0x44554105
 # As an answer would have booked it: in the month and at the instant of the reservation, whenever it is decided.
 _BOOK = """
 INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
@@ -64,6 +72,7 @@ def decide_ambiguous(
         NotAmbiguous: somebody, or a late answer, was first.
         WasSent: `resend` together with `sent`.
         FrameNotAgain: `resend` of a frame to a meter.
+        RecordTaken: another segment of this link has that message id.
     """
     try:
         with transaction.atomic(durable=True):
@@ -76,7 +85,7 @@ def decide_ambiguous(
                 reason=reason,
                 now=now,
             )
-    except (NotAmbiguous, WasSent, FrameNotAgain) as refusal:
+    except (NotAmbiguous, WasSent, FrameNotAgain, RecordTaken) as refusal:
         with transaction.atomic(durable=True):
             audit.record_refusal(
                 at=now, actor=actor, verb=_VERB, subject=f"segment:{segment_id}", code=refusal.code, reason=reason
@@ -99,7 +108,7 @@ def decide_segment(
 
     Raises:
         TransactionManagementError: outside a transaction.
-        NotAmbiguous, WasSent, FrameNotAgain: as above; nothing moved.
+        NotAmbiguous, WasSent, FrameNotAgain, RecordTaken: as above; nothing moved.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A segment is decided in the transaction that knows why.")
@@ -110,12 +119,22 @@ def decide_segment(
         raise NotAmbiguous("The outcome of this segment is known by now.")
     if resend and segment.message_class == MessageClass.METER_FRAME:
         raise FrameNotAgain("A frame is sent again by its command, under a new counter.")
+    if sent and smsc_message_id:
+        _take_record(segment, smsc_message_id)
     again = _decide(segment, sent=sent, smsc_message_id=smsc_message_id, resend=resend, now=now)
     detail: dict[str, Any] = {"sent": sent, "resent_as": again}
     if smsc_message_id:
         detail["message_id"] = smsc_message_id
     audit.record(at=now, actor=actor, verb=_VERB, subject=f"segment:{segment_id}", reason=reason, detail=detail)
     return again
+
+
+def _take_record(segment: OutboundSegment, message_id: str) -> None:
+    with connection.cursor() as cursor:
+        # Two who give one record to two segments at once wait for each other.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_RECORD_LOCK, message_id])
+    if OutboundSegment.objects.filter(bind_id=segment.bind_id, smsc_message_id=message_id).exists():
+        raise RecordTaken("This record is another segment's.")
 
 
 def _decide(

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.people.models import Organisation
-from duaarah.sms.operations.decide import NotAmbiguous, decide_segment
+from duaarah.sms.operations.decide import NotAmbiguous, RecordTaken, decide_segment
 from duaarah.sms.package.records import BadFile, Record, RowError, key_of, read_records
 from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFile, RecordFormat
 
@@ -242,7 +242,7 @@ def _decide(
                 code = "several" if candidates else "incomplete"
                 rows = ",".join(str(record.row) for record in candidates[:CANDIDATES_MAX])
                 lines.append(_line(List.UNDECIDED, item, None, code, _ours_words(item), rows))
-        except NotAmbiguous:
+        except (NotAmbiguous, RecordTaken):
             # A late answer, or a person, was faster than this comparison; the next one sees it as decided.
             lines.append(_line(List.UNDECIDED, item, None, "decided_meanwhile", _ours_words(item)))
     return lines, [record for record in strange if record.row not in taken]
