@@ -18,13 +18,18 @@ from duaarah.people.operations import set_pin
 from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem, NetworkNode, Pairing, Sim, Site
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
-from duaarah.sms.models import Bind
+from duaarah.sms.models import Bind, PackagePlan, PackageTerms, RecordFormat, RevenueShare, Subscription
+from duaarah.sms.operations.enqueue import package_month
+from duaarah.sms.package.operations import Terms
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import fill_wallet
 from duaarah.wiring.keystores import wrap_bind_password, wrap_channel_secret, wrap_meter_keys
 
 SHORT_CODES = ["3123", "8123"]
 STOCK_SIMS = 12
+# Of 10,000 the mobile operator's, invented: the SMS and extras are his, the Rp200 above them are the data operator's by
+# three quarters, a premium inquiry is shared.
+SHARES = {"SMS": 10_000, "MARGIN": 2_500, "EXTRA": 10_000, "INQUIRY": 6_000}
 CATALOGUE = (
     ("MODEM-1F", CatalogueItem.Kind.MODEM, "Modem 1 fasa", None, 250_000),
     ("MODEM-3F", CatalogueItem.Kind.MODEM, "Modem 3 fasa", None, 400_000),
@@ -85,6 +90,7 @@ def register_world(
         for meter in world.meters:
             _meter(meter, holders[meter.holder], store, operator, instant_of(since_us))
         _stock(operator, instant_of(since_us))
+        sell_packages(operator, instant_of(since_us))
     for known, holder in holders.items():
         if known.wallet_idr:
             fill_wallet(holder=holder, amount_idr=known.wallet_idr, reference=f"opening:{holder.pk}", now=START)
@@ -107,6 +113,41 @@ def _stock(operator: Organisation, since: datetime) -> None:
         CataloguePrice.objects.create(
             item=item, amount_idr=amount_idr, valid_from_date=since.date(), set_at=since, set_by="stage"
         )
+
+
+def sell_packages(operator: Organisation, since: datetime) -> None:
+    """The seed's package of 28 SMS for every meter, from the month in which the town's past begins; the seed's shares."""
+    month_date = package_month(since)
+    plan = PackagePlan.objects.create(
+        code="SMS-28",
+        name="Paket 28 SMS",
+        slot=PackagePlan.Slot.BASE,
+        operator=operator,
+        data_operator=Organisation.objects.get(code="DATAOP"),
+    )
+    seed = Terms()
+    fields = {name: getattr(seed, name) for name in Terms.__dataclass_fields__ if name != "block_days"}
+    terms = PackageTerms.objects.create(
+        plan=plan, valid_from_date=month_date, block_days=list(seed.block_days), **fields
+    )
+    RevenueShare.objects.bulk_create(
+        RevenueShare(terms=terms, of=of, party=party, parts=parts)
+        for of, parts_of in SHARES.items()
+        for party, parts in ((plan.operator, parts_of), (plan.data_operator, 10_000 - parts_of))
+        if parts
+    )
+    Subscription.objects.bulk_create(
+        Subscription(meter_id=pk, plan=plan, slot=plan.slot, valid=(month_date, None))
+        for pk in Meter.objects.values_list("pk", flat=True)
+    )
+    # The columns of `sim smsc`'s charging records.
+    RecordFormat.objects.create(
+        operator=operator,
+        delimiter=",",
+        price_column="price_idr",
+        at_format="%Y-%m-%dT%H:%M:%S%z",
+        zone="UTC",
+    )
 
 
 def _holder(known: Holder) -> AccountHolder:

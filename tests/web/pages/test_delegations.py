@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
@@ -25,6 +27,8 @@ def test_a_right_is_looked_at_given_used_by_sms_and_taken_back(sign_in: SignIn, 
     assert "Given: the number …001, for 30 days." in page and "+6281299990001" in page
     (row,) = Delegation.objects.all()
     assert ((row.valid.upper - row.valid.lower).days, row.right) == (30, "READ")
+    # The pages' clock has gone on since the town's instant.
+    town.now += dt.timedelta(minutes=1)
     town.arrive(source="6281299990001", payload=b"SALDO", kind="TEXT", data_coding=0)
     town.run()
     assert "kWh" in town.inbox["6281299990001"][-1]
