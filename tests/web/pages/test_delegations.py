@@ -31,7 +31,7 @@ def test_a_right_is_looked_at_given_used_by_sms_and_taken_back(sign_in: SignIn, 
     town.now += dt.timedelta(minutes=1)
     town.arrive(source="6281299990001", payload=b"SALDO", kind="TEXT", data_coding=0)
     town.run()
-    assert "kWh" in town.inbox["6281299990001"][-1]
+    assert "belum pernah melapor saldo" in town.inbox["6281299990001"][-1]
     assert "Take the right back?" in client.post(PAGE, form(household, right="END")).content.decode()
     assert client.post(PAGE, form(household, right="END", pin="000000")).status_code == 409
     assert "Taken back" in client.post(PAGE, form(household, right="END", pin="123456"), follow=True).content.decode()

@@ -56,7 +56,7 @@ class _Line:
 
 
 def _csv_chunks(table: Table) -> Iterator[bytes]:
-    writer = csv.writer(_Line(), delimiter=";", lineterminator="\r\n")  # type: ignore[arg-type]
+    writer = csv.writer(_Line(), delimiter=";", lineterminator="\r\n")
     yield b"\xef\xbb\xbf"
     held = [str(writer.writerow([cell(name) for name in table.head]))]
     for row in table.rows:
