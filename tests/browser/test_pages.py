@@ -40,6 +40,7 @@ PAGES = {
         *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
         *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/", "/data/lalu-lintas/"),
         *("/data/paket/", "/data/paket/OPSEL/rekening/", "/data/paket/OPSEL/tagihan/", "/data/rekonsiliasi/"),
+        "/data/rekonsiliasi/format/OPSEL/",
     ],
     "seluler": ["/seluler/", "/seluler/lalu-lintas/", "/seluler/sim/", "/seluler/paket/", "/seluler/rekonsiliasi/"],
 }

@@ -218,7 +218,7 @@ def test_records_are_brought_compared_read_and_a_doubtful_one_is_decided_by_its_
     path = f"/data/rekonsiliasi/{made.pk}/"
     assert path in client.get(f"/data/rekonsiliasi/berkas/{file.pk}/").content.decode()
     page = client.get(f"{path}?daftar=UNDECIDED").content.decode()
-    assert "several records could be it" in page and "...001" in page and "6281200000001" not in page
+    assert "several records could be it" in page and "…001" in page and "6281200000001" not in page
     assert (
         "A row that cannot be read" not in client.get(f"{path}?daftar=THEIRS_ONLY").content.decode().split("<table")[1]
     )
@@ -241,6 +241,38 @@ def test_records_are_brought_compared_read_and_a_doubtful_one_is_decided_by_its_
     ]
     text = body(client.get(f"{path}?unduh=csv")).decode("utf-8-sig").splitlines()
     assert len(text) == 1 + made.lines.count() and text[0].startswith("List;Line of the file")
+
+
+def test_how_an_operator_writes_is_said_on_a_page(sign_in: SignIn, town: Town, plan: PackagePlan) -> None:
+    client, path = sign_in("dataop"), "/data/rekonsiliasi/format/OPS/"
+    names = ("message_id", "at", "destination", "price", "class")
+    fields = {f"{name}_column": name for name in names}
+    good = {**fields, "delimiter": ",", "encoding": "latin-1", "at_format": "%d.%m.%y %H%M%S", "zone": "Asia/Makassar"}
+    wrong = client.post(path, {**good, "zone": "x", "classes": ""}, follow=True).content.decode()
+    assert "This time zone is not known. Nothing was changed." in wrong
+    page = client.post(path, {**good, "classes": "A = RECEIPT, WARNING\nB=NOTICE"}, follow=True).content.decode()
+    assert "Kept. The next file is read like this." in page
+    row = RecordFormat.objects.get()
+    assert (row.zone, row.at_column, row.classes) == (
+        "Asia/Makassar",
+        "at",
+        {"A": ["RECEIPT", "WARNING"], "B": ["NOTICE"]},
+    )
+    assert "A = RECEIPT, WARNING" in client.get(path).content.decode()
+
+
+def test_messages_and_sims_and_traffic_are_files_too(
+    sign_in: SignIn, town: Town, household: House, plan: PackagePlan
+) -> None:
+    settle(sent(town, household, 2))
+    client = sign_in("dataop")
+    sms = body(client.get("/data/pesan/?unduh=csv")).decode("utf-8-sig").splitlines()
+    assert len(sms) == 3 and "…001" in sms[1] and "6281200000001" not in "".join(sms)
+    assert household.pairing.sim.iccid.encode() in body(client.get("/data/sim/?unduh=csv"))
+    traffic = load_workbook(io.BytesIO(body(client.get("/data/lalu-lintas/?unduh=xlsx")))).active
+    assert list(traffic.iter_rows(min_row=2, values_only=True)) == [
+        ("2026-02-16", "Receipt of a top-up, or its digits", 2, 0)
+    ]
 
 
 def test_a_wrong_form_or_file_is_a_sentence_and_nothing_is_kept(sign_in: SignIn, plan: PackagePlan) -> None:

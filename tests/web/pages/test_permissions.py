@@ -74,6 +74,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "data-invoice": ("/data/paket/{operator}/tagihan/", "get", DATA),
     "data-issued": ("/data/tagihan/{invoice}/", "get", DATA),
     "data-reconciliations": ("/data/rekonsiliasi/", "get", DATA),
+    "data-format": ("/data/rekonsiliasi/format/{operator}/", "get", DATA),
     "data-records": ("/data/rekonsiliasi/berkas/{file}/", "get", DATA),
     "data-reconciliation": ("/data/rekonsiliasi/{reconciliation}/", "get", DATA),
     "data-reconciliation-decide": ("/data/rekonsiliasi/{reconciliation}/putuskan/", "post-redirect", DATA),

@@ -58,6 +58,7 @@ def files(request: HttpRequest) -> HttpResponse:
         .order_by("-pk")[:SHOWN],
         "others": Reconciliation.objects.filter(file=None).select_related("operator").order_by("-pk")[:SHOWN],
         "operators": Organisation.objects.filter(pk__in=with_format).order_by("name"),
+        "every": Organisation.objects.filter(kind=Organisation.Kind.MOBILE_OPERATOR).order_by("name"),
         "month": before,
     }
     return render(request, "dataop/reconciliations.html", context)

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import decide, links, package, reconciling, stock, traffic
+from duaarah.web.dataop import decide, formats, links, package, reconciling, stock, traffic
 
 urlpatterns = [
     path("", links.console, name="data"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("tagihan/<str:number>/", package.issued, name="data-issued"),
     path("rekonsiliasi/", reconciling.files, name="data-reconciliations"),
     path("rekonsiliasi/berkas/<int:file>/", reconciling.progress, name="data-records"),
+    path("rekonsiliasi/format/<str:operator>/", formats.record_format, name="data-format"),
     path("rekonsiliasi/<int:reconciliation>/", reconciling.reconciliation, name="data-reconciliation"),
     path("rekonsiliasi/<int:reconciliation>/putuskan/", reconciling.decide, name="data-reconciliation-decide"),
     path("katalog/", stock.catalogue, name="data-catalogue"),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from duaarah.people.models import Organisation
@@ -116,8 +117,15 @@ def drafted(operator: Organisation, month_date: dt.date) -> dict[str, Any]:
 
 def share_rows(made: Invoice) -> list[dict[str, Any]]:
     """Each share with its kind in words and its per cent to two digits."""
+    names = dict(Organisation.objects.filter(code__in={x.party for x in made.shares}).values_list("code", "name"))
     return [
-        {"share": x, "of": _share_of(x.of), "party": x.party, "percent": percent(x.parts), "amount_idr": x.amount_idr}
+        {
+            "share": x,
+            "of": _share_of(x.of),
+            "party": names[x.party],
+            "percent": percent(x.parts),
+            "amount_idr": x.amount_idr,
+        }
         for x in made.shares
     ]
 
@@ -144,8 +152,9 @@ def issued_context(row: IssuedInvoice) -> dict[str, Any]:
 
 
 def percent(parts: int) -> str:
-    """Of 10,000 -> `75`, `66.67`."""
-    return f"{parts // 100}" if parts % 100 == 0 else f"{parts // 100}.{parts % 100:02d}"
+    """Of 10,000 -> `75`, `66.67`, `66,67`."""
+    comma = "." if (get_language() or "id").startswith("en") else ","
+    return f"{parts // 100}" if parts % 100 == 0 else f"{parts // 100}{comma}{parts % 100:02d}"
 
 
 def invoice_table(name: str, lines: Sequence[dict[str, Any]], shares: Sequence[dict[str, Any]]) -> Table:

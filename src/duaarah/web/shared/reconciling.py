@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,22 +13,31 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from duaarah.sms.models import OutboundSegment, Reconciliation, ReconciliationLine
+from duaarah.sms.models import MessageClass, OutboundSegment, Reconciliation, ReconciliationLine
 from duaarah.web.shared.export import Table
+from duaarah.web.shared.templatetags.duaarah import instant
 
 PAGE = 100
 List = ReconciliationLine.List
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}")
+_CLASS = re.compile(rf"\b(?:{'|'.join(MessageClass.values)})\b")
 CODES = {
     "destination": gettext_lazy("another destination"),
     "price": gettext_lazy("another price"),
     "class": gettext_lazy("another class"),
     "time": gettext_lazy("more than ten minutes apart"),
-    "columns": gettext_lazy("not as many columns as the head"),
-    "message_id": gettext_lazy("no message id, or too long a one"),
-    "duplicate": gettext_lazy("the same message id twice"),
     "several": gettext_lazy("several records could be it"),
     "incomplete": gettext_lazy("the file does not prove that it is missing"),
     "decided_meanwhile": gettext_lazy("it was decided meanwhile"),
+}
+# Of a row that cannot be read.
+ERRORS = {
+    "destination": gettext_lazy("its destination is no mobile number"),
+    "price": gettext_lazy("its price is no whole number"),
+    "time": gettext_lazy("its time cannot be read"),
+    "columns": gettext_lazy("not as many columns as the head"),
+    "message_id": gettext_lazy("no message id, or too long a one"),
+    "duplicate": gettext_lazy("the same message id twice"),
 }
 
 
@@ -55,6 +66,18 @@ def reconciliation_context(request: HttpRequest, made: Reconciliation) -> dict[s
     }
 
 
+def code_words(line: ReconciliationLine) -> str:
+    """What differs, or what is wrong with the row."""
+    return str((ERRORS if line.list == List.ERROR else CODES).get(line.code, line.code))
+
+
+def side(text: str) -> str:
+    """One side of a line for a reader: instants by the clock on the wall, our classes in words."""
+    text = _INSTANT.sub(lambda found: instant(dt.datetime.fromisoformat(found[0])), text)
+    text = _CLASS.sub(lambda found: _(MessageClass(found[0]).label), text)
+    return text.replace("...", "…")
+
+
 def _rows(made: Reconciliation, found: list[ReconciliationLine]) -> list[dict[str, Any]]:
     doubtful = [line for line in found if line.list == List.UNDECIDED]
     open_ids = set(
@@ -68,10 +91,15 @@ def _rows(made: Reconciliation, found: list[ReconciliationLine]) -> list[dict[st
         {
             "line": line,
             "list": line.get_list_display(),
-            "code": CODES.get(line.code, line.code),
-            "theirs": "" if line.list == List.UNDECIDED else line.theirs,
+            "code": code_words(line),
+            "ours": side(line.ours),
+            "theirs": "" if line.list == List.UNDECIDED else side(line.theirs),
             "open": line.segment_id in open_ids,
-            "records": [records[row] for row in rows_named(line) if row in records],
+            "records": [
+                {"row": row, "message_id": records[row].message_id, "words": side(records[row].theirs)}
+                for row in rows_named(line)
+                if row in records
+            ],
         }
         for line in found
     ]
@@ -96,7 +124,7 @@ def reconciliation_table(request: HttpRequest, made: Reconciliation) -> Table:
                 x.row,
                 x.segment_id,
                 x.message_id,
-                str(CODES.get(x.code, x.code)),
+                code_words(x),
                 x.ours,
                 x.theirs,
             )
