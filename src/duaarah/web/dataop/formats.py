@@ -53,7 +53,7 @@ def record_format(request: HttpRequest, operator: str) -> HttpResponse:
         login = acting(request, Organisation.Kind.DATA_OPERATOR)
         said = {name: request.POST.get(name, "")[:TEXT_MAX] for name in _FIELDS}
         said = {name: value if name == "delimiter" else value.strip() for name, value in said.items()}
-        form = Format(**said, classes=_classes(request.POST.get("classes", "")))  # type: ignore[arg-type]
+        form = Format(**said, classes=_classes(request.POST.get("classes", "")))
         try:
             set_record_format(operator=of, form=form, actor=f"login:{login.pk}", now=now())
         except FormatRefused as refused:
