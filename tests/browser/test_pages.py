@@ -27,9 +27,9 @@ PAGES = {
     ],
     "rumah": [
         *("/rumah/", "/rumah/meter/{drn}/isi/", "/rumah/meter/{drn}/isi/?nominal=50000", "/rumah/token/{token}/"),
-        *("/rumah/pengaturan/", "/operasi/"),
+        *("/rumah/pengaturan/", "/operasi/", "/rumah/paket/", "/rumah/izin/"),
     ],
-    "armada": ["/armada/", "/armada/?cari=tidak", "/armada/isi/{batch}/", "/rumah/pengaturan/"],
+    "armada": ["/armada/", "/armada/?urut=sms", "/armada/?cari=tidak", "/armada/isi/{batch}/", "/rumah/pengaturan/"],
     "pln": [
         *("/operasi/", "/operasi/meter/", "/operasi/meter/?cari=99", "/operasi/meter/{drn}/", "/operasi/pesan/"),
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
@@ -39,8 +39,10 @@ PAGES = {
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
         *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
         *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/", "/data/lalu-lintas/"),
+        *("/data/paket/", "/data/paket/OPSEL/rekening/", "/data/paket/OPSEL/tagihan/", "/data/rekonsiliasi/"),
+        "/data/rekonsiliasi/format/OPSEL/",
     ],
-    "seluler": ["/seluler/", "/seluler/lalu-lintas/", "/seluler/sim/"],
+    "seluler": ["/seluler/", "/seluler/lalu-lintas/", "/seluler/sim/", "/seluler/paket/", "/seluler/rekonsiliasi/"],
 }
 
 

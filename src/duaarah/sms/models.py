@@ -8,6 +8,7 @@ from django.db import models
 
 from duaarah.people.models import Organisation
 from duaarah.registry.models import Meter
+from duaarah.sms.invoice_models import IssuedInvoice, IssuedLine, IssuedShare
 from duaarah.sms.package_models import (
     PackageBucket,
     PackageOverflow,
@@ -16,11 +17,14 @@ from duaarah.sms.package_models import (
     RevenueShare,
     Subscription,
 )
-from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFormat
+from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFile, RecordFormat
 
 __all__ = [
     "Bind",
     "InboundSms",
+    "IssuedInvoice",
+    "IssuedLine",
+    "IssuedShare",
     "MessageClass",
     "OutboundSegment",
     "PackageBucket",
@@ -33,6 +37,7 @@ __all__ = [
     "Receipt",
     "Reconciliation",
     "ReconciliationLine",
+    "RecordFile",
     "RecordFormat",
     "RevenueShare",
     "Subscription",
@@ -309,6 +314,7 @@ class PackageEntry(models.Model):
         ]
         indexes = [
             models.Index(fields=["meter", "month_date"], name="sms_package_meter_month"),
+            models.Index(fields=["kind", "month_date"], name="sms_package_kind_month"),
             # The sums of a whole fleet or operator are read from the index alone.
             models.Index(
                 fields=["month_date", "meter"],

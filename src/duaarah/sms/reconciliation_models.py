@@ -53,3 +53,28 @@ class ReconciliationLine(models.Model):
     code = models.CharField(max_length=40, blank=True, help_text="What differs, or what is wrong with the row")
     ours = models.CharField(max_length=80, blank=True)
     theirs = models.CharField(max_length=80, blank=True)
+
+
+class RecordFile(models.Model):
+    """An operator's file that was brought to a page and waits to be compared. Its octets go when it is done."""
+
+    class State(models.TextChoices):
+        WAITING = "WAITING", "Waits for its turn"
+        RUNNING = "RUNNING", "Is being compared"
+        DONE = "DONE", "Compared"
+        FAILED = "FAILED", "Not compared"
+
+    operator = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    month_date = models.DateField()
+    name = models.CharField(max_length=120)
+    content = models.BinaryField()
+    octets = models.PositiveIntegerField()
+    rows = models.PositiveIntegerField(help_text="Lines of the file, its head too")
+    actor = models.CharField(max_length=80)
+    at = models.DateTimeField(help_text="Business time")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until_at = models.DateTimeField(null=True, help_text="Machine time")
+    code = models.CharField(max_length=40, blank=True)
+    why = models.CharField(max_length=200, blank=True)
+    reconciliation = models.OneToOneField(Reconciliation, null=True, on_delete=models.PROTECT, related_name="file")

@@ -20,7 +20,7 @@ from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem,
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.packages import Bought, package_of, reporting_of
 from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
-from duaarah.sms.models import Bind, PackagePlan, RevenueShare, Subscription
+from duaarah.sms.models import Bind, PackagePlan, RecordFormat, Subscription
 from duaarah.sms.operations.enqueue import package_month
 from duaarah.sms.package.operations import PARTS, Share, Terms, write_terms
 from duaarah.vending.models import Channel
@@ -38,6 +38,9 @@ DAILY_TERMS = Terms(
     package_price_idr=11_000,
     daily_summary=True,
 )
+# Of 10,000 the mobile operator's, invented: the SMS and extras are his, the Rp200 above them are the data operator's by
+# three quarters, a premium inquiry is shared.
+SHARES = {"SMS": 10_000, "MARGIN": 2_500, "EXTRA": 10_000, "INQUIRY": 6_000}
 CATALOGUE = (
     ("MODEM-1F", CatalogueItem.Kind.MODEM, "Modem 1 fasa", None, 250_000),
     ("MODEM-3F", CatalogueItem.Kind.MODEM, "Modem 3 fasa", None, 400_000),
@@ -135,10 +138,11 @@ def _sell_packages(world: World, operator: Organisation, data_operator: Organisa
             ("DATA-HARIAN", "Data harian", PackagePlan.Slot.DATA),
         )
     )
-    # What a package costs above its SMS is the data operator's, all else the mobile operator's.
     shares = [
-        Share(of=of, party=data_operator if of == RevenueShare.Of.MARGIN else operator, parts=PARTS)
-        for of in RevenueShare.Of.values
+        Share(of=of, party=party, parts=parts)
+        for of, parts_of in SHARES.items()
+        for party, parts in ((operator, parts_of), (data_operator, PARTS - parts_of))
+        if parts
     ]
     for plan, terms in ((base, Terms()), (daily, DAILY_TERMS)):
         write_terms(plan=plan, valid_from_date=month_date, terms=terms, shares=shares, now=since)
@@ -160,6 +164,14 @@ def _sell_packages(world: World, operator: Organisation, data_operator: Organisa
             reason="demo",
             detail={"from": month_date.isoformat(), "meters": count},
         )
+    # The columns of `sim smsc`'s charging records.
+    RecordFormat.objects.create(
+        operator=operator,
+        delimiter=",",
+        price_column="price_idr",
+        at_format="%Y-%m-%dT%H:%M:%S%z",
+        zone="UTC",
+    )
 
 
 def _holder(known: Holder) -> AccountHolder:

@@ -13,6 +13,7 @@ from procrastinate.contrib.django import connector_params
 from duaarah.clock.queries import now
 from duaarah.headend.operations.partitions import make_month_partitions
 from duaarah.notices.plans import order_sold_plans
+from duaarah.sms.package.files import CHORE, compare_waiting
 
 LOG = logging.getLogger(__name__)
 QUEUE = "chores"
@@ -44,7 +45,22 @@ def make_app() -> procrastinate.App:
     async def finished(timestamp: int) -> None:
         await app.job_manager.delete_old_jobs(nb_hours=KEEP_FINISHED_HOURS)
 
+    # Woken by whoever brings a file; the schedule finds what a dead worker left.
+    @app.periodic(cron="* * * * *")
+    @app.task(queue=QUEUE, name=CHORE)
+    def records(timestamp: int) -> None:
+        run_records()
+
     return app
+
+
+def run_records() -> None:
+    """Files of records, one after another, until none waits."""
+    try:
+        while compare_waiting(now=now()):
+            pass
+    finally:
+        close_old_connections()
 
 
 def run_partitions() -> None:

@@ -21,7 +21,7 @@ from duaarah.sms.models import (
     ReconciliationLine,
     RecordFormat,
 )
-from duaarah.sms.package.held import NotHeld, release_held, settle_held
+from duaarah.sms.operations import NotAmbiguous, decide_segment
 from duaarah.sms.package.operations import subscribe
 from duaarah.sms.package.queries import Spent, spent
 from duaarah.sms.package.reconcile import reconcile
@@ -104,13 +104,13 @@ def test_an_ambiguous_one_with_its_record_is_settled_one_without_is_released(sho
     assert spent(MONTH)[meter.pk][Bucket.TOKEN] == Spent(1, 1)
     assert list(OutboundSegment.objects.order_by("pk").values_list("state", "smsc_message_id")) == [
         ("ACCEPTED", "77"),
-        ("REFUSED", ""),
+        ("CANCELLED", ""),
     ]
     assert list(
         AuditRecord.objects.filter(subject__startswith="segment:").order_by("pk").values_list("verb", "subject")
     ) == [
-        ("sms.settle_held", f"segment:{went}"),
-        ("sms.release_held", f"segment:{lost}"),
+        ("sms.decide_ambiguous", f"segment:{went}"),
+        ("sms.decide_ambiguous", f"segment:{lost}"),
     ]
     again = run(shop, f"77;2026-03-05 09:01:00;{PHONE};P2A;350")
     assert (again.matched, lines(again)) == (1, [])
@@ -188,10 +188,10 @@ def test_a_wrong_file_is_refused_audited_and_nothing_moves(shop: Shop, content: 
 def test_only_a_held_segment_is_decided_and_only_inside_a_transaction(shop: Shop) -> None:
     pk = accepted(shop, sold(shop), "1")
     before = PackageEntry.objects.count()
-    with pytest.raises(NotHeld), transaction.atomic():
-        release_held(segment_id=pk, reason="", actor="test", now=NOW)
+    with pytest.raises(NotAmbiguous), transaction.atomic():
+        decide_segment(segment_id=pk, sent=False, reason="", actor="test", now=NOW)
     with pytest.raises(transaction.TransactionManagementError):
-        settle_held(segment_id=pk, smsc_message_id="1", reason="", actor="test", now=NOW)
+        decide_segment(segment_id=pk, sent=True, smsc_message_id="1", reason="", actor="test", now=NOW)
     assert PackageEntry.objects.count() == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,8 @@ from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.registry.models import CataloguePrice
-from duaarah.sms.models import InboundSms, OutboundSegment
+from duaarah.registry.models import CataloguePrice, Delegation
+from duaarah.sms.models import InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.notification import meter_key_terms
@@ -36,6 +37,8 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "api-documentation": ("/api/v1/", "get", ALL),
     "home": ("/rumah/", "get", CUSTOMERS),
     "home-preferences": ("/rumah/pengaturan/", "get", CUSTOMERS),
+    "home-package": ("/rumah/paket/", "get", CUSTOMERS),
+    "home-delegations": ("/rumah/izin/", "get", CUSTOMERS),
     "home-keys": ("/rumah/kunci/", "post", CUSTOMERS),
     "home-meter": ("/rumah/meter/{drn}/", "get", {"household"}),
     "home-now": ("/rumah/meter/{drn}/sekarang/", "get", {"household"}),
@@ -65,9 +68,24 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "data-sim": ("/data/sim/{iccid}/", "get", DATA),
     "data-catalogue": ("/data/katalog/", "get", DATA),
     "data-price": ("/data/katalog/harga/", "post-redirect", DATA),
+    "data-package": ("/data/paket/", "get", DATA),
+    "data-customer": ("/data/paket/pelanggan/{holder}/", "get", DATA),
+    "data-statement": ("/data/paket/{operator}/rekening/", "get", DATA),
+    "data-invoice": ("/data/paket/{operator}/tagihan/", "get", DATA),
+    "data-issued": ("/data/tagihan/{invoice}/", "get", DATA),
+    "data-reconciliations": ("/data/rekonsiliasi/", "get", DATA),
+    "data-format": ("/data/rekonsiliasi/format/{operator}/", "get", DATA),
+    "data-records": ("/data/rekonsiliasi/berkas/{file}/", "get", DATA),
+    "data-reconciliation": ("/data/rekonsiliasi/{reconciliation}/", "get", DATA),
+    "data-reconciliation-decide": ("/data/rekonsiliasi/{reconciliation}/putuskan/", "post-redirect", DATA),
     "data-traffic": ("/data/lalu-lintas/", "get", DATA),
     "mobile": ("/seluler/", "get", {"mobile"}),
     "mobile-traffic": ("/seluler/lalu-lintas/", "get", {"mobile"}),
+    "mobile-package": ("/seluler/paket/", "get", {"mobile"}),
+    # Of the town's operator, which is not the one that this login belongs to: nobody of `mobile` sees it.
+    "mobile-issued": ("/seluler/tagihan/{invoice}/", "get", set()),
+    "mobile-reconciliations": ("/seluler/rekonsiliasi/", "get", {"mobile"}),
+    "mobile-reconciliation": ("/seluler/rekonsiliasi/{reconciliation}/", "get", set()),
     "mobile-sims": ("/seluler/sim/", "get", {"mobile"}),
     "data-inbound": ("/data/pesan/masuk/{inbound}/", "get", DATA),
 }
@@ -85,6 +103,9 @@ MOVED = (
     Approval,
     KeyChange,
     CataloguePrice,
+    Delegation,
+    IssuedInvoice,
+    RecordFile,
 )
 
 
@@ -121,6 +142,9 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "segment": OutboundSegment.objects.latest("pk").pk,
         "inbound": InboundSms.objects.latest("pk").pk,
         "iccid": household.pairing.sim.iccid,
+        "holder": household.holder.pk,
+        "operator": town.operator.code,
+        **compared_and_invoiced(town),
     }
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}
@@ -145,6 +169,17 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     # A key without a name is a key: the one thing that a post without fields makes, for its own holder.
     after[APIKey] -= APIKey.objects.filter(holder__logins__username=role).count()
     assert after == before
+
+
+def compared_and_invoiced(town: Town) -> dict[str, object]:
+    """An empty comparison with its file, and an invoice of nothing: rows that pages open."""
+    month = {"operator": town.operator, "month_date": dt.date(2026, 2, 1)}
+    made = Reconciliation.objects.create(**month, digest="0" * 64, actor="test", at=town.now, matched=0)
+    file = RecordFile.objects.create(**month, name="f", content=b"", octets=0, rows=0, actor="test", at=town.now)
+    row = IssuedInvoice.objects.create(
+        **month, number="OPS-1", sequence=1, total_idr=0, open_sms=0, digest="", issued_by="test", issued_at=town.now
+    )
+    return {"reconciliation": made.pk, "file": file.pk, "invoice": row.number}
 
 
 def withdrawn(town: Town, household: House) -> KeyChange:

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of the SMS side."""
 
-from duaarah.sms.operations.decide import FrameNotAgain, NotAmbiguous, WasSent, decide_ambiguous
+from duaarah.sms.operations.decide import (
+    FrameNotAgain,
+    NotAmbiguous,
+    RecordTaken,
+    WasSent,
+    decide_ambiguous,
+    decide_segment,
+)
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound, give_up_inbound
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
@@ -9,12 +16,14 @@ from duaarah.sms.operations.stale import judge_stale_segments, match_parked_rece
 __all__ = [
     "FrameNotAgain",
     "NotAmbiguous",
+    "RecordTaken",
     "SegmentOrder",
     "WasSent",
     "book_inbound",
     "claim_inbound",
     "close_inbound",
     "decide_ambiguous",
+    "decide_segment",
     "enqueue_segments",
     "give_up_inbound",
     "judge_stale_segments",

@@ -34,57 +34,116 @@ class FrameNotAgain(Exception):
     retryable = False
 
 
+class RecordTaken(Exception):
+    """The operator's record is another segment's already; one record pays for one SMS."""
+
+    code = "record_taken"
+    retryable = False
+
+
+_RECORD_LOCK = 0x44554105
+# As an answer would have booked it: in the month and at the instant of the reservation, whenever it is decided.
 _BOOK = """
 INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
 SELECT %(kind)s, e.segment_id, e.meter_id, e.message_class, e.counts, e.retry, e.correlation, e.at, e.month_date
 FROM sms_packageentry e WHERE e.kind = 'RESERVE' AND e.segment_id = %(segment)s
 ON CONFLICT DO NOTHING
 """
+_VERB = "sms.decide_ambiguous"
 
 
 def decide_ambiguous(
-    *, segment_id: int, sent: bool, resend: bool = False, actor: str, reason: str, now: dt.datetime
+    *,
+    segment_id: int,
+    sent: bool,
+    smsc_message_id: str = "",
+    resend: bool = False,
+    actor: str,
+    reason: str,
+    now: dt.datetime,
 ) -> int | None:
     """
     Entry: "it was sent" settles the segment, "it was not" releases it, with `resend` as a new segment marked as a retry.
 
-    Returns the new segment's id, or None. A refusal leaves one audit line.
+    `smsc_message_id` is what the operator's record calls it, where one is known. Returns the new segment's id, or None.
+    A refusal leaves one audit line.
 
     Raises:
         NotAmbiguous: somebody, or a late answer, was first.
         WasSent: `resend` together with `sent`.
         FrameNotAgain: `resend` of a frame to a meter.
+        RecordTaken: another segment of this link has that message id.
     """
-    refusal: NotAmbiguous | WasSent | FrameNotAgain | None = None
-    again: int | None = None
-    subject = f"segment:{segment_id}"
-    with transaction.atomic(durable=True):
-        segment = OutboundSegment.objects.select_for_update().filter(pk=segment_id).first()
-        if sent and resend:
-            refusal = WasSent("A segment that was sent is not sent again.")
-        elif segment is None or segment.state != OutboundSegment.State.AMBIGUOUS:
-            refusal = NotAmbiguous("The outcome of this segment is known by now.")
-        elif resend and segment.message_class == MessageClass.METER_FRAME:
-            refusal = FrameNotAgain("A frame is sent again by its command, under a new counter.")
-        if refusal is not None or segment is None:
-            assert refusal is not None
+    try:
+        with transaction.atomic(durable=True):
+            return decide_segment(
+                segment_id=segment_id,
+                sent=sent,
+                smsc_message_id=smsc_message_id,
+                resend=resend,
+                actor=actor,
+                reason=reason,
+                now=now,
+            )
+    except (NotAmbiguous, WasSent, FrameNotAgain, RecordTaken) as refusal:
+        with transaction.atomic(durable=True):
             audit.record_refusal(
-                at=now, actor=actor, verb="sms.decide_ambiguous", subject=subject, code=refusal.code, reason=reason
+                at=now, actor=actor, verb=_VERB, subject=f"segment:{segment_id}", code=refusal.code, reason=reason
             )
-        else:
-            again = _decide(segment, sent=sent, resend=resend, now=now)
-            detail: dict[str, Any] = {"sent": sent, "resent_as": again}
-            audit.record(
-                at=now, actor=actor, verb="sms.decide_ambiguous", subject=subject, reason=reason, detail=detail
-            )
-    if refusal is not None:
-        raise refusal
+        raise
+
+
+def decide_segment(
+    *,
+    segment_id: int,
+    sent: bool,
+    smsc_message_id: str = "",
+    resend: bool = False,
+    actor: str,
+    reason: str,
+    now: dt.datetime,
+) -> int | None:
+    """
+    Joining: the same in the transaction of a comparison that decides many. The caller audits a refusal.
+
+    Raises:
+        TransactionManagementError: outside a transaction.
+        NotAmbiguous, WasSent, FrameNotAgain, RecordTaken: as above; nothing moved.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("A segment is decided in the transaction that knows why.")
+    segment = OutboundSegment.objects.select_for_update().filter(pk=segment_id).first()
+    if sent and resend:
+        raise WasSent("A segment that was sent is not sent again.")
+    if segment is None or segment.state != OutboundSegment.State.AMBIGUOUS:
+        raise NotAmbiguous("The outcome of this segment is known by now.")
+    if resend and segment.message_class == MessageClass.METER_FRAME:
+        raise FrameNotAgain("A frame is sent again by its command, under a new counter.")
+    if sent and smsc_message_id:
+        _take_record(segment, smsc_message_id)
+    again = _decide(segment, sent=sent, smsc_message_id=smsc_message_id, resend=resend, now=now)
+    detail: dict[str, Any] = {"sent": sent, "resent_as": again}
+    if smsc_message_id:
+        detail["message_id"] = smsc_message_id
+    audit.record(at=now, actor=actor, verb=_VERB, subject=f"segment:{segment_id}", reason=reason, detail=detail)
     return again
 
 
-def _decide(segment: OutboundSegment, *, sent: bool, resend: bool, now: dt.datetime) -> int | None:
+def _take_record(segment: OutboundSegment, message_id: str) -> None:
+    with connection.cursor() as cursor:
+        # Two who give one record to two segments at once wait for each other.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_RECORD_LOCK, message_id])
+    if OutboundSegment.objects.filter(bind_id=segment.bind_id, smsc_message_id=message_id).exists():
+        raise RecordTaken("This record is another segment's.")
+
+
+def _decide(
+    segment: OutboundSegment, *, sent: bool, smsc_message_id: str, resend: bool, now: dt.datetime
+) -> int | None:
     segment.state = OutboundSegment.State.ACCEPTED if sent else OutboundSegment.State.CANCELLED
-    segment.save(update_fields=["state"])
+    if sent and smsc_message_id:
+        segment.smsc_message_id = smsc_message_id
+    segment.save(update_fields=["state", "smsc_message_id"])
     with connection.cursor() as cursor:
         cursor.execute(_BOOK, {"kind": "SETTLE" if sent else "RELEASE", "segment": segment.pk})
     if not resend:

@@ -13,12 +13,14 @@ from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.people.models import Organisation
-from duaarah.sms.package.held import release_held, settle_held
+from duaarah.sms.operations.decide import NotAmbiguous, RecordTaken, decide_segment
 from duaarah.sms.package.records import BadFile, Record, RowError, key_of, read_records
-from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFormat
+from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine, RecordFile, RecordFormat
 
 # His clock and ours: an ambiguous SMS and a record of the same destination this near are the same one.
 NEAR = dt.timedelta(minutes=10)
+# How many records a person chooses from for one ambiguous segment.
+CANDIDATES_MAX = 8
 _RECONCILE_LOCK = 0x44554103
 
 # What we say was submitted; the months beside are looked up too, since his month goes by another instant than ours.
@@ -54,13 +56,20 @@ class _Ours:
 
 
 def reconcile(
-    *, operator: Organisation, month_date: dt.date, content: bytes, actor: str, now: dt.datetime
+    *,
+    operator: Organisation,
+    month_date: dt.date,
+    content: bytes,
+    actor: str,
+    now: dt.datetime,
+    file_id: int | None = None,
 ) -> Reconciliation:
     """
     Entry: compare a month (its first day, WIB) with an operator's file, keep the lines, decide ambiguous segments.
 
     An ambiguous segment is settled by its one record; it is released only when the month is over, the file has no bad
-    row and no record could be it; otherwise it is listed for a person. Doing it again finds what is left.
+    row and no record could be it; otherwise it is listed for a person. Doing it again finds what is left. `file_id` is
+    the RecordFile that this compares: it is done in the same transaction, so that nothing is compared twice for it.
 
     Raises:
         BadFile: no_format, not_a_month, or what read_records says. One audit line, nothing moved.
@@ -76,7 +85,11 @@ def reconcile(
             if month_date.day != 1:
                 raise BadFile("not_a_month", "A month is named by its first day.")
             records, errors = read_records(content, form)
-            return _compare(operator, month_date, content, form, records, errors, actor, now)
+            made = _compare(operator, month_date, content, form, records, errors, actor, now)
+            if file_id is not None:
+                done = {"state": RecordFile.State.DONE, "content": b"", "reconciliation": made, "lease_until_at": None}
+                RecordFile.objects.filter(pk=file_id).update(**done)
+            return made
     except BadFile as bad:
         with transaction.atomic(durable=True):
             audit.record_refusal(
@@ -120,9 +133,9 @@ def _compare(
         now=now,
     )
     lines += decided
-    lines += [_line(List.THEIRS_ONLY, None, record) for record in strange]
+    lines += [_line(List.THEIRS_ONLY, None, record, theirs=_theirs_words(record)) for record in strange]
     lines += [
-        _line(List.OURS_ONLY, item, None)
+        _line(List.OURS_ONLY, item, None, ours=_ours_words(item))
         for key, item in known.items()
         if item.month_date == month_date and key not in found
     ]
@@ -166,6 +179,14 @@ def _differences(item: _Ours, record: Record, form: RecordFormat) -> list[tuple[
     return different
 
 
+def _ours_words(item: _Ours) -> str:
+    return f"{_masked(item.destination)} {item.submitted_at:%Y-%m-%dT%H:%M:%S%z} {item.message_class}"
+
+
+def _theirs_words(record: Record) -> str:
+    return f"{_masked(record.destination)} {record.at:%Y-%m-%dT%H:%M:%S%z} {record.message_class}"
+
+
 def _masked(number: str) -> str:
     return f"...{number[-3:]}"
 
@@ -200,21 +221,28 @@ def _decide(
     taken: set[int] = set()
     for item in items:
         candidates = near[item.id]
-        if len(candidates) == 1 and claims[candidates[0].row] == 1:
-            (record,) = candidates
-            settle_held(
-                segment_id=item.id,
-                smsc_message_id=record.message_id,
-                reason=f"The operator's record, line {record.row}",
-                actor=actor,
-                now=now,
-            )
-            taken.add(record.row)
-            lines.append(_line(List.SETTLED, item, record))
-        elif not candidates and complete:
-            release_held(segment_id=item.id, reason="Not in the operator's records of the month", actor=actor, now=now)
-            lines.append(_line(List.RELEASED, item, None))
-        else:
-            code = "several" if candidates else "incomplete"
-            lines.append(_line(List.UNDECIDED, item, None, code))
+        try:
+            if len(candidates) == 1 and claims[candidates[0].row] == 1:
+                (record,) = candidates
+                decide_segment(
+                    segment_id=item.id,
+                    sent=True,
+                    smsc_message_id=record.message_id,
+                    reason=f"The operator's record, line {record.row}",
+                    actor=actor,
+                    now=now,
+                )
+                taken.add(record.row)
+                lines.append(_line(List.SETTLED, item, record))
+            elif not candidates and complete:
+                reason = "Not in the operator's records of the month"
+                decide_segment(segment_id=item.id, sent=False, reason=reason, actor=actor, now=now)
+                lines.append(_line(List.RELEASED, item, None))
+            else:
+                code = "several" if candidates else "incomplete"
+                rows = ",".join(str(record.row) for record in candidates[:CANDIDATES_MAX])
+                lines.append(_line(List.UNDECIDED, item, None, code, _ours_words(item), rows))
+        except (NotAmbiguous, RecordTaken):
+            # A late answer, or a person, was faster than this comparison; the next one sees it as decided.
+            lines.append(_line(List.UNDECIDED, item, None, "decided_meanwhile", _ours_words(item)))
     return lines, [record for record in strange if record.row not in taken]

@@ -15,14 +15,13 @@ from dataclasses import astuple, dataclass, fields
 
 from django.db import connection
 
+from duaarah.core.sheets import cell
 from duaarah.core.smsplan import Bucket, share_out
 from duaarah.registry.models import Meter
 from duaarah.sms.models import PackagePlan, PackageTerms, RevenueShare
 from duaarah.sms.package.queries import MeterMonth, meter_months
 
 _BASE = PackagePlan.Slot.BASE
-# What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +202,5 @@ def as_csv(rows: Iterable[StatementRow | InvoiceLine | ShareLine], kind: type) -
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
     writer.writerow([field.name for field in fields(kind)])
-    for row in rows:
-        writer.writerow([_cell(value) for value in astuple(row)])
+    writer.writerows([cell(value) for value in astuple(row)] for row in rows)
     return b"\xef\xbb\xbf" + text.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.customer import views
+from duaarah.web.customer import delegations, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("meter/<str:drn>/isi/", views.buy, name="home-buy"),
     path("token/<int:vend_id>/", views.token, name="home-token"),
     path("token/<int:vend_id>/jejak/", views.token_part, name="home-token-part"),
+    path("paket/", views.package, name="home-package"),
+    path("izin/", delegations.delegations, name="home-delegations"),
     path("kunci/", views.api_keys, name="home-keys"),
     path("pengaturan/", views.preferences, name="home-preferences"),
 ]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -22,17 +22,23 @@ from duaarah.people.models import APIKey, Language
 from duaarah.people.operations import choose_language
 from duaarah.registry.access import meters_of_holder
 from duaarah.registry.models import Meter
+from duaarah.sms.operations.enqueue import package_month
+from duaarah.sms.package.statement import customer_statement
 from duaarah.vending.models import Vend
 from duaarah.vending.queries import amount_idr, journey, messages_of_meters, vends_of_meters, wallet_balance_idr
 from duaarah.web.shared.access import for_holder, holder_of
 from duaarah.web.shared.buying import OFFERED_IDR, CannotBuy, nominal_of, quoted
 from duaarah.web.shared.buying import buy as buy_now
+from duaarah.web.shared.export import exported
 from duaarah.web.shared.fresh import fragment
+from duaarah.web.shared.package import left_of, months_beside, statement_table, sums
 from duaarah.web.shared.supply import reading
+from duaarah.web.shared.traffic import month_of
 
 TOKENS_SHOWN = 8
 MESSAGES_SHOWN = 8
 READINGS_SHOWN = 6
+STATEMENT_SHOWN = 500
 _KWH = re.compile(r"[0-9]{1,3}([.,][0-9]{1,3})?")
 QUICK_IDR = (20_000, 50_000, 100_000, 200_000)
 
@@ -86,8 +92,20 @@ def home(request: HttpRequest, drn: str | None = None) -> HttpResponse:
         "meter": meter,
         "wallet_idr": wallet_balance_idr(holder_id=holder.pk),
         "quick": QUICK_IDR,
+        "left": left_of(meter_ids=[meter.pk], month_date=package_month(now())).get(meter.pk),
     }
     return render(request, "customer/home.html", context)
+
+
+@for_holder
+def package(request: HttpRequest) -> HttpResponseBase:
+    """His statement of a month: each meter's SMS, what is left, what it comes to; as a page and as a file."""
+    month_date = month_of(request.GET.get("bulan", ""), now())
+    rows = customer_statement(holder_id=holder_of(request).pk, month_date=month_date)
+    if (file := exported(request, lambda: statement_table(f"paket-sms-{month_date:%Y-%m}", rows))) is not None:
+        return file
+    context = {**months_beside(month_date), "rows": rows[:STATEMENT_SHOWN], "sums": sums(rows), "meters": len(rows)}
+    return render(request, "customer/package.html", context)
 
 
 @for_holder

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 
 from duaarah.headend.models import Attempt
 from duaarah.messaging.models import Message
@@ -15,9 +17,12 @@ from duaarah.sms.models import Bind, InboundSms, MessageClass, OutboundSegment, 
 from duaarah.web.dataop.decide import may_go_again
 from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.dataop.words import receipt_state, status_name, without_tokens
+from duaarah.web.shared.export import Table, exported
 from duaarah.web.shared.fresh import answer, shared_text
+from duaarah.web.shared.templatetags.duaarah import instant
 
 PAGE = 50
+FILE_MAX = 200_000
 
 
 def _link(line: LinkLine) -> dict[str, Any]:
@@ -67,8 +72,26 @@ def attention(request: HttpRequest) -> HttpResponse:
     return render(request, "dataop/attention.html", context)
 
 
+def _segments_table(rows: QuerySet[OutboundSegment]) -> Table:
+    """The newest FILE_MAX of what the filters leave; a destination by its last three digits."""
+    head = (_("SMS number"), _("When"), _("Kind"), _("Meter"), _("To"), _("State"), _("Link"), _("Message id"))
+    found = rows[:FILE_MAX].iterator(chunk_size=2_000)
+    return Table(
+        name="sms",
+        head=head,
+        rows=(
+            (
+                *(row.pk, instant(row.created_at), _(row.get_message_class_display())),
+                *(row.meter.drn if row.meter else "", f"…{row.destination[-3:]}", _(row.get_state_display())),
+                *(row.bind.name, row.smsc_message_id),
+            )
+            for row in found
+        ),
+    )
+
+
 @for_data_operator
-def segments(request: HttpRequest) -> HttpResponse:
+def segments(request: HttpRequest) -> HttpResponseBase:
     """Outgoing SMS, newest first: by state, class and link, or by the SMSC's message id or the meter's number."""
     chosen = {name: request.GET.get(name, "") for name in ("keadaan", "kelas", "jalur")}
     words = request.GET.get("cari", "").strip()[:70]
@@ -83,6 +106,8 @@ def segments(request: HttpRequest) -> HttpResponse:
     if words:
         by_id = rows.filter(bind__in=binds, smsc_message_id=words)
         rows = by_id if by_id.exists() else rows.filter(meter__drn=words.replace(" ", ""))
+    if (file := exported(request, lambda: _segments_table(rows))) is not None:
+        return file
     before = request.GET.get("sebelum", "")
     if before.isdigit() and len(before) < 19:
         rows = rows.filter(id__lt=int(before))

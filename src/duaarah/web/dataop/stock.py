@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -22,6 +22,7 @@ from duaarah.registry.operations import NEXT, PriceRefused, SimStateRefused, cha
 from duaarah.registry.queries import price_on, sim_alarms, sims_of
 from duaarah.web.dataop.guard import for_data_operator
 from duaarah.web.shared.access import acting
+from duaarah.web.shared.export import Table, exported
 
 PAGE = 50
 HISTORY_MAX = 50
@@ -45,14 +46,26 @@ def _why(error: Exception) -> str:
     return words.get(str(error), str(error))
 
 
+def _sims_table(rows: QuerySet[Sim]) -> Table:
+    head = ("ICCID", _("State"), _("Meter"), _("Operator"))
+    found = rows.iterator(chunk_size=2_000)
+    return Table(
+        name="sim",
+        head=head,
+        rows=((s.iccid, _(s.get_state_display()), s.drn, s.operator.name) for s in found),  # type: ignore[attr-defined]
+    )
+
+
 @for_data_operator
-def sims(request: HttpRequest) -> HttpResponse:
+def sims(request: HttpRequest) -> HttpResponseBase:
     """Every SIM by ICCID with state and meter; alarms first, filters in the address."""
     every = sims_of(operator_ids=None, at=now())
     state, words = request.GET.get("keadaan", ""), request.GET.get("cari", "").strip()[:20]
     rows = every.filter(state=state) if state in Sim.State.values else every
     if words:
         rows = rows.filter(iccid__startswith=words)
+    if (file := exported(request, lambda: _sims_table(rows))) is not None:
+        return file
     after = request.GET.get("sesudah", "")[:20]
     found = list((rows.filter(iccid__gt=after) if after else rows)[:PAGE])
     counted = dict(Sim.objects.values_list("state").annotate(n=Count("pk")).order_by())

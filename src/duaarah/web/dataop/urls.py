@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import decide, links, stock, traffic
+from duaarah.web.dataop import decide, formats, links, package, reconciling, stock, traffic
 
 urlpatterns = [
     path("", links.console, name="data"),
@@ -15,6 +15,16 @@ urlpatterns = [
     path("sim/", stock.sims, name="data-sims"),
     path("sim/<str:iccid>/", stock.sim, name="data-sim"),
     path("lalu-lintas/", traffic.month, name="data-traffic"),
+    path("paket/", package.overview, name="data-package"),
+    path("paket/pelanggan/<int:holder>/", package.customer, name="data-customer"),
+    path("paket/<str:operator>/rekening/", package.statement, name="data-statement"),
+    path("paket/<str:operator>/tagihan/", package.invoice, name="data-invoice"),
+    path("tagihan/<str:number>/", package.issued, name="data-issued"),
+    path("rekonsiliasi/", reconciling.files, name="data-reconciliations"),
+    path("rekonsiliasi/berkas/<int:file>/", reconciling.progress, name="data-records"),
+    path("rekonsiliasi/format/<str:operator>/", formats.record_format, name="data-format"),
+    path("rekonsiliasi/<int:reconciliation>/", reconciling.reconciliation, name="data-reconciliation"),
+    path("rekonsiliasi/<int:reconciliation>/putuskan/", reconciling.decide, name="data-reconciliation-decide"),
     path("katalog/", stock.catalogue, name="data-catalogue"),
     path("katalog/harga/", stock.price, name="data-price"),
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, F, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -18,11 +18,15 @@ from duaarah.clock.queries import now
 from duaarah.outages.models import MeterSupply
 from duaarah.registry.access import meters_of_holder
 from duaarah.registry.models import Meter, Site
+from duaarah.sms.operations.enqueue import package_month
 from duaarah.vending.queries import amount_idr, journey, vends_by_reference, wallet_balance_idr
 from duaarah.web.shared.access import for_holder, holder_of
 from duaarah.web.shared.buying import OFFERED_IDR, CannotBuy, buy, nominal_of, quoted
+from duaarah.web.shared.export import Table, exported
 from duaarah.web.shared.fresh import fragment
+from duaarah.web.shared.package import left_of, next_month
 from duaarah.web.shared.supply import SILENT_AFTER, reading
+from duaarah.web.shared.templatetags.duaarah import SIGNS, instant
 
 AT_ONCE_MAX = 100
 PAGE = 50
@@ -60,16 +64,47 @@ def _counts(meters: QuerySet[Meter], at: dt.datetime) -> dict[str, int]:
     )
 
 
+def _least_left(meters: QuerySet[Meter], month_date: dt.date, page: int) -> list[Meter]:
+    """One page of the meters with the least SMS left; those without a package come last."""
+    ids = list(meters.values_list("pk", flat=True))
+    left = {meter_id: one.left for meter_id, one in left_of(meter_ids=ids, month_date=month_date).items()}
+    order = sorted(ids, key=lambda pk: (pk not in left, left.get(pk, 0), pk))[(page - 1) * PAGE : page * PAGE]
+    found = {m.pk: m for m in meters.filter(pk__in=order)}
+    return [found[pk] for pk in order if pk in found]
+
+
+def _table(meters: QuerySet[Meter], at: dt.datetime) -> Table:
+    head = (_("Site"), _("Meter"), _("Credit (Wh)"), _("Read"), _("State"), _("SMS left"), _("SMS held"))
+    found = list(meters.only(*_SHOWN))
+    left = left_of(meter_ids=[m.pk for m in found], month_date=package_month(at))
+
+    def row(meter: Meter) -> tuple[object, ...]:
+        one, sms = reading(meter, at), left.get(meter.pk)
+        more = (sms.left, sms.held) if sms else (None, None)
+        return (one.name, meter.drn, one.balance_wh, instant(one.balance_at), str(SIGNS[one.sign]), *more)
+
+    return Table(name=f"lokasi-{at:%Y-%m-%d}", head=head, rows=(row(meter) for meter in found))
+
+
 @for_holder
-def sites(request: HttpRequest) -> HttpResponse:
-    """The list, fifty at a time; filters live in the address."""
+def sites(request: HttpRequest) -> HttpResponseBase:
+    """The list, fifty at a time, by credit or by the SMS left; filters live in the address; as a file, all that fit."""
     at, meters = now(), _filtered(request)
+    if (file := exported(request, lambda: _table(meters, at))) is not None:
+        return file
     counts = _counts(meters, at)
     number = request.GET.get("halaman", "1")
     pages = max(1, -(-counts["all"] // PAGE))
     page = max(1, min(pages, int(number) if number.isdigit() and len(number) < 7 else 1))
+    month_date = package_month(at)
+    by_left = request.GET.get("urut") == "sms"
+    shown = meters.only(*_SHOWN)
+    found = _least_left(shown, month_date, page) if by_left else list(shown[(page - 1) * PAGE : page * PAGE])
+    left = left_of(meter_ids=[m.pk for m in found], month_date=month_date)
     context = {
-        "rows": [reading(m, at) for m in meters.only(*_SHOWN)[(page - 1) * PAGE : page * PAGE]],
+        "rows": [{"reading": reading(m, at), "left": left.get(m.pk)} for m in found],
+        "by_left": by_left,
+        "next_month": next_month(month_date),
         "counts": counts,
         "page": page,
         "pages": pages,

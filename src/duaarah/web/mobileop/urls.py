@@ -3,10 +3,14 @@
 
 from django.urls import path
 
-from duaarah.web.mobileop import views
+from duaarah.web.mobileop import package, views
 
 urlpatterns = [
     path("", views.links_page, name="mobile"),
     path("lalu-lintas/", views.traffic_page, name="mobile-traffic"),
+    path("paket/", package.month, name="mobile-package"),
+    path("tagihan/<str:number>/", package.issued, name="mobile-issued"),
+    path("rekonsiliasi/", package.reconciliations, name="mobile-reconciliations"),
+    path("rekonsiliasi/<int:reconciliation>/", package.reconciliation, name="mobile-reconciliation"),
     path("sim/", views.sims_page, name="mobile-sims"),
 ]

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
 from duaarah.people.models import AccountHolder, Login, Membership, Organisation
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 ACTING = (Membership.Role.OPERATOR, Membership.Role.ADMIN)
 RUNNING = (Organisation.Kind.UTILITY, Organisation.Kind.DATA_OPERATOR)
 
@@ -36,7 +36,7 @@ def signed_in(view: View) -> View:
     """Sends others to the sign-in page, and back afterwards."""
 
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return redirect(f"/masuk/?next={request.path}")
         return view(request, *args, **kwargs)
@@ -48,7 +48,7 @@ def for_holder(view: View) -> View:
     """For customers: households and companies."""
 
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         holder_of(request)
         return view(request, *args, **kwargs)
 
@@ -59,7 +59,7 @@ def for_operator(view: View) -> View:
     """For members of the utility or the data operator."""
 
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not login_of(request).memberships.filter(unit__organisation__kind__in=RUNNING).exists():
             raise PermissionDenied
         return view(request, *args, **kwargs)
@@ -72,7 +72,7 @@ def for_kind(kind: str) -> Callable[[View], View]:
 
     def guard(view: View) -> View:
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not login_of(request).memberships.filter(unit__organisation__kind=kind).exists():
                 raise PermissionDenied
             return view(request, *args, **kwargs)

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404
+from django.utils.translation import gettext as _
 
 from duaarah.sms.models import MessageClass
 from duaarah.sms.operations.enqueue import package_month
 from duaarah.sms.traffic import traffic
+from duaarah.web.shared.export import Table
 
 CHART_HEIGHT, COLUMN_WIDTH, TOP = 120, 20, 14
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])\Z")
@@ -83,3 +85,11 @@ def _bars(cells: dict[dt.date, dict[str, int]], first_date: dt.date, end_date: d
             }
         )
     return bars
+
+
+def traffic_table(*, month_date: dt.date, operator_ids: Sequence[int] | None) -> Table:
+    """The month's lines as a file: day, class, segments, of these sent again."""
+    head = (_("Day (WIB)"), _("Kind"), _("Segments"), _("Sent again"))
+    lines = traffic(month_date=month_date, operator_ids=operator_ids)
+    rows = ((x.date.isoformat(), _(MessageClass(x.message_class).label), x.segments, x.retries) for x in lines)
+    return Table(name=f"lalu-lintas-{month_date:%Y-%m}", head=head, rows=rows)

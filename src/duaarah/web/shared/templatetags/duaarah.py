@@ -123,6 +123,25 @@ def instant(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
 
 
 @register.filter
+def day(date: dt.date) -> str:
+    """`1 Mar 2026`."""
+    return f"{date.day} {(MONTHS_ID if _language() == 'id' else MONTHS_EN)[date.month - 1]} {date.year}"
+
+
+@register.filter
+def month_name(date: dt.date) -> str:
+    """`Mar 2026`."""
+    return f"{(MONTHS_ID if _language() == 'id' else MONTHS_EN)[date.month - 1]} {date.year}"
+
+
+@register.filter
+def count(number: int) -> str:
+    """`1.234`, `1,234`."""
+    text = f"{number:,}"
+    return text.replace(",", ".") if _language() == "id" else text
+
+
+@register.filter
 def clock(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
     """`18.40.07`: the time of a day, for lists whose day is known."""
     if at is None:
