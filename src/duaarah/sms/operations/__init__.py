@@ -1,22 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of the SMS side."""
 
+from duaarah.sms.operations.binds import (
+    BindChangedMeanwhile,
+    BindRefused,
+    DraftGone,
+    TrialRefused,
+    ask_trial,
+    confirm_draft,
+    propose_bind,
+)
 from duaarah.sms.operations.decide import FrameNotAgain, NotAmbiguous, WasSent, decide_ambiguous
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound, give_up_inbound
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
 __all__ = [
+    "BindChangedMeanwhile",
+    "BindRefused",
+    "DraftGone",
     "FrameNotAgain",
     "NotAmbiguous",
     "SegmentOrder",
+    "TrialRefused",
     "WasSent",
+    "ask_trial",
     "book_inbound",
     "claim_inbound",
     "close_inbound",
+    "confirm_draft",
     "decide_ambiguous",
     "enqueue_segments",
     "give_up_inbound",
     "judge_stale_segments",
     "match_parked_receipts",
+    "propose_bind",
 ]
