@@ -38,6 +38,7 @@ PAGES = {
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
         *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
+        *("/data/jalur/", "/data/jalur/baru/", "/data/jalur/1/", "/data/jalur/1/ubah/", "/data/jalur/usul/{draft}/"),
         *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/", "/data/lalu-lintas/"),
     ],
     "seluler": ["/seluler/", "/seluler/lalu-lintas/", "/seluler/sim/"],
@@ -73,6 +74,11 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     page.locator("#reason").fill("KRN 2")
     page.locator("button[data-once]").click()
     page.locator("a[href$='/persetujuan/']").first.wait_for()
+    enter(page, demo, "data")
+    page.goto(f"{demo}/data/jalur/1/")
+    page.locator("form[action$='/sakelar/'] button").click()
+    page.wait_for_url(re.compile("/data/jalur/usul/[0-9]+/"))
+    draft = page.url
     enter(page, demo, "armada")
     page.locator("input[name=meter]").first.check()
     page.locator(".pickbar button").click()
@@ -86,6 +92,7 @@ def found(browser: Any, demo: str) -> dict[str, str]:
         "digits": digits,
         "token": str(token).split("/")[-2],
         "batch": batch.split("/")[-2],
+        "draft": draft.split("/")[-2],
     }
 
 

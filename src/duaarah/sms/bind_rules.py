@@ -170,6 +170,6 @@ def _codes(values: Mapping[str, Any]) -> dict[str, str]:
     tariffs = values["tariffs"]
     if not isinstance(tariffs, dict) or not all(map(_SERVICE.fullmatch, tariffs.values())):
         wrong["tariffs"] = "tariff_form"
-    elif not set(tariffs) <= set(codes):
+    elif not wrong and not set(tariffs) <= set(codes):
         wrong["tariffs"] = "tariff_code"
     return wrong

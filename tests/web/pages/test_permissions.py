@@ -17,7 +17,7 @@ from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
 from duaarah.registry.models import CataloguePrice
-from duaarah.sms.models import InboundSms, OutboundSegment
+from duaarah.sms.models import Bind, InboundSms, OutboundSegment
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.notification import meter_key_terms
@@ -57,6 +57,15 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
     "data": ("/data/", "get", DATA),
+    "data-binds": ("/data/jalur/", "get", DATA),
+    "data-bind-new": ("/data/jalur/baru/", "get", DATA),
+    "data-bind": ("/data/jalur/{bind}/", "get", DATA),
+    "data-bind-edit": ("/data/jalur/{bind}/ubah/", "get", DATA),
+    "data-bind-switch": ("/data/jalur/{bind}/sakelar/", "post-redirect", DATA),
+    "data-bind-test": ("/data/jalur/{bind}/uji/", "post-redirect", DATA),
+    "data-draft": ("/data/jalur/usul/{draft}/", "get", DATA),
+    "data-draft-test": ("/data/jalur/usul/{draft}/uji/", "post-redirect", DATA),
+    "data-trial": ("/data/jalur/uji/{trial}/", "get", DATA),
     "data-attention": ("/data/perlu-dilihat/", "get", DATA),
     "data-messages": ("/data/pesan/", "get", DATA),
     "data-message": ("/data/pesan/{segment}/", "get", DATA),
@@ -117,11 +126,18 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     change = withdrawn(town, household)
     town.text(household, "SALDO")
     town.run()
-    rows = {
+    rows: dict[str, Any] = {
         "segment": OutboundSegment.objects.latest("pk").pk,
         "inbound": InboundSms.objects.latest("pk").pk,
         "iccid": household.pairing.sim.iccid,
     }
+    desk = sign_in("dataop")
+    rows |= {
+        "bind": town.bind.pk,
+        "draft": desk.post(f"/data/jalur/{town.bind.pk}/sakelar/")["Location"].split("/")[-2],
+        "trial": desk.post(f"/data/jalur/{town.bind.pk}/uji/")["Location"].split("/")[-2],
+    }
+    binds = list(Bind.objects.values())
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}
     for name, (pattern, how, allowed) in PAGES.items():
@@ -145,6 +161,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     # A key without a name is a key: the one thing that a post without fields makes, for its own holder.
     after[APIKey] -= APIKey.objects.filter(holder__logins__username=role).count()
     assert after == before
+    assert list(Bind.objects.values()) == binds
 
 
 def withdrawn(town: Town, household: House) -> KeyChange:

@@ -81,7 +81,7 @@ def propose_bind(
         asked = {name: values[name] for name in FIELDS}
         if bind is not None:
             asked["name"] = bind.name
-        if problems := _problems(bind, asked, password_wrapped):
+        if problems := problems_of(bind, asked, password_wrapped):
             raise BindRefused(problems)
         return BindDraft.objects.create(
             bind=bind,
@@ -101,7 +101,8 @@ def names_of(values: Mapping[str, Any]) -> list[str]:
     return [values["name"] + ending for ending, _ in PAIR_KINDS] if pair else [values["name"]]
 
 
-def _problems(bind: Bind | None, values: Mapping[str, Any], password_wrapped: bytes) -> dict[str, str]:
+def problems_of(bind: Bind | None, values: Mapping[str, Any], password_wrapped: bytes) -> dict[str, str]:
+    """What is wrong with values for a bind, or for a new one; see bind_rules.check."""
     plain = {**values, "kind": Bind.Kind.TX} if bind is None and values["kind"] == PAIR else values
     wrong = check(plain, lease_s=settings.SEGMENT_LEASE_S)
     if bind is None:
@@ -162,7 +163,7 @@ def _change(draft: BindDraft, passwords: Mapping[str, bytes], line: dict[str, An
     bind = Bind.objects.select_for_update(of=("self",)).get(pk=draft.bind_id)
     if fingerprint(bind) != draft.seen:
         raise BindChangedMeanwhile("Somebody else changed this bind meanwhile.")
-    if problems := _problems(bind, draft.values, b""):
+    if problems := problems_of(bind, draft.values, b""):
         raise BindRefused(problems)
     old = values_of(bind)
     written = changes(old, draft.values)
@@ -183,7 +184,7 @@ def _change(draft: BindDraft, passwords: Mapping[str, bytes], line: dict[str, An
 
 
 def _add(draft: BindDraft, passwords: Mapping[str, bytes], line: dict[str, Any]) -> list[Bind]:
-    if problems := _problems(None, draft.values, b"given"):
+    if problems := problems_of(None, draft.values, b"given"):
         raise BindRefused(problems)
     values, made = {**draft.values, "active": False}, []
     pair = values["kind"] == PAIR

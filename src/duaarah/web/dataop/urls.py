@@ -3,10 +3,19 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import decide, links, stock, traffic
+from duaarah.web.dataop import binds, decide, links, stock, traffic
 
 urlpatterns = [
     path("", links.console, name="data"),
+    path("jalur/", binds.binds, name="data-binds"),
+    path("jalur/baru/", binds.bind_new, name="data-bind-new"),
+    path("jalur/<int:bind>/", binds.bind, name="data-bind"),
+    path("jalur/<int:bind>/ubah/", binds.bind_edit, name="data-bind-edit"),
+    path("jalur/<int:bind>/sakelar/", binds.bind_switch, name="data-bind-switch"),
+    path("jalur/<int:bind>/uji/", binds.bind_test, name="data-bind-test"),
+    path("jalur/usul/<int:draft>/", binds.draft, name="data-draft"),
+    path("jalur/usul/<int:draft>/uji/", binds.draft_test, name="data-draft-test"),
+    path("jalur/uji/<int:trial>/", binds.trial, name="data-trial"),
     path("perlu-dilihat/", links.attention, name="data-attention"),
     path("pesan/", links.segments, name="data-messages"),
     path("pesan/<int:segment>/", links.segment_life, name="data-message"),
