@@ -16,7 +16,7 @@ from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.registry.models import CataloguePrice
+from duaarah.registry.models import CataloguePrice, NumberRange, Sim
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
@@ -72,6 +72,11 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "data-decide": ("/data/pesan/{segment}/putuskan/", "post-redirect", DATA),
     "data-sims": ("/data/sim/", "get", DATA),
     "data-sim": ("/data/sim/{iccid}/", "get", DATA),
+    "data-receive": ("/data/sim/terima/", "get", DATA),
+    "data-ranges": ("/data/sim/terima/rentang/", "post-redirect", DATA),
+    "data-shipment": ("/data/sim/terima/{shipment}/", "get", DATA),
+    "data-sales": ("/data/gerai/", "get", DATA),
+    "data-sales-csv": ("/data/gerai/csv/", "get", DATA),
     "data-catalogue": ("/data/katalog/", "get", DATA),
     "data-price": ("/data/katalog/harga/", "post-redirect", DATA),
     "data-traffic": ("/data/lalu-lintas/", "get", DATA),
@@ -94,6 +99,8 @@ MOVED = (
     Approval,
     KeyChange,
     CataloguePrice,
+    Sim,
+    NumberRange,
 )
 
 
@@ -135,6 +142,9 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     rows |= {
         "bind": town.bind.pk,
         "draft": desk.post(f"/data/jalur/{town.bind.pk}/sakelar/")["Location"].split("/")[-2],
+        "shipment": desk.post(
+            "/data/sim/terima/", {"operator": town.operator.pk, "text": "8962980000000000015;08990001"}
+        )["Location"].split("/")[-2],
         "trial": desk.post(f"/data/jalur/{town.bind.pk}/uji/")["Location"].split("/")[-2],
     }
     binds = list(Bind.objects.values())

@@ -64,6 +64,8 @@ def told(name: str, value: Any) -> str:
     """A value in words, for the second look."""
     if name in ("tls", "active"):
         return _("yes") if value else _("no")
+    if name == "tls_ca" and value:
+        return f"{value.strip().splitlines()[0]} … ({len(value)})"
     for code, label in choices_of(name, str(value), pairs=True):
         if code == str(value):
             return label

@@ -63,9 +63,7 @@ LABELS = {
     ),
     "window": (
         _("Window"),
-        _(
-            "SMS without an answer at once, 1 to 1,000. 10 to 50 is usual; more than the operator grants is refused."
-        ),
+        _("SMS without an answer at once, 1 to 1,000. 10 to 50 is usual; more than the operator grants is refused."),
     ),
     "tps_max": (_("SMS a second"), _("The rate in your contract, 1 to 10,000. It is never exceeded for long.")),
     "enquire_link_s": (

@@ -57,7 +57,9 @@ def bind(request: HttpRequest, bind: int) -> HttpResponse:
     """One link: its values, its trials, who changed what and why, and the switch."""
     row = get_object_or_404(Bind.objects.select_related("operator"), pk=bind)
     values = values_of(row)
-    facts = [(LABELS[name][0], bind_form.told(name, value)) for name, value in values.items() if name != "tls_ca"]
+    facts = [
+        (LABELS[name][0], bind_form.told(name, value)) for name, value in values.items() if value or value is False
+    ]
     context = {
         "bind": row,
         "facts": facts,
@@ -204,7 +206,7 @@ def draft(request: HttpRequest, draft: int) -> HttpResponse:
         "facts": [
             (LABELS[name][0], bind_form.told(name, value))
             for name, value in row.values.items()
-            if before is None and name not in ("tls_ca", "active")
+            if before is None and name != "active" and (value or value is False)
         ],
         "password": bool(row.password_wrapped) and before is not None,
         "pair": row.values["kind"] == PAIR,

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import binds, decide, links, stock, traffic
+from duaarah.web.dataop import binds, decide, links, receiving, sales, stock, traffic
 
 urlpatterns = [
     path("", links.console, name="data"),
@@ -22,6 +22,11 @@ urlpatterns = [
     path("pesan/<int:segment>/putuskan/", decide.decide, name="data-decide"),
     path("pesan/masuk/<int:inbound>/", links.inbound_life, name="data-inbound"),
     path("sim/", stock.sims, name="data-sims"),
+    path("sim/terima/", receiving.receive, name="data-receive"),
+    path("sim/terima/rentang/", receiving.ranges, name="data-ranges"),
+    path("sim/terima/<int:shipment>/", receiving.shipment, name="data-shipment"),
+    path("gerai/", sales.sales, name="data-sales"),
+    path("gerai/csv/", sales.sales_csv, name="data-sales-csv"),
     path("sim/<str:iccid>/", stock.sim, name="data-sim"),
     path("lalu-lintas/", traffic.month, name="data-traffic"),
     path("katalog/", stock.catalogue, name="data-catalogue"),
