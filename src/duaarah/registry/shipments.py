@@ -191,8 +191,8 @@ def _stock(judged: Sequence[Judged], operator_id: int) -> None:
     for each in judged:
         row = each.row
         found = {column: known.get((column, getattr(row, column))) for column in COLUMNS}
-        sim = found["iccid"]
-        same = sim is not None and (sim.msisdn, sim.imsi, sim.operator_id) == (row.msisdn, row.imsi, operator_id)
+        card = found["iccid"]
+        same = card is not None and (card.msisdn, card.imsi, card.operator_id) == (row.msisdn, row.imsi, operator_id)
         if same and not each.problems:
             each.here = True
             continue

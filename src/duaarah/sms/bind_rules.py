@@ -59,7 +59,14 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 def defaults() -> dict[str, Any]:
     """Values of a form that nobody has filled in: the model's own, off until somebody switches it on, the usual port."""
     known = {f.name: f.get_default() for f in Bind._meta.concrete_fields if f.has_default()}
-    blank = {"name": "", "host": "", "system_id": "", "bind_group": "", "system_type": "", "service_type": ""}
+    blank: dict[str, Any] = {
+        "name": "",
+        "host": "",
+        "system_id": "",
+        "bind_group": "",
+        "system_type": "",
+        "service_type": "",
+    }
     blank |= {"tls_ca": "", "tls_pin": "", "address_range": "", "short_codes": []}
     made = {**blank, **known, "port": 2775, "active": False}
     return {name: made[name] for name in FIELDS}

@@ -160,6 +160,7 @@ def _check_draft(draft: BindDraft, reason: str) -> None:
 
 
 def _change(draft: BindDraft, passwords: Mapping[str, bytes], line: dict[str, Any]) -> list[Bind]:
+    assert draft.bind_id is not None
     bind = Bind.objects.select_for_update(of=("self",)).get(pk=draft.bind_id)
     if fingerprint(bind) != draft.seen:
         raise BindChangedMeanwhile("Somebody else changed this bind meanwhile.")

@@ -33,7 +33,7 @@ def values_from(form: QueryDict, base: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(base)
     for name in FIELDS:
         if name in form and name not in ("active", "tls"):
-            values[name] = _value(name, form[name][:TEXT_MAX].strip())
+            values[name] = _value(name, str(form[name])[:TEXT_MAX].strip())
     values["tls"] = form.get("tls") == "1"
     return values
 
@@ -118,8 +118,8 @@ def _field(
             _("Whose SMSC this is. It stays: traffic and invoices are counted by it."),
         )
         return {"name": name, "label": label, "help": help_text, "value": operator, "choices": choices, "wrong": wrong}
-    label, help_text = words.LABELS[name]
-    field = {"name": name, "label": label, "help": help_text, "wrong": wrong, "numeric": name in NUMBERS}
+    title, explained = words.LABELS[name]
+    field = {"name": name, "label": title, "help": explained, "wrong": wrong, "numeric": name in NUMBERS}
     if name == "password":
         kept = _("Leave it empty to keep the one that is there.") if password_kept else ""
         return {**field, "kind": "password", "kept": kept}

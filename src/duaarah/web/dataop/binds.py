@@ -137,10 +137,9 @@ def _propose(
     wrong: dict[str, str] = {}
     if why := password_problem(password):
         wrong["password"] = why
-    chosen = operator if operator.isdigit() and len(operator) < 10 else "0"
+    chosen = int(operator) if operator.isdigit() and len(operator) < 10 else 0
     if row is None and not Organisation.objects.filter(pk=chosen, kind=Organisation.Kind.MOBILE_OPERATOR).exists():
         wrong["operator"] = "operator"
-        chosen = next(iter(Organisation.objects.filter(kind="MOBILE_OPERATOR").values_list("pk", flat=True)[:1]), 0)
     wrapped = bytes(before.password_wrapped) if before is not None else b""
     # Whoever renames what he proposes takes the password with him.
     if wrapped and before is not None and before.values["name"] != values["name"]:
@@ -152,7 +151,7 @@ def _propose(
         if not wrong:
             return propose_bind(
                 bind_id=row.pk if row else None,
-                operator_id=int(chosen),
+                operator_id=chosen,
                 values=values,
                 password_wrapped=wrapped,
                 actor=actor,
