@@ -38,7 +38,7 @@ PAGES = {
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
         *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
-        *("/data/jalur/", "/data/jalur/baru/", "/data/jalur/1/", "/data/jalur/1/ubah/", "/data/jalur/usul/{draft}/"),
+        *("/data/jalur/", "/data/jalur/baru/", "/data/jalur/1/", "/data/jalur/usul/{draft}/"),
         *("/data/sim/terima/", "/data/sim/terima/{shipment}/", "/data/gerai/"),
         *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/", "/data/lalu-lintas/"),
     ],
@@ -82,7 +82,7 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     draft = page.url
     page.goto(f"{demo}/data/sim/terima/")
     page.locator("#text").fill(
-        "ICCID;MSISDN;IMSI\n8962981111111111110;08110001234;\n8962981111111111111;08110001235;\n"
+        "ICCID;MSISDN;IMSI\n8962981111111111119;08110001234;\n8962981111111111111;08110001235;\n"
     )
     page.locator("form[enctype] button").click()
     page.wait_for_url(re.compile("/data/sim/terima/[0-9]+/"))

@@ -38,6 +38,8 @@ from duaarah.wiring.keystores import key_store, rewrap_bind_password, wrap_bind_
 _DATA = Organisation.Kind.DATA_OPERATOR
 HISTORY_MAX = 30
 TRIALS_SHOWN = 5
+# What is not set is not listed; 0 is a value.
+EMPTY: tuple[Any, ...] = ("", [], {})
 
 
 def _actor(request: HttpRequest) -> str:
@@ -205,7 +207,7 @@ def draft(request: HttpRequest, draft: int) -> HttpResponse:
         "facts": [
             (LABELS[name][0], bind_form.told(name, value))
             for name, value in row.values.items()
-            if before is None and name != "active" and (value or value is False)
+            if before is None and name != "active" and value not in EMPTY
         ],
         "password": bool(row.password_wrapped) and before is not None,
         "pair": row.values["kind"] == PAIR,
