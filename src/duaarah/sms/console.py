@@ -143,11 +143,11 @@ class Effect:
     bare: tuple[str, ...]
 
 
-def effect_of(bind: Bind, *, short_codes: Sequence[str], active: bool) -> Effect:
-    """What happens to a bind's SMS when it has these short codes from now on and is on or off."""
+def effect_of(bind: Bind, *, short_codes: Sequence[str], sends: bool) -> Effect:
+    """What happens to a bind's SMS when it has these short codes from now on, and sends or does not (off, or a receiver)."""
     rows = OutboundSegment.objects.filter(bind=bind)
     others = Bind.objects.filter(active=True).exclude(pk=bind.pk).exclude(kind=Bind.Kind.RX)
-    kept = set(short_codes) if active else set()
+    kept = set(short_codes) if sends else set()
     gone = [code for code in bind.short_codes if code not in kept] if bind.active and bind.kind != "RX" else []
     return Effect(
         in_flight=rows.filter(state=OutboundSegment.State.SUBMITTING).count(),

@@ -11,6 +11,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import connector_params
 
 from duaarah.headend.operations.partitions import make_month_partitions
+from duaarah.sms.operations import forget_old_drafts
 
 LOG = logging.getLogger(__name__)
 QUEUE = "chores"
@@ -26,6 +27,11 @@ def make_app() -> procrastinate.App:
     @app.task(queue=QUEUE, queueing_lock="partitions", name="chores.partitions")
     def partitions(timestamp: int) -> None:
         run_partitions()
+
+    @app.periodic(cron="*/10 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="drafts", name="chores.drafts")
+    def drafts(timestamp: int) -> None:
+        run_drafts()
 
     @app.periodic(cron="* * * * *")
     @app.task(queue=QUEUE, queueing_lock="stalled", name="chores.stalled")
@@ -48,6 +54,15 @@ def run_partitions() -> None:
             today = cursor.fetchone()[0]
         for name in make_month_partitions(today=today):
             LOG.info("partition %s made", name)
+    finally:
+        close_old_connections()
+
+
+def run_drafts() -> None:
+    """Passwords in proposals of binds that nobody confirmed are forgotten."""
+    try:
+        if count := forget_old_drafts():
+            LOG.info("%d old proposals lost their password", count)
     finally:
         close_old_connections()
 

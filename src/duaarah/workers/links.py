@@ -70,20 +70,20 @@ async def serve(conninfo: str, stopping: asyncio.Event, binds_max: int) -> None:
             if error is not None:
                 LOG.warning("link %d ended (%s: %s); trying again.", bind_id, type(error).__name__, error)
         try:
-            for bind_id in await _active(conninfo):
+            async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
+                active = [row["id"] for row in await (await db.execute(sql.BINDS)).fetchall()]
+                await start_trials(db, conninfo, trials)
+            for bind_id in active:
                 if bind_id not in links and len(links) < binds_max:
                     links[bind_id] = asyncio.create_task(Link(conninfo, bind_id).run(stopping))
-            await start_trials(conninfo, trials)
         except psycopg.OperationalError as error:
             LOG.warning("The database does not answer (%s); trying again.", type(error).__name__)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), 1.0)
+    for trial in trials:
+        # Nobody will know its outcome; the row says so when its lease ends.
+        trial.cancel()
     await asyncio.gather(*links.values(), *trials, return_exceptions=True)
-
-
-async def _active(conninfo: str) -> list[int]:
-    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
-        return [row["id"] for row in await (await db.execute(sql.BINDS)).fetchall()]
 
 
 def _conninfo() -> str:

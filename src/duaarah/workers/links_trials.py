@@ -8,7 +8,6 @@ import logging
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from duaarah.net.smpp_trial import TRIAL_S, Tried, try_bind
 from duaarah.workers.links_rows import esme_config
@@ -37,7 +36,9 @@ WHERE id = %(id)s AND state = 'RUNNING'
 """
 
 
-async def start_trials(conninfo: str, running: set[asyncio.Task[None]]) -> None:
+async def start_trials(
+    db: psycopg.AsyncConnection[dict[str, Any]], conninfo: str, running: set[asyncio.Task[None]]
+) -> None:
     """
     Claim what was asked for, committed before the first octet; each runs beside the links in `running`.
 
@@ -45,10 +46,9 @@ async def start_trials(conninfo: str, running: set[asyncio.Task[None]]) -> None:
         OperationalError: the database does not answer.
     """
     running -= {task for task in running if task.done()}
-    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
-        await db.execute(ABANDON, {"asked": ASKED_MAX_S})
-        limit = TRIALS_AT_ONCE - len(running)
-        rows = await (await db.execute(CLAIM, {"lease": LEASE_S, "limit": limit})).fetchall() if limit > 0 else []
+    await db.execute(ABANDON, {"asked": ASKED_MAX_S})
+    limit = TRIALS_AT_ONCE - len(running)
+    rows = await (await db.execute(CLAIM, {"lease": LEASE_S, "limit": limit})).fetchall() if limit > 0 else []
     for row in rows:
         running.add(asyncio.create_task(_run(conninfo, row)))
 
@@ -57,9 +57,12 @@ async def _run(conninfo: str, row: dict[str, Any]) -> None:
     """One attempt and its outcome; what goes wrong on our side is an outcome too."""
     tried = await _attempt(row)
     LOG.info("trial %d of bind %s: %s", row["id"], row["name"], tried.outcome)
-    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as db:
-        values = {"id": row["id"], "outcome": tried.outcome, "status": tried.status, "took_ms": tried.took_ms}
-        await db.execute(DONE, {**values, "peer": tried.peer[:40].replace("\0", ""), "deferred": tried.deferred})
+    values = {"id": row["id"], "outcome": tried.outcome, "status": tried.status, "took_ms": tried.took_ms}
+    try:
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as db:
+            await db.execute(DONE, {**values, "peer": tried.peer[:40], "deferred": tried.deferred})
+    except psycopg.OperationalError as error:
+        LOG.warning("trial %d: its outcome is lost with the database (%s)", row["id"], type(error).__name__)
 
 
 async def _attempt(row: dict[str, Any]) -> Tried:

@@ -8,8 +8,11 @@ import re
 from html import unescape
 from typing import Any
 
+import psycopg
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
+from psycopg.rows import dict_row
 from tests.flows.house import Town
 from tests.net.test_smpp_trial import SMSC
 from tests.web.pages.conftest import SignIn
@@ -21,7 +24,7 @@ from duaarah.sms.bind_rules import FIELDS, check, defaults, fingerprint
 from duaarah.sms.models import Bind, BindDraft, BindTrial, OutboundSegment
 from duaarah.web.dataop import bind_words, binds
 from duaarah.wiring.keystores import wrap_bind_password
-from duaarah.workers import links_rows
+from duaarah.workers import chores, links_rows
 from duaarah.workers.links_trials import start_trials
 
 pytestmark = pytest.mark.slow
@@ -198,6 +201,18 @@ def test_a_new_password_alone_is_a_change(client: Client, town: Town) -> None:
     assert AuditRecord.objects.get(verb="sms.set_bind").detail["password"] == ["", "another one"]
 
 
+def test_a_proposal_that_nobody_confirms_loses_its_password_and_its_force(client: Client, town: Town) -> None:
+    look = proposed(client, f"/data/jalur/{town.bind.pk}/ubah/", {"password": SECRET, "window": "5"})
+    chores.run_drafts()
+    assert bytes(BindDraft.objects.get().password_wrapped) != b""
+    BindDraft.objects.update(kept_from_at=Now() - dt.timedelta(minutes=61))
+    chores.run_drafts()
+    assert bytes(BindDraft.objects.get().password_wrapped) == b""
+    client.post(look, {"reason": "r"})
+    assert Bind.objects.get().window == 20
+    assert AuditRecord.objects.get(verb="sms.set_bind").code == "bind_draft_gone"
+
+
 def test_switching_off_names_the_codes_that_nobody_serves_then(client: Client, town: Town) -> None:
     path = f"/data/jalur/{town.bind.pk}/sakelar/"
     look = proposed(client, path, {})
@@ -232,7 +247,8 @@ def run_trials(conninfo: str, smsc: SMSC | None = None) -> None:
             Bind.objects.update(port=server.sockets[0].getsockname()[1])
             BindTrial.objects.update(values={**BindTrial.objects.get().values, "port": Bind.objects.get().port})
         tasks: set[asyncio.Task[Any]] = set()
-        await start_trials(conninfo, tasks)
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
+            await start_trials(db, conninfo, tasks)
         await asyncio.gather(*tasks)
         if server is not None:
             server.close()

@@ -8,6 +8,7 @@ from duaarah.sms.operations.binds import (
     TrialRefused,
     ask_trial,
     confirm_draft,
+    forget_old_drafts,
     propose_bind,
 )
 from duaarah.sms.operations.decide import FrameNotAgain, NotAmbiguous, WasSent, decide_ambiguous
@@ -31,6 +32,7 @@ __all__ = [
     "confirm_draft",
     "decide_ambiguous",
     "enqueue_segments",
+    "forget_old_drafts",
     "give_up_inbound",
     "judge_stale_segments",
     "match_parked_receipts",

@@ -205,6 +205,13 @@ def _said(name: str, value: Any) -> Any:
     return f"sha256:{hashlib.sha256(value.encode()).hexdigest()}" if name == "tls_ca" and value else value
 
 
+def forget_old_drafts() -> int:
+    """Entry: passwords of proposals that nobody confirmed in time are not kept. Returns how many."""
+    with transaction.atomic(durable=True):
+        old = BindDraft.objects.filter(kept_from_at__lt=Now() - DRAFT_KEPT).exclude(password_wrapped=b"")
+        return old.update(password_wrapped=b"")
+
+
 def ask_trial(*, bind_id: int | None = None, draft_id: int | None = None, actor: str, now: dt.datetime) -> BindTrial:
     """
     Entry: have a links worker bind once with a bind's stored values, or with those of a proposal, and say what came.

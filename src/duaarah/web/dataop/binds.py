@@ -212,7 +212,11 @@ def draft(request: HttpRequest, draft: int) -> HttpResponse:
         "password": bool(row.password_wrapped) and before is not None,
         "pair": row.values["kind"] == PAIR,
         "on": row.values["active"],
-        "effect": effect_of(present, short_codes=row.values["short_codes"], active=row.values["active"])
+        "effect": effect_of(
+            present,
+            short_codes=row.values["short_codes"],
+            sends=row.values["active"] and row.values["kind"] != Bind.Kind.RX,
+        )
         if present is not None
         else None,
         "trials": [_trial(t) for t in BindTrial.objects.filter(draft=row).order_by("-id")[:TRIALS_SHOWN]],
