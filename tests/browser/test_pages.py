@@ -38,6 +38,8 @@ PAGES = {
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),
         *("/data/", "/data/perlu-dilihat/", "/data/pesan/", "/data/pesan/{sms}/"),
+        *("/data/jalur/", "/data/jalur/baru/", "/data/jalur/1/", "/data/jalur/usul/{draft}/"),
+        *("/data/sim/terima/", "/data/sim/terima/{shipment}/", "/data/gerai/"),
         *("/data/sim/", "/data/sim/8962980000000000015/", "/data/katalog/", "/data/lalu-lintas/"),
         *("/data/paket/", "/data/paket/OPSEL/rekening/", "/data/paket/OPSEL/tagihan/", "/data/rekonsiliasi/"),
         "/data/rekonsiliasi/format/OPSEL/",
@@ -75,6 +77,18 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     page.locator("#reason").fill("KRN 2")
     page.locator("button[data-once]").click()
     page.locator("a[href$='/persetujuan/']").first.wait_for()
+    enter(page, demo, "data")
+    page.goto(f"{demo}/data/jalur/1/")
+    page.locator("form[action$='/sakelar/'] button").click()
+    page.wait_for_url(re.compile("/data/jalur/usul/[0-9]+/"))
+    draft = page.url
+    page.goto(f"{demo}/data/sim/terima/")
+    page.locator("#text").fill(
+        "ICCID;MSISDN;IMSI\n8962981111111111119;08110001234;\n8962981111111111111;08110001235;\n"
+    )
+    page.locator("form[enctype] button").click()
+    page.wait_for_url(re.compile("/data/sim/terima/[0-9]+/"))
+    shipment = page.url
     enter(page, demo, "armada")
     page.locator("input[name=meter]").first.check()
     page.locator(".pickbar button").click()
@@ -88,6 +102,8 @@ def found(browser: Any, demo: str) -> dict[str, str]:
         "digits": digits,
         "token": str(token).split("/")[-2],
         "batch": batch.split("/")[-2],
+        "draft": draft.split("/")[-2],
+        "shipment": shipment.split("/")[-2],
     }
 
 

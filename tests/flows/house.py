@@ -120,7 +120,9 @@ class Town:
             ea="07",
         )
         InvocationCounter.objects.create(meter=row)
-        sim = Sim.objects.create(iccid=f"8962{number:016d}", msisdn=f"6281100000{number:03d}", operator=self.operator)
+        sim = Sim.objects.create(
+            iccid=f"8962{number:016d}", msisdn=f"6281100000{number:03d}", operator=self.operator, state="ACTIVE"
+        )
         self.smsc.add(SIM(sim.iccid, sim.msisdn, ACTIVE))
         pairing = Pairing.objects.create(
             meter=row,

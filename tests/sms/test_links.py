@@ -37,7 +37,13 @@ def bench(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def enqueue(
-    bind: Bind, count: int = 1, *, priority: int = 4, message_class: str = "WARNING", payload: bytes = b"x"
+    bind: Bind,
+    count: int = 1,
+    *,
+    priority: int = 4,
+    message_class: str = "WARNING",
+    payload: bytes = b"x",
+    source: str = "3123",
 ) -> list[int]:
     order = SegmentOrder(
         bind_id=bind.pk,
@@ -45,7 +51,7 @@ def enqueue(
         message_class=message_class,
         priority=priority,
         retry=False,
-        source="3123",
+        source=source,
         destination=PHONE,
         data_coding=0,
         payload=payload,
@@ -67,7 +73,9 @@ def message(payload: bytes, *, esm_class: int = 0, tlvs: tuple[tuple[int, bytes]
 
 
 def test_the_row_sets_the_bind_and_every_segment_has_a_validity(bench: Bench) -> None:
-    bind = bench.bind(kind="TX", system_type="SMPP", service_type="CMT", short_code_ton=3, short_code_npi=0)
+    bind = bench.bind(
+        kind="TX", system_type="SMPP", service_type="CMT", tariffs={"8123": "SOC"}, short_code_ton=3, short_code_npi=0
+    )
     bench.up(bind)
     enqueue(bind)
     bench.until(lambda: states() == ["ACCEPTED"])
@@ -78,6 +86,10 @@ def test_the_row_sets_the_bind_and_every_segment_has_a_validity(bench: Bench) ->
     assert (sent.number["dest_addr_ton"], sent.number["dest_addr_npi"]) == (1, 1)
     assert sent.text["validity_period"] == "000000001000000R" and sent.text["service_type"] == "CMT"
     assert kinds() == ["RESERVE", "SETTLE"]
+    # A short code with a tariff of its own carries that.
+    enqueue(bind, source="8123")
+    bench.until(lambda: states() == ["ACCEPTED"] * 2)
+    assert bench.smsc.submitted[1][1].text["service_type"] == "SOC"
 
 
 def test_a_receipt_by_the_receiver_finds_the_transmitters_segment_hex_against_decimal(bench: Bench) -> None:

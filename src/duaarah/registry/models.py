@@ -88,12 +88,43 @@ class Sim(models.Model):
 
     iccid = models.CharField(max_length=20, unique=True)
     msisdn = models.CharField(max_length=15, unique=True)
+    imsi = models.CharField(max_length=15, blank=True, default="", help_text="Empty: not known")
     operator = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    shipment = models.ForeignKey("SimShipment", null=True, on_delete=models.PROTECT, related_name="sims")
     state = models.CharField(max_length=10, choices=State.choices, default=State.IN_STOCK)
     state_at = models.DateTimeField(null=True, help_text="Business time; empty: since before states were kept")
 
     class Meta:
         indexes = [models.Index(fields=["state", "id"], name="registry_sim_state")]
+        constraints = [models.UniqueConstraint(fields=["imsi"], name="registry_sim_imsi", condition=~models.Q(imsi=""))]
+
+
+class SimShipment(models.Model):
+    """SIM cards that a mobile operator delivered, as his list says; looked at first, then taken into stock once."""
+
+    class State(models.TextChoices):
+        PREVIEW = "PREVIEW", "Looked at"
+        RECEIVED = "RECEIVED", "Taken into stock"
+
+    operator = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    file_name = models.CharField(max_length=80, blank=True)
+    text = models.TextField(help_text="The list as it came")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the text")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.PREVIEW)
+    asked_by = models.CharField(max_length=60, help_text="Actor, as in the audit record")
+    asked_at = models.DateTimeField(help_text="Business time")
+    received_at = models.DateTimeField(null=True, help_text="Business time")
+    added = models.PositiveIntegerField(default=0, help_text="SIMs that it brought into stock")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["operator", "digest"], name="registry_shipment_once")]
+
+
+class NumberRange(models.Model):
+    """Numbers that begin so are this mobile operator's; data, as the regulator gives them out."""
+
+    prefix = models.CharField(max_length=10, unique=True, help_text="Canonical: 62...")
+    operator = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
 
 
 def _once(name: str, field: str) -> ExclusionConstraint:

@@ -132,3 +132,25 @@ def related(segment: OutboundSegment) -> list[PackageEntry]:
     for entry in first.exclude(segment=segment).select_related("segment", "inbound").order_by("at", "id"):
         seen.setdefault((entry.segment_id, entry.inbound_id), entry)
     return list(seen.values())[:RELATED_MAX]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a change of a bind meets: SMS without a response, SMS in its queue, short codes that no link sends from then."""
+
+    in_flight: int
+    waiting: int
+    bare: tuple[str, ...]
+
+
+def effect_of(bind: Bind, *, short_codes: Sequence[str], sends: bool) -> Effect:
+    """What happens to a bind's SMS when it has these short codes from now on, and sends or does not (off, or a receiver)."""
+    rows = OutboundSegment.objects.filter(bind=bind)
+    others = Bind.objects.filter(active=True).exclude(pk=bind.pk).exclude(kind=Bind.Kind.RX)
+    kept = set(short_codes) if sends else set()
+    gone = [code for code in bind.short_codes if code not in kept] if bind.active and bind.kind != "RX" else []
+    return Effect(
+        in_flight=rows.filter(state=OutboundSegment.State.SUBMITTING).count(),
+        waiting=rows.filter(state=OutboundSegment.State.QUEUED).count(),
+        bare=tuple(code for code in gone if not others.filter(short_codes__contains=[code]).exists()),
+    )

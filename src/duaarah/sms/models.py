@@ -8,6 +8,7 @@ from django.db import models
 
 from duaarah.people.models import Organisation
 from duaarah.registry.models import Meter
+from duaarah.sms.bind_models import BindDraft, BindTrial
 from duaarah.sms.invoice_models import IssuedInvoice, IssuedLine, IssuedShare
 from duaarah.sms.package_models import (
     PackageBucket,
@@ -21,6 +22,8 @@ from duaarah.sms.reconciliation_models import Reconciliation, ReconciliationLine
 
 __all__ = [
     "Bind",
+    "BindDraft",
+    "BindTrial",
     "InboundSms",
     "IssuedInvoice",
     "IssuedLine",
@@ -113,7 +116,7 @@ class Bind(models.Model):
     address_range = models.CharField(max_length=40, blank=True)
     short_codes = ArrayField(models.CharField(max_length=8))
     tariffs = models.JSONField(
-        default=dict, blank=True, help_text="Short code: its tariff class (PREMIUM, SOCIAL, ...)"
+        default=dict, blank=True, help_text="Short code: the service_type of what leaves by it; else the one above"
     )
     short_code_ton = models.PositiveSmallIntegerField(default=0)
     short_code_npi = models.PositiveSmallIntegerField(default=1)

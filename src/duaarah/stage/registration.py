@@ -16,7 +16,8 @@ from duaarah.headend.ports import MeterKeys
 from duaarah.keystore import FileKeyStore
 from duaarah.people.models import AccountHolder, Customer, Organisation
 from duaarah.people.operations import set_pin
-from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem, NetworkNode, Pairing, Sim, Site
+from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem, NetworkNode, Sim, Site
+from duaarah.registry.operations import pair
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.packages import Bought, package_of, reporting_of
 from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
@@ -224,12 +225,13 @@ def _meter(
         Site.objects.create(
             holder=holder, meter=meter, alias=known.site.alias, name=known.site.name, kind=known.site.kind
         )
-    Pairing.objects.create(
+    pair(
         meter=meter,
-        sim=Sim.objects.create(
-            iccid=known.iccid, msisdn=known.msisdn, operator=operator, state=Sim.State.ACTIVE, state_at=since
-        ),
+        sim=Sim.objects.create(iccid=known.iccid, msisdn=known.msisdn, operator=operator, state_at=since),
         modem=Modem.objects.create(imei=known.imei),
         phone=known.holder.phone,
-        valid=(since, None),
+        since=since,
+        active=True,
+        actor="stage",
+        now=since,
     )

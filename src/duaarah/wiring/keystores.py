@@ -103,3 +103,8 @@ def wrap_bind_password(store: PlatformKeyStore, bind_name: str, password: str) -
 def unwrap_bind_password(bind_name: str, wrapped: bytes) -> str:
     """Raises keystore.Unwrapped."""
     return key_store().wrapping_key.unwrap(wrapped, f"bind:{bind_name}").decode()
+
+
+def rewrap_bind_password(store: PlatformKeyStore, old_name: str, new_name: str, wrapped: bytes) -> bytes:
+    """The same password for a bind of another name (the two of a pair). Raises keystore.Unwrapped."""
+    return store.wrapping_key.wrap(store.wrapping_key.unwrap(wrapped, f"bind:{old_name}"), f"bind:{new_name}")

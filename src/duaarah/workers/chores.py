@@ -13,6 +13,7 @@ from procrastinate.contrib.django import connector_params
 from duaarah.clock.queries import now
 from duaarah.headend.operations.partitions import make_month_partitions
 from duaarah.notices.plans import order_sold_plans
+from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +30,11 @@ def make_app() -> procrastinate.App:
     @app.task(queue=QUEUE, queueing_lock="partitions", name="chores.partitions")
     def partitions(timestamp: int) -> None:
         run_partitions()
+
+    @app.periodic(cron="*/10 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="drafts", name="chores.drafts")
+    def drafts(timestamp: int) -> None:
+        run_drafts()
 
     @app.periodic(cron="* * * * *")
     @app.task(queue=QUEUE, queueing_lock="stalled", name="chores.stalled")
@@ -80,6 +86,15 @@ def run_plans() -> None:
     try:
         if ordered := order_sold_plans(now=now()):
             LOG.info("%d reporting plans ordered", ordered)
+    finally:
+        close_old_connections()
+
+
+def run_drafts() -> None:
+    """Passwords in proposals of binds that nobody confirmed are forgotten."""
+    try:
+        if count := forget_old_drafts():
+            LOG.info("%d old proposals lost their password", count)
     finally:
         close_old_connections()
 

@@ -31,6 +31,7 @@ from duaarah.wire.smpp.pacing import Pace
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.workers import links_sql as sql
 from duaarah.workers.links_rows import configuration, esme_config, inbound_row, outbound_octets, receipt_row
+from duaarah.workers.links_trials import start_trials
 
 LOG = logging.getLogger(__name__)
 GROUP_S = 0.01
@@ -62,25 +63,27 @@ async def _main() -> int:
 async def serve(conninfo: str, stopping: asyncio.Event, binds_max: int) -> None:
     """One Link for each active bind that nobody holds, looked for every second; a lost database is waited for."""
     links: dict[int, asyncio.Task[None]] = {}
+    trials: set[asyncio.Task[None]] = set()
     while not stopping.is_set():
         for bind_id in [known for known, task in links.items() if task.done()]:
             error = links.pop(bind_id).exception()
             if error is not None:
                 LOG.warning("link %d ended (%s: %s); trying again.", bind_id, type(error).__name__, error)
         try:
-            for bind_id in await _active(conninfo):
+            async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
+                active = [row["id"] for row in await (await db.execute(sql.BINDS)).fetchall()]
+                await start_trials(db, conninfo, trials)
+            for bind_id in active:
                 if bind_id not in links and len(links) < binds_max:
                     links[bind_id] = asyncio.create_task(Link(conninfo, bind_id).run(stopping))
         except psycopg.OperationalError as error:
             LOG.warning("The database does not answer (%s); trying again.", type(error).__name__)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), 1.0)
-    await asyncio.gather(*links.values(), return_exceptions=True)
-
-
-async def _active(conninfo: str) -> list[int]:
-    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as db:
-        return [row["id"] for row in await (await db.execute(sql.BINDS)).fetchall()]
+    for trial in trials:
+        # Nobody will know its outcome; the row says so when its lease ends.
+        trial.cancel()
+    await asyncio.gather(*links.values(), *trials, return_exceptions=True)
 
 
 def _conninfo() -> str:
@@ -253,6 +256,7 @@ class Link:
                 esm_class=row["esm_class"],
                 validity_s=row["validity_s"],
                 registered=row["registered"],
+                service_type=self._bind["tariffs"].get(row["source"], ""),
             )
         self._pace.took(len(rows) - len(unwritten))
         if unwritten:

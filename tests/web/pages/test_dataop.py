@@ -157,7 +157,8 @@ def test_a_sims_state_is_changed_with_a_reason_by_those_who_may(sign_in: SignIn,
     path = f"/data/sim/{sim.iccid}/"
     client = sign_in("dataop")
     assert sim.iccid in client.get("/data/sim/").content.decode()
-    # The houses' SIMs are in meters, though their state says in stock: alarms.
+    # A SIM that is in a meter, though its state says in stock: an alarm.
+    Sim.objects.filter(pk=sim.pk).update(state="IN_STOCK")
     assert "though its state says it cannot" in client.get(path).content.decode()
     said = client.post(path, {"state": "ACTIVE", "reason": "r"}, follow=True).content.decode()
     assert "This state does not follow" in said and Sim.objects.get(pk=sim.pk).state == "IN_STOCK"

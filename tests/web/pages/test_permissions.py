@@ -17,8 +17,8 @@ from duaarah.headend.models import Command
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.registry.models import CataloguePrice, Delegation
-from duaarah.sms.models import InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
+from duaarah.registry.models import CataloguePrice, Delegation, NumberRange, Sim
+from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.notification import meter_key_terms
@@ -60,12 +60,26 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
     "data": ("/data/", "get", DATA),
+    "data-binds": ("/data/jalur/", "get", DATA),
+    "data-bind-new": ("/data/jalur/baru/", "get", DATA),
+    "data-bind": ("/data/jalur/{bind}/", "get", DATA),
+    "data-bind-edit": ("/data/jalur/{bind}/ubah/", "get", DATA),
+    "data-bind-switch": ("/data/jalur/{bind}/sakelar/", "post-redirect", DATA),
+    "data-bind-test": ("/data/jalur/{bind}/uji/", "post-redirect", DATA),
+    "data-draft": ("/data/jalur/usul/{draft}/", "get", DATA),
+    "data-draft-test": ("/data/jalur/usul/{draft}/uji/", "post-redirect", DATA),
+    "data-trial": ("/data/jalur/uji/{trial}/", "get", DATA),
     "data-attention": ("/data/perlu-dilihat/", "get", DATA),
     "data-messages": ("/data/pesan/", "get", DATA),
     "data-message": ("/data/pesan/{segment}/", "get", DATA),
     "data-decide": ("/data/pesan/{segment}/putuskan/", "post-redirect", DATA),
     "data-sims": ("/data/sim/", "get", DATA),
     "data-sim": ("/data/sim/{iccid}/", "get", DATA),
+    "data-receive": ("/data/sim/terima/", "get", DATA),
+    "data-ranges": ("/data/sim/terima/rentang/", "post-redirect", DATA),
+    "data-shipment": ("/data/sim/terima/{shipment}/", "get", DATA),
+    "data-sales": ("/data/gerai/", "get", DATA),
+    "data-sales-csv": ("/data/gerai/csv/", "get", DATA),
     "data-catalogue": ("/data/katalog/", "get", DATA),
     "data-price": ("/data/katalog/harga/", "post-redirect", DATA),
     "data-package": ("/data/paket/", "get", DATA),
@@ -106,6 +120,8 @@ MOVED = (
     Delegation,
     IssuedInvoice,
     RecordFile,
+    Sim,
+    NumberRange,
 )
 
 
@@ -138,7 +154,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     change = withdrawn(town, household)
     town.text(household, "SALDO")
     town.run()
-    rows = {
+    rows: dict[str, Any] = {
         "segment": OutboundSegment.objects.latest("pk").pk,
         "inbound": InboundSms.objects.latest("pk").pk,
         "iccid": household.pairing.sim.iccid,
@@ -146,6 +162,16 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "operator": town.operator.code,
         **compared_and_invoiced(town),
     }
+    desk = sign_in("dataop")
+    rows |= {
+        "bind": town.bind.pk,
+        "draft": desk.post(f"/data/jalur/{town.bind.pk}/sakelar/")["Location"].split("/")[-2],
+        "shipment": desk.post(
+            "/data/sim/terima/", {"operator": town.operator.pk, "text": "8962980000000000015;08990001"}
+        )["Location"].split("/")[-2],
+        "trial": desk.post(f"/data/jalur/{town.bind.pk}/uji/")["Location"].split("/")[-2],
+    }
+    binds = list(Bind.objects.values())
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}
     for name, (pattern, how, allowed) in PAGES.items():
@@ -169,6 +195,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     # A key without a name is a key: the one thing that a post without fields makes, for its own holder.
     after[APIKey] -= APIKey.objects.filter(holder__logins__username=role).count()
     assert after == before
+    assert list(Bind.objects.values()) == binds
 
 
 def compared_and_invoiced(town: Town) -> dict[str, object]:

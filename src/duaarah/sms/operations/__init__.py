@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of the SMS side."""
 
+from duaarah.sms.operations.binds import (
+    BindChangedMeanwhile,
+    BindRefused,
+    DraftGone,
+    TrialRefused,
+    ask_trial,
+    confirm_draft,
+    forget_old_drafts,
+    propose_bind,
+)
 from duaarah.sms.operations.decide import (
     FrameNotAgain,
     NotAmbiguous,
@@ -14,18 +24,26 @@ from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_in
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
 __all__ = [
+    "BindChangedMeanwhile",
+    "BindRefused",
+    "DraftGone",
     "FrameNotAgain",
     "NotAmbiguous",
     "RecordTaken",
     "SegmentOrder",
+    "TrialRefused",
     "WasSent",
+    "ask_trial",
     "book_inbound",
     "claim_inbound",
     "close_inbound",
+    "confirm_draft",
     "decide_ambiguous",
     "decide_segment",
     "enqueue_segments",
+    "forget_old_drafts",
     "give_up_inbound",
     "judge_stale_segments",
     "match_parked_receipts",
+    "propose_bind",
 ]

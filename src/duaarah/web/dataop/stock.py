@@ -75,6 +75,7 @@ def sims(request: HttpRequest) -> HttpResponseBase:
         "rows": found,
         "counts": [(label, counted.get(code, 0)) for code, label in Sim.State.choices],
         "states": Sim.State.choices,
+        "moves": [(label, [Sim.State(after).label for after in NEXT[code]]) for code, label in Sim.State.choices],
         "state": state,
         "words": words,
         "after": found[-1].iccid if len(found) == PAGE else None,

@@ -119,6 +119,11 @@ class Session:
         return self._outstanding
 
     @property
+    def unanswered(self) -> int:
+        """Requests of ours of any kind, enquire_link too, that wait for their response."""
+        return len(self._waiting)
+
+    @property
     def free(self) -> int:
         """How many more messages the window takes."""
         return max(0, self.window - self.outstanding) if self.state is State.BOUND else 0
