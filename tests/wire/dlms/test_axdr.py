@@ -160,9 +160,9 @@ def _like(row: Data) -> st.SearchStrategy[Data]:
     return _of(row.tag, st.integers(-(1 << (8 * size - 1)) if signed else 0, (1 << (8 * size - signed)) - 1))
 
 
-ROWS = st.one_of(_FIXED, st.lists(_FIXED, min_size=1, max_size=4).map(lambda row: Data(Tag.STRUCTURE, tuple(row)))).flatmap(
-    lambda row: st.lists(_like(row), min_size=1, max_size=30).map(tuple)
-)
+ROWS = st.one_of(
+    _FIXED, st.lists(_FIXED, min_size=1, max_size=4).map(lambda row: Data(Tag.STRUCTURE, tuple(row)))
+).flatmap(lambda row: st.lists(_like(row), min_size=1, max_size=30).map(tuple))
 
 
 @given(ROWS, VALUES, st.integers(0, 3))

@@ -85,7 +85,9 @@ def unpack(kind: Layout, octets: bytes, start: int, count: int) -> tuple[Data, .
     values = iter(zip(*kind.unpack.iter_unpack(part), strict=True))
     columns: list[Iterable[Data]] = []
     for tag in kind.tags:
-        columns.append(repeat(NULL, count) if tag is Tag.NULL else map(_new, zip(repeat(tag), next(values))))
+        columns.append(
+            repeat(NULL, count) if tag is Tag.NULL else map(_new, zip(repeat(tag), next(values), strict=False))
+        )
     if not kind.in_structure:
         return tuple(columns[0])
-    return tuple(map(_new, zip(repeat(Tag.STRUCTURE), zip(*columns))))
+    return tuple(map(_new, zip(repeat(Tag.STRUCTURE), zip(*columns, strict=True), strict=False)))
