@@ -33,6 +33,11 @@ __all__ = [
 
 _TAGS = {int(tag): tag for tag in Tag}
 _STRUCTS = {tag: struct.Struct(">" + code) for tag, code in CODES.items()}
+# By tag: octets with the tag, the tag, and what reads the value; None where the width is not fixed.
+_QUICK: list[tuple[int, Tag, Callable[[bytes, int], tuple[Any, ...]]] | None] = [None] * 256
+for _tag, _struct in _STRUCTS.items():
+    _QUICK[_tag] = (1 + _struct.size, _tag, _struct.unpack_from)
+_QUICK[Tag.NULL] = (1, Tag.NULL, lambda octets, position: (None,))
 _RUN_MIN = 4  # fewer equal rows are read one by one
 
 
@@ -63,7 +68,25 @@ def read(reader: Reader, depth: int = 0) -> Data:
         raise Incomplete(f"{count} elements are announced, {reader.remaining()} octets are left.")
     if tag is Tag.ARRAY and count > _RUN_MIN:
         return Data(tag, _read_rows(reader, count, depth + 1))
-    return Data(tag, tuple([read(reader, depth + 1) for _ in range(count)]))
+    return Data(tag, _read_elements(reader, count, depth + 1))
+
+
+def _read_elements(reader: Reader, count: int, depth: int) -> tuple[Data, ...]:
+    """`count` values of any types; those of a fixed width, which most are, without a call for each."""
+    octets, elements = reader.octets, list[Data]()
+    end, quick = len(octets), 0
+    for _ in range(count):
+        position = reader.position
+        fixed = _QUICK[octets[position]] if position < end else None
+        if fixed is None or position + fixed[0] > end:
+            elements.append(read(reader, depth))
+            continue
+        width, tag, unpack_from = fixed
+        elements.append(rows.new((tag, unpack_from(octets, position + 1)[0])))
+        reader.position = position + width
+        quick += 1
+    reader.count_elements(quick)
+    return tuple(elements)
 
 
 def _read_rows(reader: Reader, count: int, depth: int) -> tuple[Data, ...]:

@@ -16,7 +16,9 @@ from typing import NamedTuple, cast
 from duaarah.wire.dlms.data import CODES, NULL, Data, Tag
 
 # What makes a Data out of a pair without a Python frame for each of the ten thousand values.
-_new = cast(Callable[[Iterable[object]], Data], partial(tuple.__new__, Data))
+new = cast(Callable[[Iterable[object]], Data], partial(tuple.__new__, Data))
+# One octet has 256 values: they are looked up, not made.
+_SMALL = {tag: tuple(Data(tag, value) for value in range(256)) for tag, code in CODES.items() if code == "B"}
 Shape = tuple[tuple[Tag, int], ...]  # a tag and, for an octet-string, its length
 
 
@@ -83,11 +85,14 @@ def unpack(kind: Layout, octets: bytes, start: int, count: int) -> tuple[Data, .
         if part[offset::size].count(octet) != count:
             return None
     values = iter(zip(*kind.unpack.iter_unpack(part), strict=True))
-    columns: list[Iterable[Data]] = []
-    for tag in kind.tags:
-        columns.append(
-            repeat(NULL, count) if tag is Tag.NULL else map(_new, zip(repeat(tag), next(values), strict=False))
-        )
+    columns = [repeat(NULL, count) if tag is Tag.NULL else _column(tag, next(values)) for tag in kind.tags]
     if not kind.in_structure:
         return tuple(columns[0])
-    return tuple(map(_new, zip(repeat(Tag.STRUCTURE), zip(*columns, strict=True), strict=False)))
+    return tuple(map(new, zip(repeat(Tag.STRUCTURE), zip(*columns, strict=True), strict=False)))
+
+
+def _column(tag: Tag, values: Iterable[object]) -> Iterable[Data]:
+    small = _SMALL.get(tag)
+    if small is not None:
+        return map(small.__getitem__, cast(Iterable[int], values))
+    return map(new, zip(repeat(tag), values, strict=False))
