@@ -262,9 +262,10 @@ def _write_type(out: bytearray, kind: _Type) -> None:
 
 
 def _write_untagged(out: bytearray, data: Data, kind: _Type) -> None:
-    if data.tag is not kind.tag or (kind.inner and len(data.value) != kind.size):
+    container = kind.tag in (Tag.ARRAY, Tag.STRUCTURE)
+    if data.tag is not kind.tag or (container and len(data.value) != kind.size):
         raise Unencodable("The elements of a compact-array are all of one type.")
-    if kind.tag in (Tag.ARRAY, Tag.STRUCTURE):
+    if container:
         inner = kind.inner * kind.size if kind.tag is Tag.ARRAY else kind.inner
         for element, part in zip(data.value, inner, strict=True):
             _write_untagged(out, element, part)
