@@ -21,7 +21,7 @@ _DESCRIPTOR_OCTETS = 9
 
 def data_notification(octets: bytes) -> DataNotification | None:
     """The push in these octets by one of the known mistakes, None when none of them explains it."""
-    repaired = _EXCHANGED.sub(rb"\x09\x06\1", octets)
+    repaired = _EXCHANGED.sub(b"\x09\x06" + rb"\1", octets)
     for candidate, untagged in ((repaired, False), (octets, True)):
         if candidate == octets and not untagged:
             continue
