@@ -137,7 +137,11 @@ def tree(data: Data) -> Any:
     """A value for JSON: lists, numbers, octets in hex, {"text"}, {"bits"}; what is no number of JSON is null."""
     tag, value = data
     if tag is Tag.STRUCTURE or tag is Tag.ARRAY:
-        return [tree(element) for element in value]
+        # Numbers and octets, which most elements are, without a call for each.
+        return [
+            one if type(one) is int else one.hex() if type(one) is bytes else tree(Data(kind, one))
+            for kind, one in value
+        ]
     if isinstance(value, bytes):
         return value.hex()
     if tag is Tag.VISIBLE_STRING or tag is Tag.UTF8_STRING:

@@ -24,8 +24,10 @@ from duaarah.wire.dlms.units import UNITS
 VALUE_ATTRIBUTE, SCALER_ATTRIBUTE = 2, 3
 _DEMAND, _DEMAND_LAST, _DEMAND_SCALER = 5, 3, 4  # class 5: attributes 2 and 3 are values, 4 their scaler and unit
 _SCALER_OF = {3: SCALER_ATTRIBUTE, 4: SCALER_ATTRIBUTE, _DEMAND: _DEMAND_SCALER}
+_DESCRIPTOR_TAGS = [Tag.LONG_UNSIGNED, Tag.INTEGER, Tag.LONG_UNSIGNED]  # class, attribute, data index
 _CONTAINERS = (Tag.ARRAY, Tag.STRUCTURE)
 _NO_SCALE = Scale()
+_NAME_OCTETS = 6
 _MEDIUM_MAX = 15  # value group A of a real code; six octets that begin higher are text or a number
 
 
@@ -48,6 +50,8 @@ def readings(body: Data, lists: BodyLists | None) -> list[Reading]:
         if columns is not None:
             pairs = zip(columns, body.value, strict=True)
             return [reading(column.obis, value, column.scale) for column, value in pairs if column.obis is not None]
+    if not _may_name(body.value):
+        return []
     objects = lists.objects if lists is not None else {}
     return [
         reading(obis, value, scale or objects.get(obis, _NO_SCALE))
@@ -73,15 +77,28 @@ def text(data: Data, scaler: int) -> str | None:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+def _may_name(elements: tuple[Data, ...]) -> bool:
+    """Whether there is anything like a code at any depth: most interval data has none, and is not walked."""
+    level: list[Data] | tuple[Data, ...] = elements
+    octet_string, array, structure = Tag.OCTET_STRING, Tag.ARRAY, Tag.STRUCTURE
+    while level:
+        for tag, value in level:
+            if tag is octet_string and len(value) == _NAME_OCTETS:
+                return True
+        level = [inner for tag, value in level if tag is structure or tag is array for inner in value]
+    return False
+
+
 Found = tuple[Obis, Data, Scale | None]
 
 
 def _walk(elements: tuple[Data, ...]) -> Iterator[Found]:
     objects = _push_objects(elements)
-    if objects is not None:
+    if objects is not None and len(elements) - 1 <= len(objects) <= len(elements):
         yield from _by_push_objects(objects, elements)
         return
-    at = 0
+    # A list of objects that does not fit the values: which is whose cannot be told, but they may say so themselves.
+    at = 0 if objects is None or len(elements) == 1 else 1
     while at < len(elements):
         found, taken = _at(elements[at : at + 4])
         if found is not None:
@@ -107,6 +124,8 @@ def _at(part: tuple[Data, ...]) -> tuple[Found | None, int]:
             # A scaler; but 2 is the attribute "value", no meter scales by 100.
             scale = None if part[2].value == VALUE_ATTRIBUTE else Scale(part[2].value)
             return (second, part[3], scale), 4
+        if part[2].tag is Tag.INTEGER:  # class, OBIS, attribute: a descriptor without its value
+            return None, 3
         return (second, part[2], None), 3
     fourth = _obis(part[3]) if len(part) == 4 else None
     scale = _scaler_unit(part[2])
@@ -130,7 +149,7 @@ def _after_name(name: Obis, part: tuple[Data, ...]) -> tuple[Found | None, int]:
 
 
 def _obis(data: Data) -> Obis | None:
-    if data.tag is not Tag.OCTET_STRING or len(data.value) != 6 or data.value[0] > _MEDIUM_MAX:
+    if data.tag is not Tag.OCTET_STRING or len(data.value) != _NAME_OCTETS or data.value[0] > _MEDIUM_MAX:
         return None
     return Obis.from_octets(data.value)
 
@@ -150,19 +169,19 @@ PushObject = tuple[int, Obis, int]
 
 
 def _push_objects(elements: tuple[Data, ...]) -> list[PushObject] | None:
-    """The objects that the first element lists, when it lists as many as there are elements (with or without itself)."""
+    """The objects that the first element lists, None when it is no such list."""
     if not elements or elements[0].tag not in _CONTAINERS or not elements[0].value:
         return None
     objects = []
     for entry in elements[0].value:
         if entry.tag is not Tag.STRUCTURE or len(entry.value) < 4:
             return None
-        class_id, name, attribute = entry.value[:3]
+        class_id, name, attribute, index = entry.value[:4]
         obis = _obis(name)
-        if class_id.tag is not Tag.LONG_UNSIGNED or obis is None or attribute.tag is not Tag.INTEGER:
+        if obis is None or [class_id.tag, attribute.tag, index.tag] != _DESCRIPTOR_TAGS:
             return None
         objects.append((class_id.value, obis, attribute.value))
-    return objects if len(elements) - 1 <= len(objects) <= len(elements) else None
+    return objects
 
 
 def _by_push_objects(objects: list[PushObject], elements: tuple[Data, ...]) -> Iterator[Found]:

@@ -59,7 +59,9 @@ def parse(octets: bytes, *, tail_ok: bool = False) -> Envelope:
     """Take any protected APDU apart; `tail_ok` passes over octets behind it, which link frames of some meters have."""
     reader = Reader(octets)
     tag = reader.octet()
-    title, bound, key_missing = None, (b"",), ""
+    title: bytes | None = None
+    bound: tuple[bytes, ...] = (b"",)
+    key_missing = ""
     if tag in (GENERAL_GLO, GENERAL_DED):
         title = _title(reader.take(reader.length()))
     elif tag == GENERAL_CIPHERING:

@@ -64,7 +64,7 @@ def layout(shape: Shape, *, in_structure: bool, tagged: bool) -> Layout | None:
 def layout_like(row: Data) -> Layout | None:
     """The layout of rows that look like this one, its tags included; None when they have no fixed width."""
     in_structure = row.tag is Tag.STRUCTURE
-    shape = []
+    shape = list[tuple[Tag, int]]()
     for tag, value in row.value if in_structure else (row,):
         if tag is Tag.OCTET_STRING and len(value) < 0x80:
             shape.append((tag, len(value)))

@@ -70,7 +70,7 @@ def unwrap(octets: bytes) -> Wrapped:
 
 def scan(octets: bytes) -> list[Wrapped]:
     """All wrapped APDUs of a string, one behind the other, of any length that the header can say."""
-    found = []
+    found: list[Wrapped] = []
     while octets or not found:
         if len(octets) < WRAPPER_OCTETS:
             raise Incomplete("A wrapper header has 8 octets.")
