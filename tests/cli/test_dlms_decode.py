@@ -137,7 +137,7 @@ ERRORS = [
     ({"hex": UDP_FRAMES[0][0][:-2], "ek": DUMMY, "ak": DUMMY}, "incomplete"),
     ({"hex": AIDON.hex()[:-2]}, "incomplete"),
     ({"hex": SALZBURG.hex()[:-2]}, "incomplete"),
-    ({"hex": ""}, "unknown_framing"),
+    ({"hex": ""}, "incomplete"),
     ({"hex": "abababab"}, "unknown_framing"),
     ({"hex": "60"}, "unknown_apdu"),
     ({"hex": "abababab", "framing": "raw"}, "unknown_apdu"),

@@ -148,6 +148,7 @@ def test_damaged_frames_are_listed_and_nothing_is_taken() -> None:
         ("6805056853ff100167", [Framing.MBUS]),
         ("1040f0301668", [Framing.MBUS]),
         ("00010001", [Framing.WRAPPER]),
+        ("00", [Framing.WRAPPER]),
         ("0f00000001", [Framing.RAW]),
         ("0110db08", [Framing.SHORT]),
         ("0f01db08", [Framing.RAW, Framing.SHORT]),

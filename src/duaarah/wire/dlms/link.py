@@ -64,7 +64,7 @@ def candidates(octets: bytes) -> list[Framing]:
     signs = {
         Framing.HDLC: octets[:1] == b"\x7e" and (len(octets) < 2 or octets[1] == 0x7E or octets[1] >> 4 == 0xA),
         Framing.MBUS: (octets[:1] == b"\x68" and octets[3:4] in (b"", b"\x68")) or _short_then_long(octets),
-        Framing.WRAPPER: octets[:2] == b"\x00\x01",
+        Framing.WRAPPER: octets[:2] in (b"\x00", b"\x00\x01"),
         Framing.RAW: octets[:1] != b"" and octets[0] in _APDU_TAGS,
         Framing.SHORT: len(octets) > 2 and octets[2] in _SERVICES,
     }

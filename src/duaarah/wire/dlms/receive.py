@@ -52,6 +52,8 @@ def receive(octets: bytes, framing: Framing | None, keys: ReadKeys) -> Received:
     """Read `octets`; framing None = try all. Raises the DlmsError of the first framing that these octets look like."""
     if framing is not None:
         return _receive(octets, framing, keys)
+    if not octets:
+        raise Incomplete("There are no octets.")
     refused: DlmsError | None = None
     for candidate in link.candidates(octets):
         try:
@@ -73,7 +75,7 @@ def _receive(octets: bytes, framing: Framing, keys: ReadKeys) -> Received:
 
 def _bare(octets: bytes) -> Data | None:
     """A push body alone, as optical and serial ports of some meters give it."""
-    if not octets or octets[0] not in (Tag.ARRAY, Tag.STRUCTURE):
+    if octets[0] not in (Tag.ARRAY, Tag.STRUCTURE):
         return None
     try:
         return axdr.decode(octets)
