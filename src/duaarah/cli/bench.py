@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -12,23 +13,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from duaarah.stage.processes import Processes
 
+# Benches without a database: their modules.
+PURE = {"sts": "duaarah.stage.bench_sts", "dlms": "duaarah.stage.bench_dlms"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts", "sms"])
+    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
     parser.add_argument("--meters", type=int, help="default: topup 400, web 100000")
 
 
 def run(args: argparse.Namespace) -> int:
-    return _run_pure() if args.name == "sts" else _run_on_stage(args)
+    return _run_pure(args.name) if args.name in PURE else _run_on_stage(args)
 
 
-def _run_pure() -> int:
+def _run_pure(name: str) -> int:
     """A bench without a database."""
-    from duaarah.stage.bench_sts import run as measure
-
-    for record in measure():
+    for record in importlib.import_module(PURE[name]).run():
         print(json.dumps(record), flush=True)
     return 0
 

@@ -92,7 +92,7 @@ def test_left_over_octets_and_foreign_forms_are_refused() -> None:
     with pytest.raises(UnknownApdu):
         apdu.decode(bytes.fromhex("c00281"))
     with pytest.raises(UnknownApdu):
-        apdu.decode(bytes.fromhex("c200"))
+        apdu.decode(bytes.fromhex("d900"))
     with pytest.raises(Malformed):
         apdu.decode(bytes.fromhex("0f0000000507"))
 

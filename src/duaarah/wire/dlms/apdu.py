@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""xDLMS APDUs (IEC 62056-5-3, 9.5): ACTION, GET and SET normal, Data-Notification, ExceptionResponse.
+"""xDLMS APDUs (IEC 62056-5-3, 9.5): ACTION, GET and SET normal, notifications, ExceptionResponse.
 
-`encode` and `decode` are each other's inverse on the records of this page. The receiver is liberal in one place: the
-date-time of a Data-Notification is found absent, bare or with a type tag in front.
+`encode` and `decode` are each other's inverse on the records of this page. The receiver is liberal in one place, the
+date-time of a Data-Notification: `notification`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from duaarah.core.obis import Obis
-from duaarah.wire.dlms import axdr
-from duaarah.wire.dlms.axdr import Data, Reader, Tag
-from duaarah.wire.dlms.datetime import OCTETS as DATE_TIME_OCTETS
-from duaarah.wire.dlms.datetime import DateTime
+from duaarah.wire.dlms import axdr, notification
+from duaarah.wire.dlms.axdr import Data, Reader
 from duaarah.wire.dlms.errors import Malformed, Unencodable, UnknownApdu
+from duaarah.wire.dlms.notification import DATA_NOTIFICATION as DATA_NOTIFICATION
+from duaarah.wire.dlms.notification import EVENT_NOTIFICATION as EVENT_NOTIFICATION
+from duaarah.wire.dlms.notification import DataNotification as DataNotification
+from duaarah.wire.dlms.notification import EventNotification as EventNotification
 
-DATA_NOTIFICATION = 0x0F
 GET_REQUEST, GET_RESPONSE = 0xC0, 0xC4
 SET_REQUEST, SET_RESPONSE = 0xC1, 0xC5
 ACTION_REQUEST, ACTION_RESPONSE = 0xC3, 0xC7
@@ -95,15 +96,6 @@ class SetResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class DataNotification:
-    """A push. `long_invoke` is Long-Invoke-Id-And-Priority, 32 bits."""
-
-    long_invoke: int
-    date_time: DateTime | None
-    body: Data
-
-
-@dataclass(frozen=True, slots=True)
 class ExceptionResponse:
     """The server cannot process the request; `invocation_counter` only with service error 6."""
 
@@ -120,6 +112,7 @@ Apdu = (
     | SetRequest
     | SetResponse
     | DataNotification
+    | EventNotification
     | ExceptionResponse
 )
 COUNTER_ERROR = 6
@@ -179,10 +172,8 @@ def encode(apdu: Apdu) -> bytes:
         case GetResponse():
             head = bytes((GET_RESPONSE, NORMAL)) + _number(apdu.invoke_octet, 1, "invoke-id")
             return head + _data_or_result(apdu.value, apdu.access_result)
-        case DataNotification():
-            stamp = b"\x00" if apdu.date_time is None else b"\x0c" + apdu.date_time.to_octets()
-            head = bytes((DATA_NOTIFICATION,)) + _number(apdu.long_invoke, 4, "long invoke-id")
-            return head + stamp + axdr.encode(apdu.body)
+        case DataNotification() | EventNotification():
+            return notification.encode(apdu)
         case ExceptionResponse():
             octets = bytes((EXCEPTION_RESPONSE,)) + _number(apdu.state_error, 1, "state error")
             octets += _number(apdu.service_error, 1, "service error")
@@ -203,15 +194,16 @@ def _encode_attribute(tag: int, apdu: GetRequest | SetRequest) -> bytes:
     return head + b"\x01" + _number(apdu.selector, 1, "selector") + axdr.encode(apdu.selection)
 
 
-def decode(octets: bytes) -> Apdu:
-    """The APDU in these octets, all of them; UnknownApdu, Incomplete or Malformed otherwise."""
+def decode(octets: bytes, *, tail_ok: bool = False) -> Apdu:
+    """The APDU in these octets; UnknownApdu, Incomplete, or Malformed, also for a tail unless `tail_ok`."""
     reader = Reader(octets)
     tag = reader.octet()
     read = _READERS.get(tag)
     if read is None:
         raise UnknownApdu(f"The APDU tag 0x{tag:02X} is not supported.")
     apdu = read(reader)
-    reader.end()
+    if not tail_ok:
+        reader.end()
     return apdu
 
 
@@ -278,19 +270,6 @@ def _read_set_response(reader: Reader) -> SetResponse:
     return SetResponse(_normal(reader), reader.octet())
 
 
-def _read_data_notification(reader: Reader) -> DataNotification:
-    long_invoke = int.from_bytes(reader.take(4), "big")
-    length = reader.octet()
-    if length == Tag.OCTET_STRING:  # some makers put the type tag in front; 9 is no length of a date-time
-        length = reader.octet()
-    elif length == Tag.DATE_TIME:
-        length = DATE_TIME_OCTETS
-    if length not in (0, DATE_TIME_OCTETS):
-        raise Malformed(f"The date-time of a Data-Notification has 0 or 12 octets, not {length}.")
-    stamp = DateTime.from_octets(reader.take(length)) if length else None
-    return DataNotification(long_invoke, stamp, axdr.read(reader))
-
-
 def _read_exception_response(reader: Reader) -> ExceptionResponse:
     state_error, service_error = reader.octet(), reader.octet()
     counter = int.from_bytes(reader.take(4), "big") if service_error == COUNTER_ERROR else None
@@ -298,7 +277,8 @@ def _read_exception_response(reader: Reader) -> ExceptionResponse:
 
 
 _READERS: dict[int, Callable[[Reader], Apdu]] = {
-    DATA_NOTIFICATION: _read_data_notification,
+    DATA_NOTIFICATION: notification.read_data_notification,
+    EVENT_NOTIFICATION: notification.read_event_notification,
     GET_REQUEST: _read_get_request,
     GET_RESPONSE: _read_get_response,
     SET_REQUEST: _read_set_request,

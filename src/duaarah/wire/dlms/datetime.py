@@ -105,3 +105,21 @@ class DateTime:
             )
         except ValueError:
             return None
+
+    def to_iso(self) -> str | None:
+        """ISO 8601 for people and scripts, whatever the status says; without an offset when there is no deviation."""
+        try:
+            local = datetime(  # noqa: DTZ001 the meter's local time, as it says it
+                self.year,
+                self.month,
+                self.day,
+                self.hour,
+                self.minute,
+                0 if self.second == ANY else self.second,
+                0 if self.hundredths == ANY else self.hundredths * 10_000,
+            )
+        except ValueError:
+            return None
+        if self.deviation_min != DEVIATION_ANY and abs(self.deviation_min) < 24 * 60:
+            local = local.replace(tzinfo=timezone(-timedelta(minutes=self.deviation_min)))
+        return local.isoformat()

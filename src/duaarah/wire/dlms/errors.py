@@ -7,6 +7,8 @@ DlmsError
 |   +-- UnknownApdu  an APDU tag outside what is supported        unknown_apdu
 |   +-- BadChecksum  an HDLC check sequence does not match        crc
 +-- WrongAddress     addressed to or from a SAP that is not ours  wrong_address
++-- UnknownFraming   octets that no link frame or APDU begins     unknown_framing
++-- KeyMissing       a key that is needed was not given           key_missing
 +-- AuthFailed       the GCM tag does not match                   auth_failed
 +-- Unprotected      not both encrypted and authenticated         unprotected
 +-- Unencodable      we were asked for something with no encoding unencodable
@@ -53,6 +55,18 @@ class WrongAddress(DlmsError):
     """The wrapper names service access points that do not belong to this link."""
 
     code = "wrong_address"
+
+
+class UnknownFraming(DlmsError):
+    """The octets begin like no link frame and no APDU."""
+
+    code = "unknown_framing"
+
+
+class KeyMissing(DlmsError):
+    """The key, or the system title, that this protection needs is not there."""
+
+    code = "key_missing"
 
 
 class AuthFailed(DlmsError):

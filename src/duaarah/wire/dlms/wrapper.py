@@ -14,6 +14,7 @@ from duaarah.wire.dlms.errors import Incomplete, Malformed, TooLong, Unencodable
 
 SMS_OCTETS = 140
 WRAPPER_OCTETS = 8
+SHORT_OCTETS = 2
 VERSION = 1
 APDU_MAX = 2048
 
@@ -65,6 +66,23 @@ def unwrap(octets: bytes) -> Wrapped:
     if len(apdu) > length:
         raise Malformed(f"{len(apdu) - length} octets are left over after the wrapped APDU.")
     return Wrapped(int.from_bytes(octets[2:4], "big"), int.from_bytes(octets[4:6], "big"), apdu)
+
+
+def scan(octets: bytes) -> list[Wrapped]:
+    """All wrapped APDUs of a string, one behind the other, of any length that the header can say."""
+    found: list[Wrapped] = []
+    while octets or not found:
+        if len(octets) < WRAPPER_OCTETS:
+            raise Incomplete("A wrapper header has 8 octets.")
+        version, source, destination, length = (int.from_bytes(octets[at : at + 2], "big") for at in (0, 2, 4, 6))
+        if version != VERSION:
+            raise Malformed("The wrapper's version is not 1.")
+        end = WRAPPER_OCTETS + length
+        if len(octets) < end:
+            raise Incomplete(f"The wrapper announces {length} octets, {len(octets) - WRAPPER_OCTETS} are here.")
+        found.append(Wrapped(source, destination, octets[WRAPPER_OCTETS:end]))
+        octets = octets[end:]
+    return found
 
 
 def wrap_short(frame: Wrapped, order: ShortOrder) -> bytes:
