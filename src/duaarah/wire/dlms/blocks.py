@@ -155,8 +155,18 @@ class ActionBlockResponse:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A GET answer, normal or with a list, whose value is in A-XDR already; written only, never read."""
+
+    invoke_octet: int
+    raw: bytes
+    listed: bool = False
+
+
 Form = (
-    GetNext
+    Encoded
+    | GetNext
     | GetWithList
     | GetBlock
     | GetListResponse
@@ -223,6 +233,8 @@ def _count(items: tuple[object, ...]) -> bytes:
 
 def encode(form: Form) -> bytes:
     """The octets of one form; Unencodable when a field does not fit."""
+    if isinstance(form, Encoded):
+        return bytes((0xC4, 3 if form.listed else 1, form.invoke_octet)) + (b"" if form.listed else b"\x00") + form.raw
     if isinstance(form, SetBlockResponse):
         head = bytes((0xC5, 2 if form.result is None else 3)) + _number(form.invoke_octet, 1)
         return head + (b"" if form.result is None else _number(form.result, 1)) + _number(form.number, 4)

@@ -85,7 +85,7 @@ class FrameReader:
     def feed(self, octets: bytes) -> list[Frame]:
         """The frames that are complete now."""
         self._buffer += octets
-        frames = []
+        frames: list[Frame] = []
         while True:
             start = self._buffer.find(FLAG)
             if start < 0:
