@@ -14,17 +14,16 @@ from typing import Any
 
 from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import TOKEN_GATEWAY
-from duaarah.core.smsplan import ReportingPlan
 from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
 from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
+from duaarah.sim.meter.config import Faults, MeterConfig
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
 from duaarah.sim.meter.reporting import Reporting
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
-from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 MWH_PER_WH = 1000
@@ -32,33 +31,6 @@ THRESHOLD_MAX_WH = 1_000_000
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterConfig:
-    """
-    What a meter leaves the factory with. `client_titles`: the head end first, then other readers. Without a reporting
-    plan it tells of every outage and sends no blocks.
-    """
-
-    kind: str
-    drn: str
-    system_title: bytes
-    keys: Keys
-    client_titles: tuple[bytes, ...]
-    decoder: MeterDecoder
-    credit_wh: int
-    low_credit_threshold_wh: int
-    reporting: ReportingPlan | None = None
-
-
-@dataclass(slots=True)
-class Faults:
-    """What a test may break. `lose_next_answer` counts token answers that never reach the network."""
-
-    tid_store_off: bool = False
-    modem_dead: bool = False
-    lose_next_answer: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +46,7 @@ class _Register:
     tokens_accepted: int = 0
     distinct: set[int] = field(default_factory=set)
     used_mwh: int = 0
+    held_open: bool = False  # by remote disconnection: a token does not close the relay
 
 
 class SimMeter:
@@ -86,7 +59,7 @@ class SimMeter:
         self.model: MeterModel = model(config.kind)
         self.faults = Faults()
         self.dropped: Counter[str] = Counter()
-        self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
+        self.link = self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
         above = config.credit_wh >= config.low_credit_threshold_wh
@@ -154,6 +127,21 @@ class SimMeter:
         """The expiry number of that key."""
         return self._decoder.ken
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the modem answers."""
+        return self.powered and not self.faults.modem_dead
+
+    @property
+    def used_mwh(self) -> int:
+        """All energy ever taken by the load."""
+        return self._register.used_mwh
+
+    @property
+    def held_open(self) -> bool:
+        """Whether the utility has disconnected the customer."""
+        return self._register.held_open
+
     # -- the supply ------------------------------------------------------------------------------------------------
 
     def consume(self, energy_mwh: int, now: datetime) -> list[bytes]:
@@ -205,6 +193,11 @@ class SimMeter:
         reporting.block_gone(day)
         return self._push(block, now)
 
+    def switch_relay(self, *, closed: bool) -> None:
+        """The utility disconnects or reconnects; without credit the relay stays open."""
+        self._register.held_open = not closed
+        self._register.relay_closed = closed and self._register.credit_mwh > 0
+
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     def keypad(self, token: str, now: datetime) -> tuple[str, list[bytes]]:
@@ -213,6 +206,14 @@ class SimMeter:
             return "unsupported", []
         entry = self._enter(token, now, by_keypad=True)
         return entry.result.value, self._push(self._answer(0, entry), now)
+
+    def enter_token(self, token: str, now: datetime) -> Entry:
+        """A token over an associated session: judged as any other, answered there, so no push."""
+        return self._enter(token, now, by_keypad=False)
+
+    def write(self, request: apdu.SetRequest) -> int:
+        """A SET over an associated session: its Data-Access-Result."""
+        return self._set(request).result
 
     def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
         """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
@@ -271,7 +272,7 @@ class SimMeter:
         register.token_energy_wh += energy_wh
         register.tokens_accepted += 1
         register.distinct.add(tid)
-        register.relay_closed = True
+        register.relay_closed = not register.held_open
         register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
 
     def _set(self, request: apdu.SetRequest) -> apdu.SetResponse:
@@ -356,6 +357,7 @@ class SimMeter:
             "tokens_accepted": register.tokens_accepted,
             "distinct": sorted(register.distinct),
             "used_mwh": register.used_mwh,
+            "held_open": register.held_open,
             "reporting": self._reporting.state() if self._reporting else None,
             "link": self._link.state(),
             "decoder": self._decoder.state(),
@@ -373,6 +375,7 @@ class SimMeter:
             state["tokens_accepted"],
             set(state["distinct"]),
             state.get("used_mwh", 0),
+            state.get("held_open", False),
         )
         if self._reporting is not None and state.get("reporting"):
             self._reporting.restore(state["reporting"])

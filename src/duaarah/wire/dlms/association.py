@@ -25,6 +25,7 @@ from duaarah.wire.dlms.terms import (
     Answered,
     Associated,
     Event,
+    Exchange,
     Notified,
     Rejected,
     Released,
@@ -51,7 +52,7 @@ class Association:
         self.conformance, self.pdu_max = terms.conformance, PDU_MAX
         self._link, self._cipher = link, cipher
         self._meter_challenge = b""
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
         self._transfer: gbt.Transfer | None = None
         self._invoke_id = 0
 
@@ -77,7 +78,7 @@ class Association:
         self._expect(State.READY)
         plain = blocks.encode_any(request)
         listed = isinstance(request, blocks.GetWithList)
-        exchange = _Exchange(request.invoke_octet, listed)
+        exchange = Exchange(request.invoke_octet, listed)
         if len(plain) + OVERHEAD[self.terms.style] > self.pdu_max and not self._general_blocks(len(plain)):
             plain = self._first_block(request, exchange)
         self._exchange, self.state = exchange, State.WAITING
@@ -209,7 +210,7 @@ class Association:
         request = apdu.ActionRequest(
             self.next_invoke(), hls.ASSOCIATION_CLASS, hls.CURRENT_ASSOCIATION, hls.SECRET_METHOD, axdr.octets(proof)
         )
-        self._exchange = _Exchange(request.invoke_octet, False)
+        self._exchange = Exchange(request.invoke_octet, False)
         self._send(apdu.encode(request))
         return None
 
@@ -328,7 +329,7 @@ class Association:
             return self._proven(response)  # type: ignore[arg-type]
         return Answered(response)  # type: ignore[arg-type]
 
-    def _collect(self, block: Block, exchange: _Exchange) -> bool:
+    def _collect(self, block: Block, exchange: Exchange) -> bool:
         """Add a block of the answer; True when it is whole."""
         if block.number != exchange.number + 1:
             raise OutOfOrder(f"Block {exchange.number + 1} is due, {block.number} came.")
@@ -338,7 +339,7 @@ class Association:
             raise TooLong(f"A value has at most {VALUE_MAX} octets here.")
         return block.last
 
-    def _on_get_block(self, service: blocks.GetBlock, exchange: _Exchange) -> Event | None:
+    def _on_get_block(self, service: blocks.GetBlock, exchange: Exchange) -> Event | None:
         if service.access_result is not None:
             return self._answered(apdu.GetResponse(service.invoke_octet, access_result=service.access_result))
         if not self._collect(service.block, exchange):
@@ -349,7 +350,7 @@ class Association:
             return self._answered(blocks.GetListResponse(service.invoke_octet, blocks.decode_results(raw)))
         return self._answered(apdu.GetResponse(service.invoke_octet, value=axdr.decode(raw)))
 
-    def _on_action_block(self, service: blocks.ActionAnswerBlock, exchange: _Exchange) -> Event | None:
+    def _on_action_block(self, service: blocks.ActionAnswerBlock, exchange: Exchange) -> Event | None:
         if not self._collect(service.block, exchange):
             self._send(blocks.encode(blocks.ActionNext(exchange.invoke_octet, service.block.number)))
             return None
@@ -357,7 +358,7 @@ class Association:
         return self._answered(apdu.decode(head + bytes(exchange.received)))
 
     def _on_taken(
-        self, service: blocks.SetBlockResponse | blocks.ActionBlockResponse, exchange: _Exchange
+        self, service: blocks.SetBlockResponse | blocks.ActionBlockResponse, exchange: Exchange
     ) -> Event | None:
         """The meter took a block of ours."""
         result = service.result if isinstance(service, blocks.SetBlockResponse) else None
@@ -370,7 +371,7 @@ class Association:
         self._send(blocks.encode(form(exchange.invoke_octet, block)))
         return None
 
-    def _first_block(self, request: Request, exchange: _Exchange) -> bytes:
+    def _first_block(self, request: Request, exchange: Exchange) -> bytes:
         """The first block of a request that is longer than the meter receives."""
         head = 40 + OVERHEAD[self.terms.style]
         size = self.pdu_max - head
