@@ -26,7 +26,7 @@ from duaarah.wire.dlms.errors import DlmsError, Stale
 from duaarah.wire.dlms.hdlc_link import HdlcLink, client_address, server_address
 from duaarah.wire.dlms.initiate import ConfirmedServiceError, Conformance
 from duaarah.wire.dlms.links import Link, WrapperLink
-from duaarah.wire.dlms.protection import Cipher, Style
+from duaarah.wire.dlms.sealing import Cipher, Style
 from duaarah.wire.dlms.terms import (
     DEFAULT_CONFORMANCE,
     Answered,

@@ -29,7 +29,7 @@ from duaarah.sim.meter.device import LOAD_PROFILE, MANAGER_SAP
 from duaarah.sim.meter.server import MeterServer
 from duaarah.wire.dlms.axdr import octets
 from duaarah.wire.dlms.ciphering import Keys
-from duaarah.wire.dlms.protection import Style
+from duaarah.wire.dlms.sealing import Style
 
 SEED = 7
 METERS = 50

@@ -29,7 +29,7 @@ from duaarah.wire.dlms.blocks import AttributeOf
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.datetime import DateTime
 from duaarah.wire.dlms.initiate import Conformance
-from duaarah.wire.dlms.protection import Style
+from duaarah.wire.dlms.sealing import Style
 from duaarah.wire.dlms.terms import DEFAULT_CONFORMANCE
 
 Result = TypeVar("Result")

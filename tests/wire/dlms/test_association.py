@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from duaarah.core.obis import Obis
 from duaarah.core.replay import Replayed, ReplayWindow
-from duaarah.wire.dlms import access, acse, apdu, axdr, blocks, gbt, hls, initiate
+from duaarah.wire.dlms import access, acse, apdu, axdr, blocks, general_blocks, hls, initiate
 from duaarah.wire.dlms.acse import Mechanism
 from duaarah.wire.dlms.association import Association
 from duaarah.wire.dlms.axdr import Data, Tag
@@ -32,7 +32,7 @@ from duaarah.wire.dlms.errors import (
 from duaarah.wire.dlms.hdlc_link import HdlcLink, LinkApdu, client_address, server_address
 from duaarah.wire.dlms.initiate import Conformance
 from duaarah.wire.dlms.links import Link, WrapperLink
-from duaarah.wire.dlms.protection import Cipher, Style
+from duaarah.wire.dlms.sealing import Cipher, Style
 from duaarah.wire.dlms.serving import Serving
 from duaarah.wire.dlms.terms import (
     DEFAULT_CONFORMANCE,
@@ -148,7 +148,7 @@ class Line:
                 for event in self.server_link.receive(part):
                     if isinstance(event, LinkApdu):
                         for out in self.serving.take(event.apdu):
-                            self.general_blocks += out[0] == gbt.GENERAL_BLOCK_TRANSFER
+                            self.general_blocks += out[0] == general_blocks.GENERAL_BLOCK_TRANSFER
                             self.server_link.send(out)
                 answer += self.server_link.take()
             octets = b""

@@ -26,7 +26,7 @@ from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.blocks import AttributeOf
 from duaarah.wire.dlms.hls import CURRENT_ASSOCIATION
 from duaarah.wire.dlms.initiate import Conformance
-from duaarah.wire.dlms.protection import Cipher
+from duaarah.wire.dlms.sealing import Cipher
 
 PDU_MAX = 1024
 LOAD_PROFILE, DAILY_PROFILE = Obis(1, 0, 99, 1, 0), Obis(1, 0, 99, 2, 0)

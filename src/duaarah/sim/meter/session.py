@@ -15,7 +15,7 @@ from duaarah.wire.dlms.errors import DlmsError
 from duaarah.wire.dlms.hdlc import FLAG
 from duaarah.wire.dlms.hdlc_link import HdlcLink, LinkApdu, LinkDown, LinkEvent, server_address
 from duaarah.wire.dlms.links import Link, WrapperLink
-from duaarah.wire.dlms.protection import GENERAL_GLO
+from duaarah.wire.dlms.sealing import GENERAL_GLO
 from duaarah.wire.dlms.serving import Serving
 from duaarah.wire.dlms.wrapper import Wrapped
 

@@ -10,14 +10,14 @@ answers (the next block, an acknowledgement, pass 3). What does not fit the stat
 
 from __future__ import annotations
 
-from duaarah.wire.dlms import acse, apdu, axdr, blocks, gbt, hls, initiate
+from duaarah.wire.dlms import acse, apdu, axdr, blocks, general_blocks, hls, initiate
 from duaarah.wire.dlms.acse import Aare, Aarq, Context, Mechanism, Result
 from duaarah.wire.dlms.blocks import AttributeOf, Block, Service
 from duaarah.wire.dlms.errors import Malformed, OutOfOrder, TooLong, Unencodable, Unprotected
 from duaarah.wire.dlms.hdlc_link import LinkDown, LinkEvent, LinkUp
 from duaarah.wire.dlms.initiate import Conformance
 from duaarah.wire.dlms.links import HdlcLink, Link
-from duaarah.wire.dlms.protection import Cipher, Style, is_sealed
+from duaarah.wire.dlms.sealing import Cipher, Style, is_sealed
 from duaarah.wire.dlms.terms import (
     OVERHEAD,
     PDU_MAX,
@@ -53,7 +53,7 @@ class Association:
         self._link, self._cipher = link, cipher
         self._meter_challenge = b""
         self._exchange: Exchange | None = None
-        self._transfer: gbt.Transfer | None = None
+        self._transfer: general_blocks.Transfer | None = None
         self._invoke_id = 0
 
     # -- what the caller asks --------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Association:
         return self._on_apdu(event.apdu)
 
     def _on_apdu(self, octets: bytes) -> Event | None:
-        if octets[:1] == bytes((gbt.GENERAL_BLOCK_TRANSFER,)):
+        if octets[:1] == bytes((general_blocks.GENERAL_BLOCK_TRANSFER,)):
             whole = self._on_general_block(octets)
             if whole is None:
                 return None
@@ -249,9 +249,9 @@ class Association:
         if len(octets) <= self.pdu_max:
             self._link.send(octets)
             return
-        self._transfer = gbt.Transfer(size=self.pdu_max - gbt.HEAD_OCTETS, window=self._window())
+        self._transfer = general_blocks.Transfer(size=self.pdu_max - general_blocks.HEAD_OCTETS, window=self._window())
         for block in self._transfer.send(octets):
-            self._link.send(gbt.encode(block))
+            self._link.send(general_blocks.encode(block))
 
     def _window(self) -> int:
         return 1 if isinstance(self._link, HdlcLink) else self.terms.window
@@ -263,13 +263,15 @@ class Association:
     def _on_general_block(self, octets: bytes) -> bytes | None:
         self._expect(State.WAITING, State.PROVING)
         if self._transfer is None:
-            self._transfer = gbt.Transfer(size=max(self.pdu_max - gbt.HEAD_OCTETS, 1), window=self._window())
-        answers, whole = self._transfer.take(gbt.decode(octets))
+            self._transfer = general_blocks.Transfer(
+                size=max(self.pdu_max - general_blocks.HEAD_OCTETS, 1), window=self._window()
+            )
+        answers, whole = self._transfer.take(general_blocks.decode(octets))
         for block in answers:
-            self._link.send(gbt.encode(block))
+            self._link.send(general_blocks.encode(block))
         if whole is not None:
             self._transfer = None
-            if whole[:1] in (b"", bytes((gbt.GENERAL_BLOCK_TRANSFER,))):
+            if whole[:1] in (b"", bytes((general_blocks.GENERAL_BLOCK_TRANSFER,))):
                 raise Malformed("General blocks do not carry general blocks.")
         return whole
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from duaarah.wire.dlms import acse, apdu, axdr, blocks, gbt, hls, initiate
+from duaarah.wire.dlms import acse, apdu, axdr, blocks, general_blocks, hls, initiate
 from duaarah.wire.dlms.access import (
     BLOCK_NUMBER_INVALID,
     DECIPHERING,
@@ -28,7 +28,7 @@ from duaarah.wire.dlms.axdr import Data
 from duaarah.wire.dlms.blocks import AttributeOf, Block, Encoded, Service
 from duaarah.wire.dlms.errors import AuthFailed, DlmsError, Stale, Unprotected
 from duaarah.wire.dlms.initiate import Conformance
-from duaarah.wire.dlms.protection import Cipher, Style, is_sealed
+from duaarah.wire.dlms.sealing import Cipher, Style, is_sealed
 from duaarah.wire.dlms.terms import OVERHEAD, VALUE_MAX
 
 
@@ -60,12 +60,12 @@ class Serving:
         self._pdu_max = self.terms.pdu_max
         self._client_challenge = self._challenge = b""
         self._long: _Long | None = None
-        self._transfer: gbt.Transfer | None = None
+        self._transfer: general_blocks.Transfer | None = None
         self._style = Style.PLAIN
 
     def take(self, octets: bytes) -> list[bytes]:
         """The answers to one APDU. Malformed when it is none: the connection is of no use then."""
-        if octets[:1] == bytes((gbt.GENERAL_BLOCK_TRANSFER,)):
+        if octets[:1] == bytes((general_blocks.GENERAL_BLOCK_TRANSFER,)):
             return self._on_general_block(octets)
         return self._answer(octets)
 
@@ -213,18 +213,22 @@ class Serving:
             octets = self._cipher.seal(octets, style)
         if len(octets) <= self._pdu_max or Conformance.GENERAL_BLOCK_TRANSFER not in self.conformance:
             return [octets]
-        self._transfer = gbt.Transfer(size=self._pdu_max - gbt.HEAD_OCTETS, window=self.terms.window)
+        self._transfer = general_blocks.Transfer(
+            size=self._pdu_max - general_blocks.HEAD_OCTETS, window=self.terms.window
+        )
         # The client has not said its window yet: the first block asks for it.
-        return [gbt.encode(block) for block in self._transfer.send(octets)]
+        return [general_blocks.encode(block) for block in self._transfer.send(octets)]
 
     def _on_general_block(self, octets: bytes) -> list[bytes]:
         if Conformance.GENERAL_BLOCK_TRANSFER not in self.conformance:
             return [apdu.encode(apdu.ExceptionResponse(SERVICE_NOT_ALLOWED, NOT_SUPPORTED))]
         if self._transfer is None:
-            self._transfer = gbt.Transfer(size=self._pdu_max - gbt.HEAD_OCTETS, window=self.terms.window)
-        answers, whole = self._transfer.take(gbt.decode(octets))
+            self._transfer = general_blocks.Transfer(
+                size=self._pdu_max - general_blocks.HEAD_OCTETS, window=self.terms.window
+            )
+        answers, whole = self._transfer.take(general_blocks.decode(octets))
         if whole is None:
-            return [gbt.encode(block) for block in answers]
+            return [general_blocks.encode(block) for block in answers]
         self._transfer = None
         return self._answer(whole)
 

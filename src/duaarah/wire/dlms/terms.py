@@ -10,7 +10,7 @@ from duaarah.wire.dlms import apdu, blocks, initiate
 from duaarah.wire.dlms.acse import Mechanism
 from duaarah.wire.dlms.blocks import Block
 from duaarah.wire.dlms.initiate import Conformance
-from duaarah.wire.dlms.protection import Style
+from duaarah.wire.dlms.sealing import Style
 
 PDU_MAX = 1024
 VALUE_MAX = 1 << 20  # octets of one value put together from blocks

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duaarah.wire.dlms import ciphering, hls, initiate, protection
+from duaarah.wire.dlms import ciphering, hls, initiate, sealing
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import AuthFailed, DlmsError, Malformed, Stale, Unencodable, UnknownApdu, Unprotected
-from duaarah.wire.dlms.protection import Cipher, Style, is_sealed, parse, seal, unseal
+from duaarah.wire.dlms.sealing import Cipher, Style, is_sealed, parse, seal, unseal
 
 KEYS = Keys(bytes(range(16)), bytes(range(0xD0, 0xE0)))
 TITLE, PEER = bytes.fromhex("4d4d4d0000bc614e"), b"DUA\x01\x00\x00\x00\x07"
@@ -49,7 +49,7 @@ def test_the_books_gmac_as_pass_three() -> None:
 
 @given(
     st.sampled_from(CIPHERED_STYLES),
-    st.sampled_from(sorted(protection.DED)),
+    st.sampled_from(sorted(sealing.DED)),
     st.binary(max_size=400),
     st.integers(1, 0xFFFFFFFF),
 )

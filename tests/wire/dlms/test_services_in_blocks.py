@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duaarah.core.obis import Obis
-from duaarah.wire.dlms import apdu, axdr, blocks, gbt
+from duaarah.wire.dlms import apdu, axdr, blocks, general_blocks
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.blocks import AttributeOf, Block
 from duaarah.wire.dlms.errors import DlmsError, Incomplete, Malformed, TooLong, Unencodable
-from duaarah.wire.dlms.gbt import GeneralBlock, Transfer
+from duaarah.wire.dlms.general_blocks import GeneralBlock, Transfer
 
 ENERGY, PROFILE, IMAGE = Obis(1, 0, 1, 8, 0), Obis(1, 0, 99, 1, 0), Obis(0, 0, 44, 0, 0)
 SEVEN = Data(Tag.UNSIGNED, 7)
@@ -98,7 +98,7 @@ def test_blocks_put_together_are_the_value(raw: bytes, size: int) -> None:
 def test_random_octets_raise_only_the_codecs_own_error(head: tuple[int, int], octets: bytes) -> None:
     for start in (bytes(head), b"", b"\xe0"):
         try:
-            (gbt if start == b"\xe0" else blocks).decode(start + octets)
+            (general_blocks if start == b"\xe0" else blocks).decode(start + octets)
         except DlmsError as error:
             assert error.code in ("malformed", "incomplete", "unknown_apdu")
 
@@ -108,11 +108,11 @@ def test_a_general_block_comes_back(
     last: bool, streaming: bool, window: int, number: int, ack: int, raw: bytes
 ) -> None:
     block = GeneralBlock(last, streaming, window, number, ack, raw)
-    assert gbt.decode(gbt.encode(block)) == block
+    assert general_blocks.decode(general_blocks.encode(block)) == block
 
 
 def test_a_general_blocks_octets() -> None:
-    assert gbt.encode(GeneralBlock(True, False, 1, 3, 2, b"\xc4")).hex() == "e08100030002" + "01c4"
+    assert general_blocks.encode(GeneralBlock(True, False, 1, 3, 2, b"\xc4")).hex() == "e08100030002" + "01c4"
 
 
 @given(
