@@ -34,8 +34,8 @@ from duaarah.wire.dlms.sealing import Style
 SEED = 7
 METERS = 50
 ROWS = 96
-SESSIONS = 2_000
-REPETITIONS = 3
+SESSIONS = 500
+REPETITIONS = 5
 ENERGY_WH = 100
 FIRST_TID = 0x64_0000
 HEAD_END = b"HES\x00\x00\x00\x00\x01"

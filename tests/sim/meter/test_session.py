@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from tests.sim.meter.meters import HEAD_END_TITLE, KEYS, KINDS, METER_TITLE, NOW, build, command, token
 
 from duaarah.core.obis import LOGICAL_DEVICE_NAME, TOKEN_CREDIT, TOKEN_GATEWAY, Obis
+from duaarah.core.replay import ReplayWindow
 from duaarah.net.dlms import Endpoint, ServiceRefused, Session, SessionFailed, SessionRefused, session
+from duaarah.net.dlms import ask as blocking_ask
 from duaarah.sim.meter import Device, SimMeter
 from duaarah.sim.meter.device import DAILY_PROFILE, DEFAULT_PASSWORD, LOAD_PROFILE, RELAY_LOG
 from duaarah.sim.meter.objects.control import RELAY
@@ -424,6 +426,32 @@ def test_silence_ends_in_a_sentence() -> None:
 
     with pytest.raises(SessionFailed):
         asyncio.run(whole())
+
+
+def test_a_thread_without_a_loop_asks_and_keeps_the_meters_counters() -> None:
+    device = device_of(build(KIND))
+    numbers = itertools.count(1)
+    windows: list[ReplayWindow] = []
+
+    async def work(opened: Session) -> Data:
+        value = await opened.get(1, LOGICAL_DEVICE_NAME, 2)
+        windows.append(opened.window)
+        return value
+
+    async def whole() -> None:
+        async with MeterServer(device.meter, device) as server:
+            link = dataclasses.replace(MANAGER, port=server.port)
+
+            def blocking(window: ReplayWindow | None = None) -> Data:
+                return blocking_ask(link, work, next_counter=lambda: next(numbers), window=window)
+
+            assert (await asyncio.to_thread(blocking)).value == b"DUA0001234567890"
+            assert windows[0].highest == device.meter.link.sent_counter
+            # Counters that the meter is yet to use: its answers are taken for replays, and nothing is believed.
+            with pytest.raises(SessionFailed):
+                await asyncio.to_thread(blocking, ReplayWindow(1_000, (1 << 64) - 1))
+
+    asyncio.run(whole())
 
 
 def test_two_sessions_with_one_meter_follow_each_other() -> None:

@@ -7,6 +7,7 @@ An image of this maker ends with the SHA-256 of what stands before; its first li
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from duaarah.core.obis import Obis
 from duaarah.sim.meter.objects.base import CosemObject, array, computed, constant, enum, u32
@@ -80,6 +81,23 @@ class Images:
         self.version = self._content().split(b"\n", 1)[0][:32]
         self._status = ACTIVATED
         return SUCCESS, None
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values: a transfer is resumed after a power failure."""
+        return {
+            "version": self.version.hex(),
+            "identification": self._identification.hex(),
+            "size": self._size,
+            "status": self._status,
+            "blocks": {str(number): block.hex() for number, block in self._blocks.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a former `state()`."""
+        self.version = bytes.fromhex(state["version"])
+        self._identification, self._size = bytes.fromhex(state["identification"]), state["size"]
+        self._status = state["status"]
+        self._blocks = {int(number): bytes.fromhex(block) for number, block in state["blocks"].items()}
 
     def cosem(self) -> CosemObject:
         """The object."""
