@@ -131,7 +131,7 @@ async def _round(ports: list[int], tokens: list[str], counters: list[Iterator[in
     ]
 
     async def meter(number: int) -> None:
-        for index in range(first + number, first + count, METERS):
+        for index in range(first + (number - first) % METERS, first + count, METERS):
             await _one(endpoints[number], tokens[index], counters[number])
 
     started_s = time.perf_counter()

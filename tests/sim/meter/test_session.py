@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
-from tests.sim.meter.meters import HEAD_END_TITLE, KEYS, KINDS, METER_TITLE, NOW, build, command, token
+from tests.sim.meter.meters import HEAD_END_TITLE, KEYS, KINDS, METER_TITLE, NOW, build, command, read, token
 
+from duaarah.core.intent import DataBlock
 from duaarah.core.obis import LOGICAL_DEVICE_NAME, TOKEN_CREDIT, TOKEN_GATEWAY, Obis
 from duaarah.core.replay import ReplayWindow
 from duaarah.net.dlms import Endpoint, ServiceRefused, Session, SessionFailed, SessionRefused, session
@@ -383,10 +384,53 @@ def test_the_object_list_names_every_object_with_its_rights() -> None:
     listed = ask(device, work).value
     assert len(listed) == len(device.objects)
     classes = {element.value[0].value for element in listed}
-    assert classes == {1, 3, 4, 7, 8, 15, 17, 18, 20, 22, 40, 41, 47, 64, 70, 71, 111, 112, 113, 115}
+    assert classes == {1, 3, 4, 7, 8, 9, 15, 17, 18, 20, 22, 40, 41, 47, 64, 70, 71, 111, 112, 113, 115}
     rights = {element.value[2].value: element.value[3] for element in listed}
     gateway = rights[TOKEN_GATEWAY.to_octets()].value
     assert gateway[1].value == (structure(Data(Tag.INTEGER, 1), Data(Tag.ENUM, 1)),)
+
+
+@pytest.mark.parametrize(("version", "last"), [(0, 8), (1, 9), (2, 11)])
+def test_class_15_in_three_versions(version: int, last: int) -> None:
+    device = Device(build(KIND), lambda: NOW, challenge=lambda: bytes(16), association_version=version)
+
+    async def work(opened: Session) -> Data:
+        return await opened.get(15, Obis(0, 0, 40, 0, 0), 2)
+
+    (own,) = [
+        element for element in ask(device, work).value if element.value[2].value == Obis(0, 0, 40, 0, 3).to_octets()
+    ]
+    attributes, methods = own.value[3].value
+    assert own.value[1].value == version and attributes.value[-1].value[0].value == last
+    assert methods.value[0].value[1].tag is (Tag.ENUM if version else Tag.BOOLEAN)
+    with pytest.raises(ValueError, match="versions"):
+        Device(build(KIND), lambda: NOW, challenge=lambda: bytes(16), association_version=3)
+
+
+def test_scripts_and_pushes_run_when_they_are_called() -> None:
+    meter = build(KIND)
+    meter.consume(1_000_000, NOW)
+    device = device_of(meter)
+
+    def script(number: int) -> Data:
+        return Data(Tag.LONG_UNSIGNED, number)
+
+    async def work(opened: Session) -> None:
+        await opened.act(9, Obis(0, 0, 10, 0, 106), 1, script(1))
+        assert not meter.relay_closed
+        await opened.act(9, Obis(0, 0, 10, 0, 106), 1, script(2))
+        for bad in (script(3), script(0), Data(Tag.UNSIGNED, 1)):
+            with pytest.raises(ServiceRefused):
+                await opened.act(9, Obis(0, 0, 10, 0, 106), 1, bad)
+        await opened.act(9, Obis(0, 0, 10, 0, 108), 1, script(1))
+        await opened.act(40, Obis(0, 6, 25, 9, 0), 1, Data(Tag.INTEGER, 0))
+        with pytest.raises(ServiceRefused):
+            await opened.act(40, Obis(0, 1, 25, 9, 0), 1, Data(Tag.INTEGER, 0))
+
+    ask(device, work)
+    assert meter.relay_closed
+    reports = [read(KIND, payload)[1] for payload in device.take_pushes()]
+    assert reports == [DataBlock(1_000, 19_000, 0, NOW)] * 2 and device.take_pushes() == []
 
 
 def test_every_attribute_of_every_object_can_be_read() -> None:

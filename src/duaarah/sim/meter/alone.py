@@ -23,6 +23,7 @@ from duaarah.sim.meter.config import MeterConfig
 from duaarah.sim.meter.device import DEFAULT_PASSWORD, MANAGER_SAP, PUBLIC_SAP, READER_SAP, Device
 from duaarah.sim.meter.meter import SimMeter
 from duaarah.sim.meter.models import MODELS
+from duaarah.sim.meter.objects.associations import VERSIONS
 from duaarah.sim.meter.server import MeterServer
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=96, help="of load profile to begin with")
     parser.add_argument("--pdu-max", type=int, default=1024)
     parser.add_argument("--general-blocks", action="store_true", help="answer long GETs by general block transfer")
+    parser.add_argument("--association-version", type=int, choices=VERSIONS, default=1, help="of class 15")
     parser.add_argument("--show-keys", action="store_true", help="print the keys as well: they are of a toy meter")
     parser.add_argument("--state", type=Path, metavar="FILE", help="the meter outlives the process in it")
 
@@ -91,6 +93,7 @@ def _keeper(path: Path | None, meter: SimMeter, device: Device) -> Callable[[], 
     """Writes the state before an answer leaves: to a temporary name first, so that a kill leaves the old or the new."""
 
     def keep() -> None:
+        device.take_pushes()  # this meter has no SIM
         if path is None:
             return
         fresh = path.with_suffix(path.suffix + ".new")
@@ -112,6 +115,7 @@ def made(args: argparse.Namespace) -> tuple[Device, Callable[[], None]]:
         password=args.password.encode(),
         pdu_max=args.pdu_max,
         prefers_general_blocks=args.general_blocks,
+        association_version=args.association_version,
     )
     if args.state is not None and args.state.exists():
         kept = json.loads(args.state.read_text())

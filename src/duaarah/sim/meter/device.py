@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from duaarah.core.obis import Obis
 from duaarah.sim.meter.meter import MWH_PER_WH, SimMeter
 from duaarah.sim.meter.objects import control, network, prepay
-from duaarah.sim.meter.objects.associations import Client, association
+from duaarah.sim.meter.objects.associations import VERSIONS, Client, association
 from duaarah.sim.meter.objects.base import CosemObject, Level, Value, i32, u8, u16, u32
 from duaarah.sim.meter.objects.image import Images
 from duaarah.sim.meter.objects.plain import CLOCK, ENERGY_IMPORT, Clock, identity, measured
@@ -90,8 +90,13 @@ class Device:
         load_period_s: int = 900,
         pdu_max: int = PDU_MAX,
         prefers_general_blocks: bool = False,
+        association_version: int = 1,
     ) -> None:
+        if association_version not in VERSIONS:
+            raise ValueError("Association LN comes in the versions 0, 1 and 2 here.")
         self.meter = meter
+        self.association_version = association_version
+        self._outbox: list[bytes] = []
         self.clock = Clock(now)
         self.images = Images()
         self.profiles = {profile.obis: profile for profile in _profiles(load_period_s)}
@@ -115,20 +120,31 @@ class Device:
         self.objects = {(each.class_id, each.obis): each for each in made}
         self._lists: dict[Level, bytes] = {}
         self._current = {
-            client.sap: association(client, CURRENT_ASSOCIATION, meter.model.server_sap, pdu_max, self._object_list)
-            for client in CLIENTS.values()
+            client.sap: self._association(client, CURRENT_ASSOCIATION, pdu_max) for client in CLIENTS.values()
         }
+
+    def _association(self, client: Client, obis: Obis, pdu_max: int) -> CosemObject:
+        version, server_sap = self.association_version, self.meter.model.server_sap
+        return association(client, obis, server_sap, pdu_max, self._object_list, version)
+
+    def _push(self) -> None:
+        self._outbox += self.meter.push_now(self.clock.now())
+
+    def take_pushes(self) -> list[bytes]:
+        """The SMS that a push setup or script has asked for since the last call."""
+        taken, self._outbox = self._outbox, []
+        return taken
 
     def _objects(self, pdu_max: int) -> list[CosemObject]:
         meter = self.meter
-        server_sap = meter.model.server_sap
+        pushes = Obis(0, 6, 25, 9, 0)
         return [
             self.clock.cosem(),
             *identity(meter, lambda: self.images.version),
             *measured(meter, self.clock),
             *(profile.cosem() for profile in self.profiles.values()),
             *(
-                association(client, Obis(0, 0, 40, 0, number), server_sap, pdu_max, self._object_list)
+                self._association(client, Obis(0, 0, 40, 0, number), pdu_max)
                 for number, client in enumerate(CLIENTS.values(), start=1)
             ),
             *prepay.objects(meter, self.clock),
@@ -136,7 +152,10 @@ class Device:
             control.limiter(),
             control.calendar(),
             control.schedule(Obis(0, 1, 15, 0, 4), 1),
-            *(network.push_setup(number, (3, ENERGY_IMPORT)) for number in (1, 2, 3, 4, 5, 6)),
+            control.relay_scripts(meter),
+            control.scripts(Obis(0, 0, 10, 0, 108), (40, pushes, 1, self._push)),
+            *(network.push_setup(number) for number in (1, 2, 3, 4, 5)),
+            network.push_setup(6, (3, ENERGY_IMPORT), push=self._push),
             network.tcp_setup(4059),
             network.gsm_diagnostic(),
             self.images.cosem(),
@@ -201,7 +220,7 @@ class Device:
         known = self._lists.get(level)
         if known is None:
             seen = [each for each in self.objects.values() if each.public or level > Level.PUBLIC]
-            known = axdr.encode(Data(Tag.ARRAY, tuple(each.listed(level) for each in seen)))
+            known = axdr.encode(Data(Tag.ARRAY, tuple(each.listed(level, self.association_version) for each in seen)))
             self._lists[level] = known
         return known
 

@@ -213,6 +213,7 @@ class Control:
         """Its pre-established association and its sessions; what they changed is kept before an answer leaves."""
 
         def keep() -> None:
+            self._town.emit(supply, device.take_pushes())
             self._town.note(supply)
             self._town.keep()
 

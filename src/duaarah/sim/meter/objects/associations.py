@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from duaarah.core.obis import Obis
-from duaarah.sim.meter.objects.base import CosemObject, Level, computed, constant, enum, u8, u16
+from duaarah.sim.meter.objects.base import CosemObject, Level, array, computed, constant, enum, u8, u16
 from duaarah.wire.dlms.acse import Context, Mechanism
+from duaarah.wire.dlms.apdu import READ_WRITE_DENIED
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 from duaarah.wire.dlms.initiate import Conformance
 
@@ -26,10 +27,13 @@ class Client:
     conformance: Conformance
 
 
+VERSIONS = (0, 1, 2)
+
+
 def association(
-    client: Client, obis: Obis, server_sap: int, pdu_max: int, object_list: Callable[[Level], bytes]
+    client: Client, obis: Obis, server_sap: int, pdu_max: int, object_list: Callable[[Level], bytes], version: int
 ) -> CosemObject:
-    """Class 15, version 1; the secret is never read."""
+    """Class 15; the secret is never read. Version 1 names the security setup, version 2 users (none here)."""
     context = Context.LN_CIPHERED if client.ciphered else Context.LN
     info = structure(
         Data(Tag.BIT_STRING, format(int(client.conformance), "024b")),
@@ -39,19 +43,18 @@ def association(
         Data(Tag.INTEGER, 0),
         octets(b""),
     )
-    return CosemObject(
-        15,
-        1,
-        obis,
-        {
-            2: computed(lambda: object_list(client.level)),
-            3: constant(structure(Data(Tag.INTEGER, client.sap), u16(server_sap))),
-            4: constant(octets(_PREFIX + bytes((1, context)))),
-            5: constant(info),
-            6: constant(octets(_PREFIX + bytes((2, client.mechanism)))),
-            8: constant(enum(2)),
-            9: constant(octets(Obis(0, 0, 43, 0, 0).to_octets())),
-        },
-        {1: lambda _parameter: (3, None)},
-        public=True,
-    )
+    attributes = {
+        2: computed(lambda: object_list(client.level)),
+        3: constant(structure(Data(Tag.INTEGER, client.sap), u16(server_sap))),
+        4: constant(octets(_PREFIX + bytes((1, context)))),
+        5: constant(info),
+        6: constant(octets(_PREFIX + bytes((2, client.mechanism)))),
+        8: constant(enum(2)),
+    }
+    if version >= 1:
+        attributes[9] = constant(octets(Obis(0, 0, 43, 0, 0).to_octets()))
+    if version >= 2:
+        attributes[10] = constant(array([]))
+        attributes[11] = constant(structure(u8(0), Data(Tag.VISIBLE_STRING, "")))
+    # Method 1 belongs to the association itself (pass 3) and is refused afterwards.
+    return CosemObject(15, version, obis, attributes, {1: lambda _parameter: (READ_WRITE_DENIED, None)}, public=True)

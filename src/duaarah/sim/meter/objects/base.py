@@ -72,17 +72,16 @@ class CosemObject:
             return READ_WRITE_DENIED, None
         return method(parameter)
 
-    def listed(self, level: Level) -> Data:
-        """The object's element of an association's object_list (class 15, versions 1 and 2)."""
+    def listed(self, level: Level, version: int = 1) -> Data:
+        """The object's element of the object_list of class 15, version 0 (methods by a boolean), 1 or 2."""
         rights = [_access(1, 1, ())]
         for number, attribute in sorted(self.attributes.items()):
             reads = attribute.read is not None
             writes = attribute.write is not None and level is Level.MANAGER
             rights.append(_access(number, reads | writes << 1, attribute.selectors))
-        methods = [
-            structure(Data(Tag.INTEGER, number), Data(Tag.ENUM, int(level is Level.MANAGER)))
-            for number in sorted(self.methods)
-        ]
+        may = level is Level.MANAGER
+        mode = Data(Tag.ENUM, int(may)) if version else Data(Tag.BOOLEAN, may)
+        methods = [structure(Data(Tag.INTEGER, number), mode) for number in sorted(self.methods)]
         return structure(
             u16(self.class_id),
             u8(self.version),

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disconnect control (70), Limiter (71), Activity calendar (20), Single action schedule (22)."""
+"""Disconnect control (70), Limiter (71), Script table (9), Activity calendar (20), Single action schedule (22).
+
+Scripts run when they are called; schedules and calendars are kept and told, and nobody runs them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from duaarah.core.obis import Obis
 from duaarah.sim.meter.meter import SimMeter
 from duaarah.sim.meter.objects.base import CosemObject, array, computed, constant, enum, stored, u8, u16, u32
-from duaarah.wire.dlms.apdu import SUCCESS
+from duaarah.wire.dlms.apdu import OBJECT_UNDEFINED, SUCCESS, TYPE_UNMATCHED
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 
 RELAY, LIMITER = Obis(0, 0, 96, 3, 10), Obis(0, 0, 17, 0, 0)
@@ -37,6 +42,38 @@ def relay(meter: SimMeter) -> CosemObject:
             4: constant(enum(4)),
         },
         {1: lambda _: switch(closed=False), 2: lambda _: switch(closed=True)},
+    )
+
+
+Action = tuple[int, Obis, int, Callable[[], None]]
+
+
+def scripts(obis: Obis, *actions: Action) -> CosemObject:
+    """Class 9: script 1, 2, ... each one method call (class, logical name, method, what it does)."""
+
+    def execute(parameter: Data | None) -> tuple[int, Data | None]:
+        if parameter is None or parameter.tag is not Tag.LONG_UNSIGNED:
+            return TYPE_UNMATCHED, None
+        if not 1 <= parameter.value <= len(actions):
+            return OBJECT_UNDEFINED, None
+        actions[parameter.value - 1][3]()
+        return SUCCESS, None
+
+    told = []
+    for number, (class_id, name, method, _) in enumerate(actions, start=1):
+        call = structure(
+            enum(2), u16(class_id), octets(name.to_octets()), Data(Tag.INTEGER, method), Data(Tag.NULL, None)
+        )
+        told.append(structure(u16(number), array([call])))
+    return CosemObject(9, 0, obis, {2: constant(array(told))}, {1: execute})
+
+
+def relay_scripts(meter: SimMeter) -> CosemObject:
+    """Script 1 disconnects, script 2 reconnects."""
+    return scripts(
+        Obis(0, 0, 10, 0, 106),
+        (70, RELAY, 1, lambda: meter.switch_relay(closed=False)),
+        (70, RELAY, 2, lambda: meter.switch_relay(closed=True)),
     )
 
 

@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from duaarah.core.obis import LOGICAL_DEVICE_NAME, Obis
 from duaarah.sim.meter.objects.base import CosemObject, array, constant, enum, stored, u8, u16, u32
+from duaarah.wire.dlms.apdu import SUCCESS
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 
 _SMS, _COSEM_APDU = 4, 0  # transport service and message of a push setup's destination (IEC 62056-6-2, 4.4.8)
 _NEVER = octets(bytes.fromhex("ffffffffffffffffff800000"))
 
 
-def push_setup(number: int, *names: tuple[int, Obis]) -> CosemObject:
-    """Class 40: what a push of this kind carries, where it goes, how often it is tried."""
+def push_setup(number: int, *names: tuple[int, Obis], push: Callable[[], None] | None = None) -> CosemObject:
+    """Class 40: what a push of this kind carries, where it goes, how often it is tried. `push` sends one now."""
+
+    def now(_parameter: Data | None) -> tuple[int, Data | None]:
+        assert push is not None
+        push()
+        return SUCCESS, None
+
     items = [(1, LOGICAL_DEVICE_NAME), *names]
     listed = [
         structure(u16(class_id), octets(obis.to_octets()), Data(Tag.INTEGER, 2), u16(0)) for class_id, obis in items
@@ -29,6 +38,7 @@ def push_setup(number: int, *names: tuple[int, Obis]) -> CosemObject:
             6: stored(u8(0)),
             7: stored(u16(0)),
         },
+        {} if push is None else {1: now},
     )
 
 
