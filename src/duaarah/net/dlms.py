@@ -175,7 +175,7 @@ class Session(asyncio.Protocol):
             # Whatever came later would be taken for the answer to another question.
             if self._association.state is not State.READY:
                 self.close()
-            raise SessionFailed(f"The meter could not be asked: {error or 'no answer in time.'}") from error
+            raise SessionFailed(f"The meter could not be asked: {str(error) or 'no answer in time.'}") from error
         finally:
             self._waiting = None
 
@@ -198,10 +198,13 @@ class Session(asyncio.Protocol):
         event = await self._exchange(lambda: self._association.send(request))
         assert isinstance(event, Answered)
         response = event.response
-        if isinstance(response, apdu.ExceptionResponse):
-            raise ServiceRefused(response.service_error)
-        if isinstance(response, ConfirmedServiceError):
-            raise ServiceRefused(response.value)
+        if isinstance(response, apdu.ExceptionResponse | ConfirmedServiceError):
+            if self.endpoint.style is not Style.PLAIN and not event.authentic:
+                # Anybody on the line may have said it: nothing is known about what the meter did.
+                raise SessionFailed(f"An error came without protection: {response}.")
+            raise ServiceRefused(
+                response.service_error if isinstance(response, apdu.ExceptionResponse) else response.value
+            )
         return response
 
     async def get(
@@ -292,7 +295,7 @@ async def session(
             async with asyncio.timeout(endpoint.timeout_s):
                 await loop.create_connection(lambda: made, endpoint.host, endpoint.port)
         except (OSError, TimeoutError) as error:
-            raise SessionFailed(f"The meter cannot be reached: {error or 'no answer in time.'}") from error
+            raise SessionFailed(f"The meter cannot be reached: {str(error) or 'no answer in time.'}") from error
         try:
             await made.open()
             yield made

@@ -15,7 +15,7 @@ from tests.sim.meter.meters import HEAD_END_TITLE, KEYS, KINDS, METER_TITLE, NOW
 
 from duaarah.core.intent import DataBlock
 from duaarah.core.obis import LOGICAL_DEVICE_NAME, TOKEN_CREDIT, TOKEN_GATEWAY, Obis
-from duaarah.core.replay import ReplayWindow
+from duaarah.core.replay import COUNTER_MAX, ReplayWindow
 from duaarah.net.dlms import Endpoint, ServiceRefused, Session, SessionFailed, SessionRefused, session
 from duaarah.net.dlms import ask as blocking_ask
 from duaarah.sim.meter import Device, SimMeter
@@ -458,6 +458,19 @@ def test_a_meter_without_supply_or_modem_hangs_up() -> None:
     with pytest.raises(SessionFailed):
         ask(device_of(meter), nothing)
     assert meter.tokens_accepted == 0
+
+
+def test_a_meter_whose_counter_is_used_up_says_nothing_more() -> None:
+    meter = build(KIND)
+    state = meter.state()
+    meter.restore({**state, "link": {**state["link"], "sent_counter": COUNTER_MAX - 2}})
+
+    async def work(opened: Session) -> None:
+        await opened.get(1, LOGICAL_DEVICE_NAME, 2)
+
+    with pytest.raises(SessionFailed):
+        ask(device_of(meter), work)
+    assert meter.link.sent_counter == COUNTER_MAX
 
 
 def test_silence_ends_in_a_sentence() -> None:

@@ -225,9 +225,9 @@ def test_lists_are_read_and_written() -> None:
     items = (AttributeOf(3, GATEWAY, 2), AttributeOf(1, GATEWAY, 2), AttributeOf(7, PROFILE, 2))
     (answered,) = line.run(line.client.send(blocks.GetWithList(0xC5, items)))
     seven = Data(Tag.DOUBLE_LONG_UNSIGNED, 7)
-    assert answered == Answered(blocks.GetListResponse(0xC5, (seven, 4, ROWS)))
+    assert answered == Answered(blocks.GetListResponse(0xC5, (seven, 4, ROWS)), True)
     (answered,) = line.run(line.client.send(blocks.SetWithList(0xC6, items[:2], (seven, seven))))
-    assert answered == Answered(blocks.SetListResponse(0xC6, (0, 0)))
+    assert answered == Answered(blocks.SetListResponse(0xC6, (0, 0)), True)
     assert line.objects.written == [(items[0], seven), (items[1], seven)]
 
 
@@ -310,6 +310,33 @@ def test_the_client_believes_no_plain_replayed_or_foreign_answer() -> None:
         with pytest.raises(expected):
             line.client.receive_data(WrapperAnswer(spoil(line, answer)))  # type: ignore[no-untyped-call]
         assert line.client.state is State.CLOSED
+
+
+def test_a_plain_error_is_told_as_nobodys_word() -> None:
+    line = Line(terms(Style.SERVICE_GLO))
+    line.run(line.client.connect())
+    line.client.send(apdu.ActionRequest(line.client.next_invoke(), 115, GATEWAY, 1, axdr.octets(b"1" * 20)))
+    error = apdu.ExceptionResponse(1, 1)
+    assert line.client.receive_data(WrapperAnswer(apdu.encode(error))) == [Answered(error, False)]
+    assert line.client.state is State.READY
+    with pytest.raises(OutOfOrder):
+        line.client.receive_data(WrapperAnswer(apdu.encode(error)))
+
+
+def test_an_exception_instead_of_an_aare_is_a_refusal() -> None:
+    line = Line(terms())
+    line.client.connect()
+    (event,) = line.client.receive_data(WrapperAnswer(apdu.encode(apdu.ExceptionResponse(1, 2))))
+    assert isinstance(event, Rejected) and line.client.state is State.CLOSED
+
+
+def test_an_answer_that_fits_nowhere_is_an_error_of_the_meter() -> None:
+    line = Line(terms(conformance=Conformance.GET | Conformance.MULTIPLE_REFERENCES))
+    line.run(line.client.connect())
+    assert line.get(7, PROFILE) == apdu.GetResponse(0xC2, access_result=250)
+    items = (AttributeOf(7, PROFILE, 2), AttributeOf(3, GATEWAY, 2))
+    (event,) = line.run(line.client.send(blocks.GetWithList(0xC5, items)))
+    assert event == Answered(apdu.ExceptionResponse(1, 4), True)
 
 
 def WrapperAnswer(octets: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from duaarah.sim.meter.device import Device
+from duaarah.sim.meter.link import Dropped
 from duaarah.wire.dlms import wrapper
 from duaarah.wire.dlms.errors import DlmsError
 from duaarah.wire.dlms.hdlc import FLAG
@@ -55,7 +56,7 @@ class MeterSession:
             for event in self._link.receive(octets):
                 self._handle(event, out)
                 out += self._link.take()
-        except (DlmsError, HungUp):
+        except (DlmsError, Dropped, HungUp):
             raise HungUp(bytes(out)) from None
         return bytes(out + self._link.take())
 

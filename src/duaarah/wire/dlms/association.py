@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from duaarah.wire.dlms import acse, apdu, axdr, blocks, general_blocks, hls, initiate
 from duaarah.wire.dlms.acse import Aare, Aarq, Context, Mechanism, Result
-from duaarah.wire.dlms.blocks import AttributeOf, Block, Service
+from duaarah.wire.dlms.blocks import AttributeOf, Block
 from duaarah.wire.dlms.errors import Malformed, OutOfOrder, TooLong, Unencodable, Unprotected
 from duaarah.wire.dlms.hdlc_link import LinkDown, LinkEvent, LinkUp
 from duaarah.wire.dlms.initiate import Conformance
@@ -30,6 +30,7 @@ from duaarah.wire.dlms.terms import (
     Rejected,
     Released,
     Request,
+    Response,
     State,
     Terms,
 )
@@ -55,6 +56,7 @@ class Association:
         self._exchange: Exchange | None = None
         self._transfer: general_blocks.Transfer | None = None
         self._invoke_id = 0
+        self._authentic = False
 
     # -- what the caller asks --------------------------------------------------------------------------------------
 
@@ -174,12 +176,13 @@ class Association:
                 error = initiate.decode(aare.user_information)
                 text += f" ({error.text})" if isinstance(error, initiate.ConfirmedServiceError) else ""
             return Rejected(aare.result, aare.diagnostic, text)
-        if terms.meter_title is not None and cipher is not None and aare.responding_title != terms.meter_title:
-            raise Malformed("Another meter answers than the one that was asked for.")
+        title = aare.responding_title or terms.meter_title  # some meters leave away what is known
         if cipher is not None:
-            if aare.responding_title == cipher.title:
+            if terms.meter_title is not None and title != terms.meter_title:
+                raise Malformed("Another meter answers than the one that was asked for.")
+            if title == cipher.title:
                 raise Malformed("The meter answers under our own system title.")
-            cipher.peer_title = aare.responding_title
+            cipher.peer_title = title
         information = aare.user_information
         if is_sealed(information):
             if cipher is None:
@@ -214,7 +217,7 @@ class Association:
         self._send(apdu.encode(request))
         return None
 
-    def _proven(self, response: Service) -> Event:
+    def _proven(self, response: Response) -> Event:
         cipher = self._cipher
         assert cipher is not None
         if not isinstance(response, apdu.ActionResponse) or response.result != apdu.SUCCESS:
@@ -276,11 +279,12 @@ class Association:
         return whole
 
     def _plain(self, octets: bytes) -> bytes:
+        self._authentic = self._cipher is not None and is_sealed(octets)
         if is_sealed(octets):
             if self._cipher is None:
                 raise Unprotected("A ciphered answer in a plain association.")
             return self._cipher.open(octets)[0]
-        # An error of the transport of APDUs is allowed to be plain; it moves nothing.
+        # An error of the transport of APDUs is allowed to be plain: `Answered` says that nobody has proven it.
         if self.terms.style is not Style.PLAIN and octets[0] not in (
             apdu.EXCEPTION_RESPONSE,
             initiate.CONFIRMED_SERVICE_ERROR,
@@ -296,11 +300,11 @@ class Association:
         service = blocks.decode(octets)
         if isinstance(service, apdu.DataNotification):
             return Notified(service)
+        if isinstance(service, apdu.ExceptionResponse):
+            return self._answered(service)
         self._expect(State.WAITING, State.PROVING)
         exchange = self._exchange
         assert exchange is not None
-        if isinstance(service, apdu.ExceptionResponse):
-            return self._answered(service)
         if service.invoke_octet & 0x0F != exchange.invoke_octet & 0x0F:
             raise OutOfOrder("The answer does not belong to the request.")
         match service:
@@ -320,16 +324,14 @@ class Association:
                 return self._answered(service)
         raise OutOfOrder("A meter sends answers, not requests.")
 
-    def _answered(self, response: object) -> Event:
-        proving = self.state is State.PROVING
-        if proving or self.state is State.WAITING:
-            self._exchange, self.state = None, State.READY
-        elif self.state is State.ASSOCIATING:
+    def _answered(self, response: Response) -> Event:
+        self._expect(State.ASSOCIATING, State.PROVING, State.WAITING)
+        was, self._exchange, self._transfer = self.state, None, None
+        if was is State.ASSOCIATING:
             self.state = State.CLOSED
             return Rejected(Result.REJECTED_PERMANENT, 0, f"the meter answers {response}")
-        if proving:
-            return self._proven(response)  # type: ignore[arg-type]
-        return Answered(response)  # type: ignore[arg-type]
+        self.state = State.READY
+        return self._proven(response) if was is State.PROVING else Answered(response, self._authentic)
 
     def _collect(self, block: Block, exchange: Exchange) -> bool:
         """Add a block of the answer; True when it is whole."""
@@ -357,7 +359,9 @@ class Association:
             self._send(blocks.encode(blocks.ActionNext(exchange.invoke_octet, service.block.number)))
             return None
         head = bytes((apdu.ACTION_RESPONSE, apdu.NORMAL, service.invoke_octet))
-        return self._answered(apdu.decode(head + bytes(exchange.received)))
+        whole = apdu.decode(head + bytes(exchange.received))
+        assert isinstance(whole, apdu.ActionResponse)
+        return self._answered(whole)
 
     def _on_taken(
         self, service: blocks.SetBlockResponse | blocks.ActionBlockResponse, exchange: Exchange

@@ -294,8 +294,8 @@ class HdlcLink:
             self._frame(self._receive_number << 5 | RR)
             return None
         whole, self._assembly = bytes(self._assembly), bytearray()
-        if whole[:3] not in (LLC_COMMAND, LLC_RESPONSE):
-            raise Malformed("The information field does not begin with an LLC header.")
+        if whole[:3] not in (LLC_COMMAND, LLC_RESPONSE) or len(whole) == 3:
+            raise Malformed("The information field is not an LLC header and an APDU.")
         return LinkApdu(whole[3:], logical_of(frame.source))
 
 

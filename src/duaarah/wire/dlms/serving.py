@@ -18,6 +18,7 @@ from duaarah.wire.dlms.access import (
     NOT_POSSIBLE,
     NOT_SUPPORTED,
     PDU_MIN,
+    PDU_TOO_LONG,
     SERVICE_NOT_ALLOWED,
     SERVICE_UNKNOWN,
     Application,
@@ -90,7 +91,20 @@ class Serving:
         except DlmsError:
             return [apdu.encode(apdu.ExceptionResponse(SERVICE_UNKNOWN, NOT_SUPPORTED))]
         answer = self._serve(service)
-        return [] if answer is None else self._out(answer)
+        if answer is None:
+            return []
+        out = self._sealed(answer)
+        if len(out) <= self._pdu_max:
+            return [out]
+        if Conformance.GENERAL_BLOCK_TRANSFER not in self.conformance:
+            return [self._sealed(apdu.ExceptionResponse(SERVICE_NOT_ALLOWED, PDU_TOO_LONG))]
+        self._transfer = self._general_blocks()
+        # The client has not said its window yet: the first block asks for it.
+        return [general_blocks.encode(block) for block in self._transfer.send(out)]
+
+    def _general_blocks(self) -> general_blocks.Transfer:
+        size = self._pdu_max - general_blocks.HEAD_OCTETS
+        return general_blocks.Transfer(size=size, window=self.terms.window)
 
     # -- association -----------------------------------------------------------------------------------------------
 
@@ -204,28 +218,19 @@ class Serving:
         self._style = Style.PLAIN
         return octets
 
-    def _out(self, service: Service) -> list[bytes]:
+    def _sealed(self, service: Service) -> bytes:
+        """In the style in which it was asked; an exception response has no service-specific ciphered form."""
         octets = blocks.encode_any(service)
-        style = self._style
-        general = style in (Style.GENERAL_GLO, Style.GENERAL_DED)
-        # An exception response has no service-specific ciphered form.
-        if style is not Style.PLAIN and self._cipher is not None and (general or octets[0] != apdu.EXCEPTION_RESPONSE):
-            octets = self._cipher.seal(octets, style)
-        if len(octets) <= self._pdu_max or Conformance.GENERAL_BLOCK_TRANSFER not in self.conformance:
-            return [octets]
-        self._transfer = general_blocks.Transfer(
-            size=self._pdu_max - general_blocks.HEAD_OCTETS, window=self.terms.window
-        )
-        # The client has not said its window yet: the first block asks for it.
-        return [general_blocks.encode(block) for block in self._transfer.send(octets)]
+        general = self._style in (Style.GENERAL_GLO, Style.GENERAL_DED)
+        if self._style is Style.PLAIN or self._cipher is None:
+            return octets
+        return self._cipher.seal(octets, self._style) if general or octets[0] != apdu.EXCEPTION_RESPONSE else octets
 
     def _on_general_block(self, octets: bytes) -> list[bytes]:
         if Conformance.GENERAL_BLOCK_TRANSFER not in self.conformance:
             return [apdu.encode(apdu.ExceptionResponse(SERVICE_NOT_ALLOWED, NOT_SUPPORTED))]
         if self._transfer is None:
-            self._transfer = general_blocks.Transfer(
-                size=self._pdu_max - general_blocks.HEAD_OCTETS, window=self.terms.window
-            )
+            self._transfer = self._general_blocks()
         answers, whole = self._transfer.take(general_blocks.decode(octets))
         if whole is None:
             return [general_blocks.encode(block) for block in answers]

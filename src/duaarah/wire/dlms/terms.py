@@ -83,19 +83,27 @@ class Rejected:
     text: str
 
 
+Response = (
+    apdu.GetResponse
+    | apdu.SetResponse
+    | apdu.ActionResponse
+    | apdu.ExceptionResponse
+    | blocks.GetListResponse
+    | blocks.SetListResponse
+    | initiate.ConfirmedServiceError
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The whole answer to the latest request, put together from its blocks."""
+    """The whole answer to the latest request, put together from its blocks.
 
-    response: (
-        apdu.GetResponse
-        | apdu.SetResponse
-        | apdu.ActionResponse
-        | apdu.ExceptionResponse
-        | blocks.GetListResponse
-        | blocks.SetListResponse
-        | initiate.ConfirmedServiceError
-    )
+    `authentic`: it came ciphered. In a ciphered association only an ExceptionResponse or a ConfirmedServiceError may be
+    plain, and then anybody on the line may have said it: it proves nothing about what the meter did.
+    """
+
+    response: Response
+    authentic: bool
 
 
 @dataclass(frozen=True, slots=True)
