@@ -21,7 +21,7 @@ CONNECTIONS_MAX = 4
 class MeterServer:
     """`async with MeterServer(meter) as server:` listens on `server.port` of the loopback until the block ends.
 
-    With a `device` clients may associate; `answered` is called after each answer, before it leaves.
+    With a `device` clients may associate. `asked` is called before octets are looked at, `answered` before an answer leaves.
     """
 
     def __init__(
@@ -31,9 +31,11 @@ class MeterServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        asked: Callable[[], None] = lambda: None,
         answered: Callable[[], None] = lambda: None,
     ) -> None:
-        self._meter, self._device, self._answered = meter, device, answered
+        self._meter, self._device = meter, device
+        self.asked, self.answered = asked, answered
         self._host = host
         self._wanted_port = port
         self._server: asyncio.Server | None = None
@@ -64,10 +66,6 @@ class MeterServer:
     def session(self) -> MeterSession:
         """For one connection."""
         return MeterSession(self._meter, self._device)
-
-    def answered(self) -> None:
-        """An answer is about to leave."""
-        self._answered()
 
     async def __aenter__(self) -> MeterServer:
         await self.open()
@@ -108,6 +106,7 @@ class _Connection(asyncio.Protocol):
             return
         self._octets += len(data)
         self._wait()
+        self._owner.asked()
         try:
             answer = self._session.receive(data)
         except HungUp as left:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 METERS_AT_ONCE_MAX = 1000
 READ_PORTS_MAX = 64
 TEXT_MAX = 160
+HISTORY_ROWS = 96  # of load profile when a meter is first read
 Reply = dict[str, Any]
 Verb = Callable[[Reply], Awaitable[Reply]]
 
@@ -212,15 +213,20 @@ class Control:
     def _meter_server(self, supply: Supply) -> MeterServer:
         """Its pre-established association and its sessions; what they changed is kept before an answer leaves."""
 
-        def keep() -> None:
-            self._town.emit(supply, device.take_pushes())
-            self._town.note(supply)
+        def now_us() -> int:
+            return max(self._town.now_us, self._process.now_us())
+
+        def asked() -> None:
+            # The load takes its energy up to now before anything is answered.
+            self._supply_now(supply.known.drn)
+
+        def answered() -> None:
+            self._town.answered(supply, device.take_pushes())
             self._town.keep()
 
-        device = Device(
-            supply.sim, lambda: instant_of(self._process.now_us()), challenge=lambda: secrets.token_bytes(16)
-        )
-        return MeterServer(supply.sim, device, answered=keep)
+        device = Device(supply.sim, lambda: instant_of(now_us()), challenge=lambda: secrets.token_bytes(16))
+        device.fill(HISTORY_ROWS)
+        return MeterServer(supply.sim, device, asked=asked, answered=answered)
 
     def _supply_now(self, drn: str) -> Supply:
         self._town.now_us = max(self._town.now_us, self._process.now_us())

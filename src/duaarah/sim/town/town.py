@@ -146,8 +146,8 @@ class Town:
         if supply.modem_dead or self._lost(supply):
             supply.lost_frames += 1
             return "lost"
-        self.emit(supply, supply.advance(self.now_us))
-        self.emit(supply, supply.sim.receive_sms(payload, instant_of(self.now_us)))
+        self._emit(supply, supply.advance(self.now_us))
+        self._emit(supply, supply.sim.receive_sms(payload, instant_of(self.now_us)))
         self._plan_crossing(supply)
         return "frame"
 
@@ -160,7 +160,7 @@ class Town:
         name = f"{self.world.seed} {supply.known.drn} {supply.frames}".encode("ascii")
         return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") % LOST_ONE_IN == 0
 
-    def emit(self, supply: Supply, pushes: Iterable[bytes]) -> None:
+    def _emit(self, supply: Supply, pushes: Iterable[bytes]) -> None:
         for payload in pushes:
             self.note(supply)
             if supply.modem_dead:
@@ -183,9 +183,15 @@ class Town:
         except KeyError:
             raise UnknownInTown("There is no meter of this number in the town.") from None
         if self.started:
-            self.emit(supply, supply.advance(self.now_us))
+            self._emit(supply, supply.advance(self.now_us))
             self._plan_crossing(supply)
         return supply
+
+    def answered(self, supply: Supply, pushes: Iterable[bytes]) -> None:
+        """A meter has answered over IP, and perhaps pushed: whatever changed is noted, what follows is planned anew."""
+        self.note(supply)
+        self._emit(supply, pushes)
+        self._plan_crossing(supply)
 
     def set_modem_dead(self, supply: Supply, dead: bool) -> None:
         """A modem without network drops what comes and holds what its meter says, until it is back."""
@@ -194,14 +200,14 @@ class Town:
         if not dead:
             held = list(supply.held)
             supply.held.clear()
-            self.emit(supply, held)
+            self._emit(supply, held)
 
     def set_power(self, drn: str, on: bool) -> None:
         """The network takes a meter's supply away, or brings it back. Raises UnknownInTown."""
         supply = self.supply(drn)
         now = instant_of(self.now_us)
         self.note(supply)
-        self.emit(supply, supply.sim.power_restored(now) if on else supply.sim.power_cut(now))
+        self._emit(supply, supply.sim.power_restored(now) if on else supply.sim.power_cut(now))
         self._plan_crossing(supply)
 
     def _plan_crossing(self, supply: Supply) -> None:
@@ -214,7 +220,7 @@ class Town:
 
     def _cross(self, supply: Supply, at_us: int) -> None:
         supply.crossing = None
-        self.emit(supply, supply.advance(at_us))
+        self._emit(supply, supply.advance(at_us))
         self._plan_crossing(supply)
 
     # -- what customers do (phones.Surroundings) -------------------------------------------------------------------
@@ -256,7 +262,7 @@ class Town:
         threshold_mwh = supply.sim.threshold_wh * 1000
         drawn_mwh = left_mwh - threshold_mwh + 1 if left_mwh >= threshold_mwh else left_mwh
         self.note(supply)
-        self.emit(supply, supply.sim.consume(drawn_mwh, instant_of(self.now_us)))
+        self._emit(supply, supply.sim.consume(drawn_mwh, instant_of(self.now_us)))
         self._plan_crossing(supply)
         left_wh: int = supply.sim.credit_wh
         return left_wh
@@ -267,7 +273,7 @@ class Town:
         self.note(supply)
         result, pushes = supply.sim.keypad(digits, instant_of(max(at_us, self.now_us)))
         self.seen[f"keypad_{result}"] += 1
-        self.emit(supply, pushes)
+        self._emit(supply, pushes)
         self._plan_crossing(supply)
         return str(result)
 
