@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sim smsc`, `sim town`, `sim bank`: one simulator alone."""
+"""`sim smsc`, `sim town`, `sim bank`, `sim meter`: one simulator alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from duaarah.sim.bank import server as bank
+    from duaarah.sim.meter import alone as meter
     from duaarah.sim.town import server as town
 
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="smsc|town|bank")
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="smsc|town|bank|meter")
     smsc = kinds.add_parser("smsc", help="the built-in SMSC")
     smsc.add_argument("--port", type=int, default=0, help="SMPP port (0: any free one)")
     smsc.add_argument("--control-port", type=int, default=0)
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     smsc.add_argument("--state", type=Path, metavar="FILE", help="messages and SIMs outlive the process in it")
     town.add_arguments(kinds.add_parser("town", help="meters, phones and an ATM, on any SMSC"))
     bank.add_arguments(kinds.add_parser("bank", help="the ATM alone"))
+    meter.add_arguments(kinds.add_parser("meter", help="one meter's DLMS server over TCP, wrapper and HDLC"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,6 +44,10 @@ def run(args: argparse.Namespace) -> int:
         from duaarah.sim.bank import server as bank
 
         return bank.run(args)
+    if args.what == "meter":
+        from duaarah.sim.meter import alone as meter
+
+        return meter.run(args)
     return _smsc(args)
 
 

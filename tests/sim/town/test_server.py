@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -10,15 +11,20 @@ from typing import Any
 import pytest
 from tests.sim.town.test_town import _frame, _report, _token
 
-from duaarah.core.intent import LowCredit, MeterRegister, TokenResult
+from duaarah.core.intent import DataBlock, LowCredit, MeterRegister, TokenResult
+from duaarah.core.obis import Obis
 from duaarah.drivers import Keys, encode_read, profile, register_value
+from duaarah.net.dlms import Endpoint, session
 from duaarah.net.dlms_client import ReadLink, read_registers
 from duaarah.net.esme import ESME, ESMEConfig
 from duaarah.net.jsonport import ControlFailed, call
+from duaarah.sim.meter.device import LOAD_PROFILE, MANAGER_SAP
+from duaarah.sim.meter.objects.control import RELAY
 from duaarah.sim.smsc.server import SMSC
 from duaarah.sim.town import server
 from duaarah.sim.town.sms import BINARY, Outgoing
 from duaarah.sim.town.world import READER_TITLE, START, TownMeter, make_world
+from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.smpp.pdu import PDU
 
 WORLD = make_world(7, 50)
@@ -200,8 +206,29 @@ def test_a_meter_is_read_through_the_port_that_the_town_opens() -> None:
         request = [encode_read(known, MeterRegister.TOKEN_ENERGY_WH, 1)]
         raw = await asyncio.to_thread(read_registers, link, request, counter=1)
         assert register_value(known, MeterRegister.TOKEN_ENERGY_WH, raw[0]) == 30_000
+        await _associate(stage, port)
 
     _on_stage(play)
+
+
+async def _associate(stage: Stage, port: int) -> None:
+    """A session on the same port: a day of rows, a disconnection, and a push that goes out by SMS."""
+    endpoint = Endpoint(
+        host="127.0.0.1",
+        port=port,
+        client_sap=MANAGER_SAP,
+        keys=Keys(METER.ek, METER.ak),
+        system_title=READER_TITLE,
+        meter_title=METER.system_title,
+    )
+    counters = itertools.count(100)
+    async with session(endpoint, next_counter=lambda: next(counters)) as opened:
+        assert len((await opened.get(7, LOAD_PROFILE, 2)).value) == 96
+        await opened.act(70, RELAY, 1, Data(Tag.INTEGER, 0))
+        await opened.act(40, Obis(0, 6, 25, 9, 0), 1, Data(Tag.INTEGER, 0))
+    assert (await stage.ask("meter", drn=METER.drn))["relay_closed"] is False
+    await stage.until(lambda: len(stage.platform.got) == 2)
+    assert isinstance(_report(METER, Outgoing(METER.msisdn, stage.platform.got[1].payload, BINARY)), DataBlock)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from duaarah.core.replay import COUNTER_MAX, Replayed, ReplayWindow
 from duaarah.sim.meter.models import MeterModel
 from duaarah.wire.dlms import ciphering, wrapper
 from duaarah.wire.dlms.ciphering import Keys
-from duaarah.wire.dlms.errors import DlmsError
+from duaarah.wire.dlms.errors import DlmsError, Stale
 from duaarah.wire.dlms.wrapper import Wrapped
+
+CLIENTS_MAX = 8
 
 
 class Dropped(Exception):
@@ -35,11 +37,44 @@ class MeterLink:
         self._system_title = system_title
         self._windows = {title: ReplayWindow() for title in client_titles}
         self._sent_counter = 0
+        self._keys_changed = False
 
     @property
     def sent_counter(self) -> int:
         """The latest invocation counter the meter used."""
         return self._sent_counter
+
+    @property
+    def keys(self) -> Keys:
+        """The global keys that count now."""
+        return self._keys
+
+    @property
+    def received_counter(self) -> int:
+        """The highest invocation counter taken from any client."""
+        return max((window.highest for window in self._windows.values()), default=0)
+
+    def change_keys(self, keys: Keys) -> None:
+        """New global keys: the clients' counters begin anew, the meter's own goes on. Kept by `state()`."""
+        self._keys, self._keys_changed = keys, True
+        self._windows = dict.fromkeys(self._windows, ReplayWindow())
+
+    def next_counter(self) -> int:
+        """The meter's next own counter, used by this call."""
+        if self._sent_counter >= COUNTER_MAX:
+            raise Dropped("counter_exhausted")
+        self._sent_counter += 1
+        return self._sent_counter
+
+    def take_counter(self, title: bytes, counter: int) -> None:
+        """A client's counter, proven before; Stale when it was used, or when the meter knows too many clients."""
+        window = self._windows.get(title)
+        if window is None and len(self._windows) >= CLIENTS_MAX:
+            raise Stale("The meter keeps the counters of so many clients only.")
+        try:
+            self._windows[title], _ = (window or ReplayWindow()).take(counter)
+        except (Replayed, ValueError):
+            raise Stale(f"The invocation counter {counter} was used before.") from None
 
     def open_sms(self, payload: bytes) -> tuple[bytes, int]:
         """The plain APDU of an SMS and the invocation counter it came under."""
@@ -85,20 +120,23 @@ class MeterLink:
         return wrapper.wrap(self._seal(plain))
 
     def _seal(self, plain: bytes) -> Wrapped:
-        if self._sent_counter >= COUNTER_MAX:
-            raise Dropped("counter_exhausted")
-        self._sent_counter += 1
-        apdu = ciphering.protect(plain, keys=self._keys, system_title=self._system_title, counter=self._sent_counter)
+        counter = self.next_counter()
+        apdu = ciphering.protect(plain, keys=self._keys, system_title=self._system_title, counter=counter)
         return Wrapped(self._model.server_sap, self._model.client_sap, apdu)
 
     def state(self) -> dict[str, Any]:
         """What the meter keeps over a power failure, as JSON values."""
         windows = {title.hex(): [window.highest, window.bitmap] for title, window in self._windows.items()}
-        return {"sent_counter": self._sent_counter, "windows": windows}
+        state: dict[str, Any] = {"sent_counter": self._sent_counter, "windows": windows}
+        if self._keys_changed:
+            state["keys"] = [self._keys.encryption_key.hex(), self._keys.authentication_key.hex()]
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former `state()`. Never lowers the sent counter: that would repeat a nonce."""
         self._sent_counter = max(self._sent_counter, state["sent_counter"])
+        if "keys" in state:
+            self._keys, self._keys_changed = Keys(*(bytes.fromhex(key) for key in state["keys"])), True
         for title, (highest, bitmap) in state["windows"].items():
-            if bytes.fromhex(title) in self._windows:
+            if bytes.fromhex(title) != self._system_title:
                 self._windows[bytes.fromhex(title)] = ReplayWindow(highest, bitmap)

@@ -18,13 +18,13 @@ from duaarah.core.smsplan import PlanError, ReportingPlan
 from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
 from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
+from duaarah.sim.meter.config import Faults, MeterConfig
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
 from duaarah.sim.meter.reporting import Reporting, plan_written
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
-from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 MWH_PER_WH = 1000
@@ -32,33 +32,6 @@ THRESHOLD_MAX_WH = 1_000_000
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterConfig:
-    """
-    What a meter leaves the factory with. `client_titles`: the head end first, then other readers. Without a reporting
-    plan it tells of every outage and sends no blocks.
-    """
-
-    kind: str
-    drn: str
-    system_title: bytes
-    keys: Keys
-    client_titles: tuple[bytes, ...]
-    decoder: MeterDecoder
-    credit_wh: int
-    low_credit_threshold_wh: int
-    reporting: ReportingPlan | None = None
-
-
-@dataclass(slots=True)
-class Faults:
-    """What a test may break. `lose_next_answer` counts token answers that never reach the network."""
-
-    tid_store_off: bool = False
-    modem_dead: bool = False
-    lose_next_answer: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +47,7 @@ class _Register:
     tokens_accepted: int = 0
     distinct: set[int] = field(default_factory=set)
     used_mwh: int = 0
+    held_open: bool = False  # by remote disconnection: a token does not close the relay
 
 
 class SimMeter:
@@ -86,7 +60,7 @@ class SimMeter:
         self.model: MeterModel = model(config.kind)
         self.faults = Faults()
         self.dropped: Counter[str] = Counter()
-        self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
+        self.link = self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
         above = config.credit_wh >= config.low_credit_threshold_wh
@@ -169,6 +143,21 @@ class SimMeter:
         """The expiry number of that key."""
         return self._decoder.ken
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the modem answers."""
+        return self.powered and not self.faults.modem_dead
+
+    @property
+    def used_mwh(self) -> int:
+        """All energy ever taken by the load."""
+        return self._register.used_mwh
+
+    @property
+    def held_open(self) -> bool:
+        """Whether the utility has disconnected the customer."""
+        return self._register.held_open
+
     # -- the supply ------------------------------------------------------------------------------------------------
 
     def consume(self, energy_mwh: int, now: datetime) -> list[bytes]:
@@ -220,11 +209,16 @@ class SimMeter:
         while (summary := reporting.next_summary(now, self.credit_wh)) is not None:
             pushes += self._push(summary, now)
         if (day := reporting.block_day(now)) is not None:
-            kept = (reporting.events_kept, reporting.outages_kept, reporting.out_kept_s)
-            block = DataBlock(register.used_mwh // MWH_PER_WH, self.credit_wh, *kept)
+            block = self._block()
             reporting.block_gone(day, now)
             pushes += self._push(block, now)
         return pushes
+
+    def _block(self) -> DataBlock:
+        kept = (0, 0, 0)
+        if (reporting := self._reporting) is not None:
+            kept = (reporting.events_kept, reporting.outages_kept, reporting.out_kept_s)
+        return DataBlock(self._register.used_mwh // MWH_PER_WH, self.credit_wh, *kept)
 
     def close_day(self, now: datetime) -> None:
         """Midnight on the meter's clock, which runs without supply too: with a daily plan another day begins."""
@@ -236,6 +230,15 @@ class SimMeter:
         if self._reporting is not None and self._reporting.day is not None and self._register.powered:
             self._reporting.day.sample(demand_w if self._register.relay_closed else 0, voltage_mv)
 
+    def switch_relay(self, *, closed: bool) -> None:
+        """The utility disconnects or reconnects; without credit the relay stays open."""
+        self._register.held_open = not closed
+        self._register.relay_closed = closed and self._register.credit_mwh > 0
+
+    def push_now(self, now: datetime) -> list[bytes]:
+        """The register block because somebody asked: the reporting plan does not count it."""
+        return self._push(self._block(), now)
+
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     def keypad(self, token: str, now: datetime) -> tuple[str, list[bytes]]:
@@ -244,6 +247,14 @@ class SimMeter:
             return "unsupported", []
         entry = self._enter(token, now, by_keypad=True)
         return entry.result.value, self._push(self._answer(0, entry), now)
+
+    def enter_token(self, token: str, now: datetime) -> Entry:
+        """A token over an associated session: judged as any other, answered there, so no push."""
+        return self._enter(token, now, by_keypad=False)
+
+    def write(self, request: apdu.SetRequest) -> int:
+        """A SET over an associated session: its Data-Access-Result."""
+        return self._set(request).result
 
     def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
         """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
@@ -302,7 +313,7 @@ class SimMeter:
         register.token_energy_wh += energy_wh
         register.tokens_accepted += 1
         register.distinct.add(tid)
-        register.relay_closed = True
+        register.relay_closed = not register.held_open
         register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
 
     def _set(self, request: apdu.SetRequest) -> apdu.SetResponse:
@@ -403,6 +414,7 @@ class SimMeter:
             "tokens_accepted": register.tokens_accepted,
             "distinct": sorted(register.distinct),
             "used_mwh": register.used_mwh,
+            "held_open": register.held_open,
             "reporting": self._reporting.state() if self._reporting else None,
             "link": self._link.state(),
             "decoder": self._decoder.state(),
@@ -420,6 +432,7 @@ class SimMeter:
             state["tokens_accepted"],
             set(state["distinct"]),
             state.get("used_mwh", 0),
+            state.get("held_open", False),
         )
         # A state of before plans came over the air names none: the configured one begins anew.
         if "plan" in (state.get("reporting") or {}):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from duaarah.sim.bank.atm import ATM, Sale
 from duaarah.sim.bank.notify import BankError
+from duaarah.sim.meter.device import Device
 from duaarah.sim.meter.server import MeterServer
 from duaarah.sim.town.clock import instant_of, instant_us
 from duaarah.sim.town.supply import Supply
-from duaarah.sim.town.town import Town, UnknownInTown
+from duaarah.sim.town.town import UnknownInTown
 
 if TYPE_CHECKING:
     from duaarah.sim.town.server import TownProcess
@@ -22,26 +24,13 @@ if TYPE_CHECKING:
 METERS_AT_ONCE_MAX = 1000
 READ_PORTS_MAX = 64
 TEXT_MAX = 160
+HISTORY_ROWS = 96  # of load profile when a meter is first read
 Reply = dict[str, Any]
 Verb = Callable[[Reply], Awaitable[Reply]]
 
 
 class BadRequest(ValueError):
     """The control port was asked something that it does not understand."""
-
-
-class _ReadMeter:
-    """A meter that is read over a connection: its counters are kept before its answer leaves."""
-
-    def __init__(self, town: Town, supply: Supply) -> None:
-        self._town, self._supply = town, supply
-
-    def answer_request(self, payload: bytes) -> bytes | None:
-        """See SimMeter."""
-        answer = self._supply.sim.answer_request(payload)
-        self._town.note(self._supply)
-        self._town.keep()
-        return answer
 
 
 class Control:
@@ -213,13 +202,31 @@ class Control:
         supply = self._supply_now(drn)
         server = self._servers.pop(drn, None)
         if server is None:
-            server = MeterServer(_ReadMeter(self._town, supply))
+            server = self._meter_server(supply)
             await server.open()
         self._servers[drn] = server
         while len(self._servers) > READ_PORTS_MAX:
             _, oldest = self._servers.popitem(last=False)
             await oldest.close()
         return {"port": server.port}
+
+    def _meter_server(self, supply: Supply) -> MeterServer:
+        """Its pre-established association and its sessions; what they changed is kept before an answer leaves."""
+
+        def now_us() -> int:
+            return max(self._town.now_us, self._process.now_us())
+
+        def asked() -> None:
+            # The load takes its energy up to now before anything is answered.
+            self._supply_now(supply.known.drn)
+
+        def answered() -> None:
+            self._town.answered(supply, device.take_pushes())
+            self._town.keep()
+
+        device = Device(supply.sim, lambda: instant_of(now_us()), challenge=lambda: secrets.token_bytes(16))
+        device.fill(HISTORY_ROWS)
+        return MeterServer(supply.sim, device, asked=asked, answered=answered)
 
     def _supply_now(self, drn: str) -> Supply:
         self._town.now_us = max(self._town.now_us, self._process.now_us())

@@ -211,6 +211,12 @@ class Town:
             self._plan_crossing(supply)
         return supply
 
+    def answered(self, supply: Supply, pushes: Iterable[bytes]) -> None:
+        """A meter has answered over IP, and perhaps pushed: whatever changed is noted, what follows is planned anew."""
+        self.note(supply)
+        self._emit(supply, pushes)
+        self._plan_crossing(supply)
+
     def set_modem_dead(self, supply: Supply, dead: bool) -> None:
         """A modem without network drops what comes and holds what its meter says, until it is back."""
         self.note(supply)

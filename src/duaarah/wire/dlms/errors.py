@@ -11,6 +11,8 @@ DlmsError
 +-- KeyMissing       a key that is needed was not given           key_missing
 +-- AuthFailed       the GCM tag does not match                   auth_failed
 +-- Unprotected      not both encrypted and authenticated         unprotected
++-- OutOfOrder       not now: the association is in another state  out_of_order
++-- Stale            an invocation counter that was used before    stale_counter
 +-- Unencodable      we were asked for something with no encoding unencodable
     +-- TooLong      more octets than the bearer carries          too_long
 
@@ -79,6 +81,18 @@ class Unprotected(DlmsError):
     """The security control octet asks for less than authenticated encryption."""
 
     code = "unprotected"
+
+
+class OutOfOrder(DlmsError):
+    """A request or an answer that does not belong to the association's state."""
+
+    code = "out_of_order"
+
+
+class Stale(DlmsError):
+    """The invocation counter was used before: a replay, or a peer that forgot its counter."""
+
+    code = "stale_counter"
 
 
 class Unencodable(DlmsError):
