@@ -16,7 +16,7 @@ from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit,
 from duaarah.core.obis import TOKEN_GATEWAY
 from duaarah.core.smsplan import PlanError, ReportingPlan
 from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
-from duaarah.sim.meter import registers
+from duaarah.sim.meter import orders, registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
@@ -89,6 +89,8 @@ class SimMeter:
         self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
+        self.ordered = orders.Ordered()
+        self._push_asked = False
         above = config.credit_wh >= config.low_credit_threshold_wh
         self._register = _Register(
             config.credit_wh * MWH_PER_WH,
@@ -121,8 +123,8 @@ class SimMeter:
 
     @property
     def relay_closed(self) -> bool:
-        """Whether the customer has supply, as far as the meter decides it."""
-        return self._register.relay_closed
+        """Whether the customer has supply, as far as the meter decides it: by the credit, and as ordered from afar."""
+        return self._register.relay_closed and not self.ordered.held_open
 
     @property
     def powered(self) -> bool:
@@ -166,7 +168,8 @@ class SimMeter:
         if energy_mwh < 0:
             raise ValueError("A load takes energy, it gives none back here.")
         register = self._register
-        if not register.relay_closed or not register.powered:
+        self.ordered.tick(now)
+        if not self.relay_closed or not register.powered:
             return []
         taken_mwh = min(energy_mwh, register.credit_mwh)
         register.credit_mwh -= taken_mwh
@@ -210,11 +213,16 @@ class SimMeter:
         while (summary := reporting.next_summary(now, self.credit_wh)) is not None:
             pushes += self._push(summary, now)
         if (day := reporting.block_day(now)) is not None:
-            kept = (reporting.events_kept, reporting.outages_kept, reporting.out_kept_s)
-            block = DataBlock(register.used_mwh // MWH_PER_WH, self.credit_wh, *kept)
+            block = self._block()
             reporting.block_gone(day)
             pushes += self._push(block, now)
         return pushes
+
+    def _block(self) -> DataBlock:
+        kept = (0, 0, 0)
+        if (reporting := self._reporting) is not None:
+            kept = (reporting.events_kept, reporting.outages_kept, reporting.out_kept_s)
+        return DataBlock(self._register.used_mwh // MWH_PER_WH, self.credit_wh, *kept)
 
     def close_day(self, now: datetime) -> None:
         """Midnight on the meter's clock, which runs without supply too: with a daily plan another day begins."""
@@ -243,7 +251,9 @@ class SimMeter:
             plain, counter = self._link.open_sms(payload)
             request = self._request_of(plain)
             if isinstance(request, apdu.SetRequest):
-                answer = [self._link.seal_sms(apdu.encode(self._set(request)))]
+                answer = self._reply(self._set(request, now), now)
+            elif request.invoke_octet & apdu.SERVICE_CONFIRMED:
+                answer = self._reply(apdu.ActionResponse(request.invoke_octet, self._ordered(request, now)), now)
             else:
                 token = self._token_of(request)
                 answer = self._push(self._answer(counter, self._enter(token, now, by_keypad=False)), now)
@@ -295,15 +305,34 @@ class SimMeter:
         register.relay_closed = True
         register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
 
-    def _set(self, request: apdu.SetRequest) -> apdu.SetResponse:
-        """Write an attribute: the low-credit threshold and the reporting plan are those that may be written here."""
+    def _reply(self, response: apdu.SetResponse | apdu.ActionResponse, now: datetime) -> list[bytes]:
+        """The answer to a confirmed request, and what the request made the meter say besides."""
+        said = [self._link.seal_sms(apdu.encode(response))]
+        if self._push_asked:
+            self._push_asked = False
+            said += self._push(self._block(), now)
+        return said
+
+    def _ordered(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int:
+        """Do what is ordered; the result as the standard numbers it."""
+        try:
+            also = orders.perform(self.ordered, request, now, self.model.power_step_w)
+        except orders.Refusal as refusal:
+            return refusal.result
+        if also == "clear_credit":
+            self._register.credit_mwh, self._register.relay_closed = 0, False
+        self._push_asked = also == "push_data"
+        return apdu.SUCCESS
+
+    def _set(self, request: apdu.SetRequest, now: datetime) -> apdu.SetResponse:
+        """Write an attribute: the low-credit threshold, the reporting plan, or what `orders` knows."""
         register = self._register
         result = apdu.SUCCESS
         address = (request.class_id, request.obis, request.attribute)
         if address == self.model.plan and request.selector is None:
             result = self._set_plan(request.value)
         elif address != self.model.threshold or request.selector is not None:
-            result = apdu.OBJECT_UNDEFINED
+            result = self._ordered(request, now)
         elif request.value.tag is not self.model.threshold_tag:
             result = apdu.TYPE_UNMATCHED
         elif not 0 < request.value.value * self.model.energy_step_wh <= THRESHOLD_MAX_WH:
@@ -394,6 +423,7 @@ class SimMeter:
             "distinct": sorted(register.distinct),
             "used_mwh": register.used_mwh,
             "reporting": self._reporting.state() if self._reporting else None,
+            "ordered": self.ordered.state(),
             "link": self._link.state(),
             "decoder": self._decoder.state(),
         }
@@ -414,6 +444,7 @@ class SimMeter:
         # A state of before plans came over the air names none: the configured one begins anew.
         if "plan" in (state.get("reporting") or {}):
             self._reporting = Reporting.restored_from(state["reporting"])
+        self.ordered = orders.Ordered(**state.get("ordered", {}))
         self._link.restore(state["link"])
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])
