@@ -21,6 +21,7 @@ from duaarah.people.models import AccountHolder, Customer, Organisation
 from duaarah.people.operations import set_pin
 from duaarah.registry.models import Meter, Modem, Pairing, Sim
 from duaarah.sim.meter import MeterConfig, SimMeter
+from duaarah.sim.smsc.operator import ACTIVE, SIM, Operator
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment
 from duaarah.sms.operations import claim_inbound
 from duaarah.texting.conversation import answer
@@ -48,7 +49,10 @@ class House:
 
 
 class Town:
-    """The platform's verbs and the far ends, joined without a network: what a segment carries is handed over."""
+    """
+    The platform's verbs and the far ends, joined without a network: what a segment carries is handed over. `smsc` is the
+    operator's own count of what crossed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.store = FileKeyStore.create(folder / "keys", "a passphrase for tests")
@@ -67,11 +71,12 @@ class Town:
             port=1,
             system_id="x",
             password_wrapped=b"",
-            short_codes=["3123"],
+            short_codes=["3123", "8123"],
         )
         self.channel = Channel.objects.create(code="SMS", name="SMS", kind="WALLET")
         self.houses: list[House] = []
         self.inbox: dict[str, list[str]] = {}
+        self.smsc = Operator()
 
     def house(
         self,
@@ -116,6 +121,7 @@ class Town:
         )
         InvocationCounter.objects.create(meter=row)
         sim = Sim.objects.create(iccid=f"8962{number:016d}", msisdn=f"6281100000{number:03d}", operator=self.operator)
+        self.smsc.add(SIM(sim.iccid, sim.msisdn, ACTIVE))
         pairing = Pairing.objects.create(
             meter=row,
             sim=sim,
@@ -149,6 +155,7 @@ class Town:
 
     def arrive(self, *, source: str, payload: bytes, kind: str, data_coding: int) -> int:
         """An SMS from the field, as the links worker commits it."""
+        self.smsc.charge("", source, "3123", now=self.now.timestamp())
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
             machine_now = cursor.fetchone()[0]
@@ -200,6 +207,7 @@ class Town:
         for segment in segments:
             with transaction.atomic():
                 OutboundSegment.objects.filter(pk=segment.pk).update(state="ACCEPTED")
+            self.smsc.charge(str(segment.pk), segment.source, segment.destination, now=self.now.timestamp())
             if segment.data_coding == 0:
                 self.inbox.setdefault(segment.destination, []).append(decode(bytes(segment.payload)))
                 continue

@@ -34,6 +34,8 @@ WORST = {
     "verb": "RIWAYAT",
     "days": "365",
     "number": "3123",
+    "price": "Rp1.000",
+    "day": "01/04",
 }
 PER_TEMPLATE = {
     "which_meter": {"example": "ISI ABCDEFGHIJKL 1000000", "aliases": ", ".join(["ABCDEFGHIJKL"] * 5) + " ..."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,17 @@ from django.db import connection
 
 from duaarah.audit import operations as audit
 from duaarah.audit.models import AuditSeal
+from duaarah.core.smsplan import Bucket
 from duaarah.headend.models import Command, InvocationCounter, MeterEvent
 from duaarah.keystore import FileKeyStore
 from duaarah.registry.access import pairing_of_meter
+from duaarah.registry.models import Meter
+from duaarah.sim.town.packages import reporting_of
 from duaarah.sim.town.past import Past, make_past
 from duaarah.sim.town.world import START, World, make_world
-from duaarah.sms.models import OutboundSegment
+from duaarah.sms.models import OutboundSegment, PackageEntry
+from duaarah.sms.package.plans import sold_plans
+from duaarah.sms.package.queries import meter_months
 from duaarah.stage.history import Loaded, Replayed, load_history, replay
 from duaarah.stage.invariants import FromOutside, broken, figures
 from duaarah.stage.registration import make_keys, register_world
@@ -24,6 +30,7 @@ from duaarah.wiring.token_sources import OwnKeys
 
 pytestmark = pytest.mark.slow
 DAYS, METERS = 90, 16
+DECEMBER, JANUARY, FEBRUARY = dt.date(2025, 12, 1), dt.date(2026, 1, 1), dt.date(2026, 2, 1)
 
 
 @pytest.fixture
@@ -60,8 +67,50 @@ def test_counters_and_events_are_the_meters_own(history: tuple[World, FileKeySto
         assert counter.from_meter_highest == link["sent_counter"]
         events = MeterEvent.objects.filter(meter=counter.meter)
         assert sorted(events.values_list("counter", flat=True)) == list(range(1, link["sent_counter"] + 1))
-        latest = events.filter(kind__in=["TOKEN_RESULT", "LOW_CREDIT"]).order_by("-pk")[0]
+        latest = events.filter(kind__in=["TOKEN_RESULT", "LOW_CREDIT", "DATA_BLOCK", "DAILY_SUMMARY"]).order_by("-pk")[
+            0
+        ]
         assert counter.balance_wh == latest.data.get("balance_wh", latest.data.get("remaining_wh"))
+
+
+def test_the_past_has_the_data_that_was_sold_and_nothing_more(
+    history: tuple[World, FileKeyStore, Replayed, Loaded],
+) -> None:
+    world, _, replayed, _ = history
+    by_drn = {meter.drn: meter for meter in world.meters}
+    sold = sold_plans(FEBRUARY)
+    for meter in Meter.objects.all():
+        plan = reporting_of(world.seed, by_drn[meter.drn])
+        # The package, the registry, the meter itself and the town say the same.
+        assert sold.get(meter.pk) == plan and meter.reporting_plan == (plan and plan.values())
+        kept = replayed.memories[meter.drn]["reporting"]
+        assert (kept and kept["plan"]) == (plan and plan.values())
+    for month_date, days in ((DECEMBER, 31), (JANUARY, 31), (FEBRUARY, None)):
+        months = meter_months(month_date)
+        assert {month.meter_id for month in months} == set(sold) and 0 < len(months) < METERS
+        for month in months:
+            daily = sold[month.meter_id].daily
+            used = {bucket: spent.used for bucket, spent in month.spent.items()}
+            assert used == {bucket: spent.settled for bucket, spent in month.spent.items()}
+            # February ends at the 16th: blocks of the 1st and the 11th, fifteen nights.
+            assert used[Bucket.DATA] == ((3 if days else 2) + (days or 15) * daily)
+            assert used[Bucket.FAULT] <= 4 and used[Bucket.FAULT] % 2 == 0
+            assert month.settlement[Bucket.FAULT].billed == month.settlement[Bucket.DATA].billed == 0
+    events = MeterEvent.objects.filter(kind__in=["DATA_BLOCK", "DAILY_SUMMARY"])
+    booked = PackageEntry.objects.filter(message_class="METER_DATA", kind="SETTLE")
+    assert set(events.values_list("inbound_id", flat=True)) == set(booked.values_list("inbound_id", flat=True))
+    # A day's summary is the customer's day, to the Wh; what was cut is said.
+    summaries = MeterEvent.objects.filter(kind="DAILY_SUMMARY").select_related("meter")
+    for event in summaries:
+        whole_wh = sum(by_drn[event.meter.drn].load_w)
+        if not event.data["outages"]:
+            assert event.data["energy_wh"] in (whole_wh, whole_wh - 1) and event.data["out_s"] == 0
+        else:
+            assert (
+                event.data["energy_wh"] < whole_wh
+                and 15 * 60 <= event.data["out_s"] <= 3 * 3_600 * event.data["outages"]
+            )
+    assert summaries.filter(data__outages__gt=0).exists()
 
 
 def test_the_platform_goes_on_from_there(history: tuple[World, FileKeyStore, Replayed, Loaded]) -> None:

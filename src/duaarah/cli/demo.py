@@ -92,6 +92,9 @@ def _live(processes: Processes, args: argparse.Namespace) -> int:
 
     digest = town_digest(make_world(args.seed, args.meters))
     found = None if args.fresh else SavedTown.read(processes.folder)
+    if found is None and not args.fresh and (processes.folder / "town.json").exists():
+        text = "the town in this folder is of another version, or was never finished: it is founded anew."
+        print(f"demo: {text}", file=sys.stderr, flush=True)
     again = found is not None and (found.seed, found.meters, found.digest) == (args.seed, args.meters, digest)
     saved = found if again and found is not None else SavedTown.new(args.seed, args.meters, digest)
     processes.passphrase, processes.smsc_password = saved.passphrase, saved.smsc_password

@@ -13,6 +13,8 @@ from duaarah.sms.models import OutboundSegment
 _BALANCES = {
     MeterEvent.Kind.TOKEN_RESULT: "balance_wh",
     MeterEvent.Kind.LOW_CREDIT: "remaining_wh",
+    MeterEvent.Kind.DATA_BLOCK: "balance_wh",
+    MeterEvent.Kind.DAILY_SUMMARY: "balance_wh",
     MeterEvent.Kind.CREDIT_EXHAUSTED: "",
 }
 

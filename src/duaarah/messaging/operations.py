@@ -13,7 +13,7 @@ from duaarah.core.gsm7 import encode
 from duaarah.messaging.models import Message, ShortCode
 from duaarah.sms.models import MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
-from duaarah.sms.queries import route
+from duaarah.sms.queries import NoRoute, route
 
 Purpose = ShortCode.Purpose
 LOG = logging.getLogger(__name__)
@@ -86,7 +86,11 @@ FROM unnest(%s::bigint[], %s::bigint[]) AS v (id, segment_id) WHERE messaging_me
 
 
 def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
-    """Entry: turn due messages into segments, message and segment in one transaction; returns how many."""
+    """
+    Entry: turn due messages into segments, message and segment in one transaction; returns how many.
+
+    A message from a number that no bind serves now waits, and nothing waits behind it.
+    """
     with transaction.atomic(durable=True):
         messages = list(
             Message.objects.select_for_update(skip_locked=True)
@@ -95,8 +99,10 @@ def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
         )
         if not messages:
             return 0
-        binds = {key: route(source=key[0], bind_name=key[1]) for key in {(m.source, m.bind_name) for m in messages}}
-        orders = [_order(m, binds[(m.source, m.bind_name)].pk) for m in messages]
+        binds = {key: _bind_id(*key) for key in {(m.source, m.bind_name) for m in messages}}
+        routed = [(m, bind_id) for m in messages if (bind_id := binds[(m.source, m.bind_name)]) is not None]
+        messages = [message for message, _ in routed]
+        orders = [_order(message, bind_id) for message, bind_id in routed]
         ids = enqueue_segments(orders, now=now)
         with connection.cursor() as cursor:
             cursor.execute(_HANDED, [[m.pk for m in messages], ids])
@@ -106,6 +112,14 @@ def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
                 "message %d handed over: %s", message.pk, message.template, extra={"correlation": message.correlation}
             )
     return len(messages)
+
+
+def _bind_id(source: str, bind_name: str) -> int | None:
+    try:
+        return route(source=source, bind_name=bind_name).pk
+    except NoRoute as error:
+        LOG.warning("messages wait: %s", error)
+        return None
 
 
 def _order(message: Message, bind_id: int) -> SegmentOrder:

@@ -111,6 +111,32 @@ TEXTS: dict[str, dict[str, str]] = {
         "id": "Nomor ini belum dipasangkan dengan meter dua arah. Daftar di gerai atau hubungi 123.",
         "en": "This number is not paired with a two-way meter. Register at a shop or call 123.",
     },
+    "faults_used_up_block": {
+        "id": "Kuota SMS gangguan meter {meter} bulan ini habis: padam baru dikabari lagi mulai {day}."
+        " Peringatan stroom dan token tetap jalan.",
+        "en": "Outage SMS of meter {meter} are used up this month: the next ones come from {day} on."
+        " Credit warnings and tokens go on.",
+    },
+    "faults_used_up_borrow": {
+        "id": "Kuota SMS gangguan meter {meter} bulan ini habis: SMS padam berikutnya memakai kuota data."
+        " Peringatan stroom dan token tetap jalan.",
+        "en": "Outage SMS of meter {meter} are used up this month: further ones take from the data SMS."
+        " Credit warnings and tokens go on.",
+    },
+    "faults_used_up_bill": {
+        "id": "Kuota SMS gangguan meter {meter} bulan ini habis: SMS padam berikutnya {price} per SMS sampai {day}.",
+        "en": "Outage SMS of meter {meter} are used up this month: further ones cost {price} each until {day}.",
+    },
+    "tokens_used_up_borrow": {
+        "id": "Kuota SMS token meter {meter} bulan ini habis. Isi token tetap jalan: memakai kuota lain,"
+        " lalu {price} per SMS sampai {day}.",
+        "en": "Token SMS of meter {meter} are used up this month. Tokens still load: they take from other SMS,"
+        " then {price} each until {day}.",
+    },
+    "tokens_used_up_bill": {
+        "id": "Kuota SMS token meter {meter} bulan ini habis. Isi token tetap jalan: {price} per SMS sampai {day}.",
+        "en": "Token SMS of meter {meter} are used up this month. Tokens still load: {price} per SMS until {day}.",
+    },
     **CONVERSATION_TEXTS,
 }
 

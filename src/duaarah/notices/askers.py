@@ -23,8 +23,7 @@ def tell_asker(*, command: Command, template: str, now: dt.datetime) -> bool:
     """
     Joining: queue the answer to the one who ordered this threshold by SMS; False when nobody did.
 
-    Each thing is said once. An answer that comes after its order was given up belongs to no order any more (its
-    invoke-id is reused), so "did not answer" speaks of our record only.
+    Each thing is said once. Who was told that the meter did not answer is told its answer too, should it come later.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An asker is told in the transaction that knows the answer.")

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from duaarah.audit import operations as audit
 from duaarah.core.intent import (
     CreditExhausted,
+    DailySummary,
     DataBlock,
     LastGasp,
     LowCredit,
@@ -18,6 +19,7 @@ from duaarah.core.intent import (
     SettingResult,
     TokenResult,
 )
+from duaarah.core.smsplan import Bucket
 from duaarah.headend.operations import AcceptedFrame, accept_frame, record_order
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
@@ -26,6 +28,7 @@ from duaarah.messaging.texts import kwh, local_time, render, rupiah
 from duaarah.notices.models import ReplyCode
 from duaarah.notices.preferences import wants_no_warning
 from duaarah.notices.settings import record_setting
+from duaarah.notices.used_up import tell_used_up
 from duaarah.outages.models import MeterSupply
 from duaarah.outages.operations import record_supply
 from duaarah.registry.models import Pairing
@@ -84,6 +87,7 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
                 record_key_part(command_id=command_id, report=report, now=now)
             if report.balance_wh > 0:
                 record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
+            tell_used_up(pairing=pairing, bucket=Bucket.TOKEN, now=now)
             return f"token_{report.result}"
         case SettingResult():
             if not record_order(accepted=accepted, report=report, now=now):
@@ -101,9 +105,12 @@ def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
             return "last_gasp"
         case PowerRestored():
             record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
+            tell_used_up(pairing=pairing, bucket=Bucket.FAULT, now=now)
             return "power_restored"
         case DataBlock():
             return "data_block"
+        case DailySummary():
+            return "daily_summary"
     return "unknown_report"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The low-credit threshold: ordered from afar, kept by the meter itself, true only when the meter has said so."""
+"""Settings of a meter: ordered from afar, kept by the meter itself, true only when the meter has said so."""
 
 from __future__ import annotations
 
@@ -116,7 +116,11 @@ def latest_order(*, meter_id: int) -> Command | None:
 
 
 def record_setting(*, accepted: AcceptedFrame, report: SettingResult, now: dt.datetime) -> bool:
-    """Joining: the meter's answer closes the order, and what it accepted is what it has; False when nothing was open."""
+    """
+    Joining: the meter's answer closes the order, and what it accepted is what it has; False when it was closed before.
+
+    An answer that comes after its order was given up counts too, unless the meter has confirmed a newer order since.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A setting joins the transaction that read the meter's answer.")
     if accepted.command_id is None:
@@ -126,7 +130,15 @@ def record_setting(*, accepted: AcceptedFrame, report: SettingResult, now: dt.da
     state = Command.State.ACKED if done else Command.State.REJECTED
     if not close_command(command_id=command.pk, state=state, result=report.result[:20], now=now):
         return False
-    if done:
+    newer = Command.objects.filter(
+        meter_id=command.meter_id, kind=command.kind, pk__gt=command.pk, state=Command.State.ACKED
+    )
+    if newer.exists():
+        _audit(command, report.result, done, now)
+        return True
+    if done and command.kind == Command.Kind.SET_PLAN:
+        Meter.objects.filter(pk=command.meter_id).update(reporting_plan=command.payload["plan"])
+    elif done:
         Meter.objects.filter(pk=command.meter_id).update(low_credit_threshold_wh=command.payload["threshold_wh"])
     tell_asker(command=command, template="threshold_set" if done else "threshold_refused", now=now)
     _audit(command, report.result, done, now)

@@ -37,6 +37,9 @@ class Meter(models.Model):
     region = models.CharField(max_length=40)
     contracted_va = models.PositiveIntegerField()
     low_credit_threshold_wh = models.PositiveIntegerField()
+    reporting_plan = models.JSONField(
+        null=True, help_text="core.smsplan.ReportingPlan as the meter confirmed it; null: none"
+    )
     system_title = models.BinaryField(max_length=8, unique=True)
     dlms_keys_wrapped = models.BinaryField(max_length=200)
     sts_register = models.CharField(max_length=40)

@@ -52,6 +52,7 @@ class PackageTerms(models.Model):
     data_sms = models.PositiveSmallIntegerField()
     block_days = models.JSONField(help_text="Days of the month on which a meter sends its block")
     meter_fault_sms = models.PositiveSmallIntegerField(help_text="Of fault_sms: what the meter itself may send")
+    daily_summary = models.BooleanField(default=False, help_text="The meter tells a summary of each day")
     sms_price_idr = models.PositiveIntegerField()
     package_price_idr = models.PositiveIntegerField(help_text="Nett, a month")
     inquiry_price_idr = models.PositiveIntegerField(help_text="One premium SMS")

@@ -71,7 +71,7 @@ class Processes:
         web_port: int | None = None,
         town_lives: bool = False,
     ) -> None:
-        """`town_lives`: the town keeps its meters and phones in a file, for the next start."""
+        """`town_lives`: the town keeps its meters and phones, and the SMSC its messages, in files for the next start."""
         self.folder, self.seed, self.meters, self.external = folder, seed, meters, external
         self.radio_faults = radio_faults
         self.segment_lease_s = segment_lease_s
@@ -124,6 +124,8 @@ class Processes:
             return self.external
         password = self.smsc_password
         command = ["sim", "smsc", "--account", f"duaarah:{password}", "--account", f"town:{password}"]
+        if self.town_lives:
+            command += ["--state", str(self.folder / "smsc.sqlite")]
         ready = self._simulator("smsc", command)
         self.smsc_control = int(ready["control_port"])
         fixed = ["--port", str(ready["smpp_port"]), "--control-port", str(ready["control_port"])]
@@ -132,19 +134,19 @@ class Processes:
         return ExternalSMSC(HOST, int(ready["smpp_port"]), "duaarah", password)
 
     def kill_smsc(self) -> None:
-        """kill -9 of the built-in SMSC: what it had not delivered is gone."""
+        """kill -9 of the built-in SMSC: what it had not delivered is gone, unless it keeps a file."""
         process = self._simulators["smsc"]
         process.kill()
         process.wait()
 
     def restart(self, name: str) -> None:
-        """Start a simulator again on the same ports: the SMSC is empty then, the town remembers where it keeps a file."""
+        """Start a simulator again on the same ports: it goes on where it keeps a file, else it is empty."""
         self._simulator(name, self._commands[name])
         if name == "smsc":
             self._stock_sims()
 
     def _stock_sims(self) -> None:
-        """The operator behind the SMSC knows the SIMs of the town's meters, all of them active."""
+        """The operator behind the SMSC knows the SIMs of the town's meters, all of them active; told again it changes nothing."""
         sims = [[meter.iccid, meter.msisdn] for meter in make_world(self.seed, self.meters).meters]
         for start in range(0, len(sims), SIMS_AT_ONCE):
             part = sims[start : start + SIMS_AT_ONCE]

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.db import transaction
 
 from duaarah.audit import operations as audit
+from duaarah.core.smsplan import DAILY_SMS
 from duaarah.core.sts import KeyRegister, luhn_digit
 from duaarah.headend.models import InvocationCounter
 from duaarah.headend.ports import MeterKeys
@@ -17,14 +18,26 @@ from duaarah.people.models import AccountHolder, Customer, Organisation
 from duaarah.people.operations import set_pin
 from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem, NetworkNode, Pairing, Sim, Site
 from duaarah.sim.town.clock import instant_of
+from duaarah.sim.town.packages import Bought, package_of, reporting_of
 from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
-from duaarah.sms.models import Bind
+from duaarah.sms.models import Bind, PackagePlan, RevenueShare, Subscription
+from duaarah.sms.operations.enqueue import package_month
+from duaarah.sms.package.operations import PARTS, Share, Terms, write_terms
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import fill_wallet
 from duaarah.wiring.keystores import wrap_bind_password, wrap_channel_secret, wrap_meter_keys
 
 SHORT_CODES = ["3123", "8123"]
 STOCK_SIMS = 12
+DAILY_TERMS = Terms(
+    token_sms=0,
+    fault_sms=0,
+    meter_fault_sms=0,
+    data_sms=DAILY_SMS,
+    block_days=(),
+    package_price_idr=11_000,
+    daily_summary=True,
+)
 CATALOGUE = (
     ("MODEM-1F", CatalogueItem.Kind.MODEM, "Modem 1 fasa", None, 250_000),
     ("MODEM-3F", CatalogueItem.Kind.MODEM, "Modem 3 fasa", None, 400_000),
@@ -58,7 +71,9 @@ def register_world(
             subject, detail = register.register_id, {"sgc": register.sgc, "krn": register.krn, "ken": register.ken}
             audit.record(at=START, actor="stage", verb="keystore.add", subject=subject, reason="demo", detail=detail)
         Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
-        Organisation.objects.create(code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR)
+        data_operator = Organisation.objects.create(
+            code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR
+        )
         operator = Organisation.objects.create(
             code="OPSEL", name="Operator Selular", kind=Organisation.Kind.MOBILE_OPERATOR
         )
@@ -83,8 +98,9 @@ def register_world(
         )
         holders = {holder: _holder(holder) for holder in world.holders}
         for meter in world.meters:
-            _meter(meter, holders[meter.holder], store, operator, instant_of(since_us))
+            _meter(world, meter, holders[meter.holder], store, operator, instant_of(since_us))
         _stock(operator, instant_of(since_us))
+        _sell_packages(world, operator, data_operator, instant_of(since_us))
     for known, holder in holders.items():
         if known.wallet_idr:
             fill_wallet(holder=holder, amount_idr=known.wallet_idr, reference=f"opening:{holder.pk}", now=START)
@@ -109,6 +125,43 @@ def _stock(operator: Organisation, since: datetime) -> None:
         )
 
 
+def _sell_packages(world: World, operator: Organisation, data_operator: Organisation, since: datetime) -> None:
+    """The two-way package and the daily-data package on top, each meter's from its first month on."""
+    month_date = package_month(since)
+    base, daily = (
+        PackagePlan.objects.create(code=code, name=name, slot=slot, operator=operator, data_operator=data_operator)
+        for code, name, slot in (
+            ("DUA-28", "Paket dua arah 28 SMS", PackagePlan.Slot.BASE),
+            ("DATA-HARIAN", "Data harian", PackagePlan.Slot.DATA),
+        )
+    )
+    # What a package costs above its SMS is the data operator's, all else the mobile operator's.
+    shares = [
+        Share(of=of, party=data_operator if of == RevenueShare.Of.MARGIN else operator, parts=PARTS)
+        for of in RevenueShare.Of.values
+    ]
+    for plan, terms in ((base, Terms()), (daily, DAILY_TERMS)):
+        write_terms(plan=plan, valid_from_date=month_date, terms=terms, shares=shares, now=since)
+    meter_ids = dict(Meter.objects.values_list("drn", "pk"))
+    sold = [(meter, package_of(world.seed, meter)) for meter in world.meters]
+    rows = [(meter, base) for meter, bought in sold if bought is not Bought.NOTHING]
+    rows += [(meter, daily) for meter, bought in sold if bought is Bought.DAILY]
+    Subscription.objects.bulk_create(
+        Subscription(meter_id=meter_ids[meter.drn], plan=plan, slot=plan.slot, valid=(month_date, None))
+        for meter, plan in rows
+    )
+    for plan in (base, daily):
+        count = sum(bought is plan for _, bought in rows)
+        audit.record(
+            at=since,
+            actor="stage",
+            verb="sms.subscribe",
+            subject=f"package:{plan.code}",
+            reason="demo",
+            detail={"from": month_date.isoformat(), "meters": count},
+        )
+
+
 def _holder(known: Holder) -> AccountHolder:
     holder = AccountHolder.objects.create(
         name=known.name,
@@ -125,7 +178,7 @@ def _node(code: str, kind: str, parent: NetworkNode | None) -> NetworkNode:
 
 
 def _meter(
-    known: TownMeter, holder: AccountHolder, store: FileKeyStore, operator: Organisation, since: datetime
+    world: World, known: TownMeter, holder: AccountHolder, store: FileKeyStore, operator: Organisation, since: datetime
 ) -> None:
     substation = _node(known.place.substation, NetworkNode.Kind.SUBSTATION, None)
     feeder = _node(known.place.feeder, NetworkNode.Kind.FEEDER, substation)
@@ -141,6 +194,7 @@ def _meter(
         region=known.region,
         contracted_va=known.contracted_va,
         low_credit_threshold_wh=known.threshold_wh,
+        reporting_plan=plan.values() if (plan := reporting_of(world.seed, known)) is not None else None,
         system_title=known.system_title,
         dlms_keys_wrapped=wrap_meter_keys(store, known.drn, MeterKeys(known.ek, known.ak)),
         sts_register=REGISTER,

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from duaarah.sim.town.world import World
 
-FORMAT = 1
+# 2: its meters have packages and reporting plans, its key file the next register.
+FORMAT = 2
 # What runs, for the page: [name, runs, restarts] of each process.
 PROCESSES = "processes.json"
 

@@ -10,7 +10,9 @@ from django.db import close_old_connections, connection
 from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import connector_params
 
+from duaarah.clock.queries import now
 from duaarah.headend.operations.partitions import make_month_partitions
+from duaarah.notices.plans import order_sold_plans
 
 LOG = logging.getLogger(__name__)
 QUEUE = "chores"
@@ -32,6 +34,11 @@ def make_app() -> procrastinate.App:
     async def stalled(timestamp: int) -> None:
         await rescue_stalled(app)
 
+    @app.periodic(cron="*/10 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="plans", name="chores.plans")
+    def plans(timestamp: int) -> None:
+        run_plans()
+
     @app.periodic(cron="17 * * * *")
     @app.task(queue=QUEUE, queueing_lock="finished", name="chores.finished")
     async def finished(timestamp: int) -> None:
@@ -48,6 +55,15 @@ def run_partitions() -> None:
             today = cursor.fetchone()[0]
         for name in make_month_partitions(today=today):
             LOG.info("partition %s made", name)
+    finally:
+        close_old_connections()
+
+
+def run_plans() -> None:
+    """Meters whose package says something else than they do are told so."""
+    try:
+        if ordered := order_sold_plans(now=now()):
+            LOG.info("%d reporting plans ordered", ordered)
     finally:
         close_old_connections()
 

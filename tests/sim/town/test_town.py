@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duaarah.core.gsm7 import encode
-from duaarah.core.intent import LoadCredit, LowCredit, Report, TokenResult
+from duaarah.core.intent import DataBlock, LoadCredit, LowCredit, Report, TokenResult
 from duaarah.core.sts import DecoderKey, derive, issue_electricity_credit, issue_key_change, tid_at
 from duaarah.drivers import Keys, decode_report, encode_command, frame, open_frame, profile, unframe
 from duaarah.messaging.texts import render, short_drn, token_groups
@@ -122,7 +122,9 @@ def test_the_dead_modem_holds_its_pushes_until_it_is_back() -> None:
     while town.run(15 * HOUR_US - 1, 1000):
         pass
     assert town.supplies[dead.drn].modem_dead and len(town.supplies[dead.drn].held) == 1
-    assert not [sms for sms in sent if sms.source == meter.msisdn]
+    said = [_report(meter, sms) for sms in sent if sms.source == meter.msisdn]
+    assert [type(report) for report in said] == [DataBlock]  # in the night before
+    sent.clear()
     assert town.receive(meter.msisdn, _frame(meter, _token(meter), 1), BINARY, 15 * HOUR_US - 1) == "lost"
     while town.run(15 * HOUR_US, 1000):
         pass

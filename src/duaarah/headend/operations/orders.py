@@ -236,7 +236,7 @@ def record_order(*, accepted: AcceptedFrame, report: SettingResult, now: dt.date
     state = Command.State.ACKED if done else Command.State.REJECTED
     if not close_command(command_id=command.pk, state=state, result=report.result[:20], now=now):
         return True
-    if done:
+    if done and not _newer_confirmed(command, order):
         _confirm(command.meter_id, order, now)
     what: dict[str, Any] = {
         "at": now,
@@ -251,6 +251,13 @@ def record_order(*, accepted: AcceptedFrame, report: SettingResult, now: dt.date
     else:
         audit.record_refusal(code=report.result, **what)
     return True
+
+
+def _newer_confirmed(command: Command, order: Order) -> bool:
+    """Whether the meter has confirmed a later order of the same slot: then this late answer tells of the past."""
+    kinds = [kind.value.upper() for kind, slot in SLOTS.items() if slot == SLOTS[order.kind]]
+    later = Command.objects.filter(meter_id=command.meter_id, kind__in=kinds, pk__gt=command.pk)
+    return later.filter(state=Command.State.ACKED).exists()
 
 
 def _confirm(meter_id: int, order: Order, now: dt.datetime) -> None:

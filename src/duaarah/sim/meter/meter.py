@@ -152,6 +152,16 @@ class SimMeter:
         return self._reporting.plan if self._reporting else None
 
     @property
+    def keeps_days(self) -> bool:
+        """Whether it gathers a day's figures and wants samples."""
+        return self._reporting is not None and self._reporting.day is not None
+
+    def has_data(self, now: datetime) -> bool:
+        """Whether a block or summaries will be due then."""
+        reporting = self._reporting
+        return reporting is not None and bool(reporting.over or reporting.block_day(now))
+
+    @property
     def decoder_key(self) -> DecoderKey:
         """The key that the meter has now."""
         return self._decoder.key
@@ -214,7 +224,7 @@ class SimMeter:
             pushes += self._push(summary, now)
         if (day := reporting.block_day(now)) is not None:
             block = self._block()
-            reporting.block_gone(day)
+            reporting.block_gone(day, now)
             pushes += self._push(block, now)
         return pushes
 

@@ -82,6 +82,13 @@ class Reporting:
         if month != self.month:
             self.month, self.fault_sms, self.data_sms = month, 0, 0
 
+    def _may_send(self, now: datetime) -> bool:
+        """Whether the budget holds one more block or summary then; changes nothing."""
+        gone = (self.data_sms, self.fault_sms)
+        if now.astimezone(_WIB).date().replace(day=1) != self.month:
+            gone = (0, 0)
+        return may_send_data(self.plan, gone[0], fault_sent=gone[1])
+
     # -- faults ----------------------------------------------------------------------------------------------------
 
     def cut(self, now: datetime) -> bool:
@@ -118,18 +125,14 @@ class Reporting:
 
     # -- data ------------------------------------------------------------------------------------------------------
 
-    def may_send(self, now: datetime) -> bool:
-        """Whether the budget holds one more block or summary."""
-        self._turn_month(now)
-        return may_send_data(self.plan, self.data_sms, fault_sent=self.fault_sms)
-
     def block_day(self, now: datetime) -> date | None:
         """The block that is due now and may go; None when there is none."""
         due = block_due(self.plan, now.astimezone(_WIB).date(), self.block_sent_date)
-        return due if due is not None and self.may_send(now) else None
+        return due if due is not None and self._may_send(now) else None
 
-    def block_gone(self, day: date) -> None:
+    def block_gone(self, day: date, now: datetime) -> None:
         """The block of this day was handed to the modem, the log's counts with it."""
+        self._turn_month(now)
         self.block_sent_date = day
         self.events_kept = self.outages_kept = self.out_kept_s = 0
         self.data_sms += 1
@@ -153,8 +156,9 @@ class Reporting:
 
     def next_summary(self, now: datetime, balance_wh: int) -> DailySummary | None:
         """The oldest day that is over and may be told, with the credit of now; it is then gone."""
-        if not self.over or not self.plan.daily or not self.may_send(now):
+        if not self.over or not self.plan.daily or not self._may_send(now):
             return None
+        self._turn_month(now)
         told, *self.over = self.over
         self.data_sms += 1
         return DailySummary(**{**told, "day_date": date.fromisoformat(told["day_date"]), "balance_wh": balance_wh})

@@ -69,6 +69,13 @@ class BuyUnasked:
 
 
 @dataclass(frozen=True, slots=True)
+class SendData:
+    """A meter's blocks and summaries that are due."""
+
+    drn: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeginDay:
     """Midnight: what this day has of its own is planned."""
 
@@ -76,8 +83,11 @@ class BeginDay:
 
 
 PhoneDeed = AnswerWarning | WalkToATM | WalkToMeter | Ask
-Deed = PhoneDeed | SetModem | BuyUnasked | BeginDay
-_KINDS = {kind.__name__: kind for kind in (AnswerWarning, WalkToATM, WalkToMeter, Ask, SetModem, BuyUnasked, BeginDay)}
+Deed = PhoneDeed | SetModem | BuyUnasked | SendData | BeginDay
+_KINDS = {
+    kind.__name__: kind
+    for kind in (AnswerWarning, WalkToATM, WalkToMeter, Ask, SetModem, BuyUnasked, SendData, BeginDay)
+}
 
 
 def to_words(deed: Deed) -> str:

@@ -15,6 +15,7 @@ from duaarah.core.sts import MeterDecoder
 from duaarah.sim.meter import Faults, MeterConfig, MeterPast, SimMeter
 from duaarah.sim.town.clock import Event, instant_of
 from duaarah.sim.town.load import Curve
+from duaarah.sim.town.packages import reporting_of, samples
 from duaarah.sim.town.world import HEAD_END_TITLE, READER_TITLE, TownMeter, World
 from duaarah.wire.dlms.ciphering import Keys
 
@@ -37,6 +38,7 @@ class Supply:
                 decoder=MeterDecoder(world.decoder_key(known), kt=known.sts.kt, ken=known.sts.ken),
                 credit_wh=known.credit_wh,
                 low_credit_threshold_wh=known.threshold_wh,
+                reporting=reporting_of(world.seed, known),
             ),
             past,
         )
@@ -47,6 +49,7 @@ class Supply:
         self.crossing: Event | None = None
         self._curve = Curve(known.load_w)
         self._at_us: int | None = None
+        self._seed = world.seed
 
     def advance(self, at_us: int) -> list[bytes]:
         """Draw what was used until now; returns what the meter pushed. The first call only sets the time."""
@@ -54,6 +57,9 @@ class Supply:
             self._at_us = at_us
         if at_us <= self._at_us:
             return []
+        if self.sim.keeps_days:
+            for load_w, voltage_mv in samples(self._seed, self.known, self._at_us, at_us):
+                self.sim.sample(load_w, voltage_mv)
         drawn_mwh = self._curve.used_mwh(at_us) - self._curve.used_mwh(self._at_us)
         self._at_us = at_us
         return self.sim.consume(drawn_mwh, instant_of(at_us))

@@ -21,8 +21,9 @@ from duaarah.sim.meter import MeterPast
 from duaarah.sim.town.clock import MINUTE_US, Action, Event, EventQueue, instant_of
 from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.memory import Memory, Remembered
+from duaarah.sim.town.packages import data_minute
 from duaarah.sim.town.phones import INBOX, OUTBOX, Phone
-from duaarah.sim.town.plans import Ask, BeginDay, BuyUnasked, Deed, PhoneDeed, SetModem, questions_of
+from duaarah.sim.town.plans import Ask, BeginDay, BuyUnasked, Deed, PhoneDeed, SendData, SetModem, questions_of
 from duaarah.sim.town.sms import BINARY, Outgoing, text_of, written
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import TownMeter, World
@@ -119,12 +120,35 @@ class Town:
         return self.queue.run(now_us, limit)
 
     def _begin_day(self, day: int, at_us: int) -> None:
-        """Plan what customers ask on this day from now on, and the next midnight."""
+        """Close the day before in the meters; plan what customers ask and meters send from now on, and the next midnight."""
         for question in questions_of(self.world, day, first=day == self._began_us // DAY_US):
             due_us = day * DAY_US + question.minute * MINUTE_US
             if due_us >= at_us:
                 self.plan(due_us, Ask(question.phone, question.text))
+        for supply in self.supplies.values():
+            self._begin_data(supply, day * DAY_US, at_us)
         self.plan((day + 1) * DAY_US, BeginDay(day + 1))
+
+    def _begin_data(self, supply: Supply, midnight_us: int, at_us: int) -> None:
+        plan = supply.sim.plan
+        if plan is None:
+            return
+        if plan.daily or supply.sim.keeps_days:
+            if pushes := supply.advance(at_us):
+                self._emit(supply, pushes)
+                self._plan_crossing(supply)
+            self.note(supply)
+            supply.sim.close_day(instant_of(midnight_us))
+        # Who begins later in the day catches up at once.
+        due_us = max(midnight_us + data_minute(self.world.seed, supply.known) * MINUTE_US, at_us + MINUTE_US)
+        if supply.sim.has_data(instant_of(due_us)):
+            self.plan(due_us, SendData(supply.known.drn))
+
+    def _send_data(self, supply: Supply, at_us: int) -> None:
+        self.note(supply)
+        self._emit(supply, supply.advance(at_us))
+        self._emit(supply, supply.sim.report(instant_of(at_us)))
+        self._plan_crossing(supply)
 
     # -- SMS -------------------------------------------------------------------------------------------------------
 
@@ -202,6 +226,8 @@ class Town:
         now = instant_of(self.now_us)
         self.note(supply)
         self._emit(supply, supply.sim.power_restored(now) if on else supply.sim.power_cut(now))
+        if on and self.now_us % DAY_US >= data_minute(self.world.seed, supply.known) * MINUTE_US:
+            self._send_data(supply, self.now_us)  # what fell due meanwhile
         self._plan_crossing(supply)
 
     def _plan_crossing(self, supply: Supply) -> None:
@@ -312,6 +338,8 @@ class Town:
             case BuyUnasked():
                 self._purchases += 1
                 self.buy_at_atm(deed.drn, deed.nominal_idr)
+            case SendData():
+                self._send_data(self.supplies[deed.drn], at_us)
             case BeginDay():
                 self._begin_day(deed.day, at_us)
             case _:

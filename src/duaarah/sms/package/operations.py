@@ -45,6 +45,7 @@ class Terms:
     token_overflow: Overflow = Overflow.BORROW
     fault_overflow: Overflow = Overflow.BLOCK
     data_overflow: Overflow = Overflow.BLOCK
+    daily_summary: bool = False
 
     def budget(self) -> Budget:
         """The same for the planner. Raises PlanError."""
@@ -86,16 +87,7 @@ def set_terms(
     subject = f"package:{plan.code}"
     try:
         with transaction.atomic(durable=True):
-            _check_terms(plan, valid_from_date, terms, shares, now)
-            row = PackageTerms.objects.create(
-                plan=plan,
-                valid_from_date=valid_from_date,
-                **{name: getattr(terms, name) for name in Terms.__dataclass_fields__ if name != "block_days"},
-                block_days=list(terms.block_days),
-            )
-            RevenueShare.objects.bulk_create(
-                RevenueShare(terms=row, of=share.of, party=share.party, parts=share.parts) for share in shares
-            )
+            row = write_terms(plan=plan, valid_from_date=valid_from_date, terms=terms, shares=shares, now=now)
             audit.record(
                 at=now,
                 actor=actor,
@@ -112,6 +104,23 @@ def set_terms(
     raise AssertionError("unreachable")
 
 
+def write_terms(
+    *, plan: PackagePlan, valid_from_date: dt.date, terms: Terms, shares: Sequence[Share], now: dt.datetime
+) -> PackageTerms:
+    """Joining: the rows of `set_terms`, which its caller audits. Raises PackageRefused, IntegrityError (terms exist)."""
+    _check_terms(plan, valid_from_date, terms, shares, now)
+    row = PackageTerms.objects.create(
+        plan=plan,
+        valid_from_date=valid_from_date,
+        **{name: getattr(terms, name) for name in Terms.__dataclass_fields__ if name != "block_days"},
+        block_days=list(terms.block_days),
+    )
+    RevenueShare.objects.bulk_create(
+        RevenueShare(terms=row, of=share.of, party=share.party, parts=share.parts) for share in shares
+    )
+    return row
+
+
 def _check_terms(
     plan: PackagePlan, valid_from_date: dt.date, terms: Terms, shares: Sequence[Share], now: dt.datetime
 ) -> None:
@@ -120,7 +129,7 @@ def _check_terms(
         raise PackageRefused("back_dated", "Terms do not change a month that is over.")
     try:
         terms.budget()
-        ReportingPlan(terms.block_days, terms.meter_fault_sms)
+        ReportingPlan(terms.block_days, terms.meter_fault_sms, terms.data_sms)
     except PlanError as error:
         raise PackageRefused(error.code, str(error)) from error
     if terms.meter_fault_sms > terms.fault_sms:

@@ -19,13 +19,15 @@ from duaarah.core.sts import issue_electricity_credit, tid_at
 from duaarah.headend.ports import MeterKeys
 from duaarah.sim.meter import SimMeter
 from duaarah.sim.town.clock import instant_of
-from duaarah.sim.town.load import Curve
+from duaarah.sim.town.load import DAY_US, Curve
+from duaarah.sim.town.packages import data_minute, samples
 from duaarah.sim.town.past import Drawn, MeterHistory, Past, PastPurchase
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import TownMeter, World
 from duaarah.wiring.drivers import DriverDirectory
 
 SECOND_US = 1_000_000
+_MINUTE_US = 60 * SECOND_US
 FRAME_AFTER_S, ANSWER_AFTER_S, AGAIN_AFTER_S = 2, 6, 240
 _MWH_PER_WH = 1000
 _WIB = ZoneInfo("Asia/Jakarta")
@@ -115,7 +117,7 @@ class _Life:
     """One meter between the beginning and START."""
 
     def __init__(self, world: World, past: MeterHistory, begin_us: int) -> None:
-        self._known, self._past = past.meter, past
+        self._known, self._past, self._seed = past.meter, past, world.seed
         self.sim: SimMeter = Supply(world, past.meter).sim
         memory = self.sim.state()
         armed = past.credit_mwh >= past.meter.threshold_wh * _MWH_PER_WH
@@ -133,25 +135,44 @@ class _Life:
         stops += [(o.to_us, "restored", None) for o in self._past.outages]
         stops += [(p.at_us, "bought", (n, p)) for n, p in enumerate(self._past.purchases)]
         stops += [(at_us, "asked", None) for at_us in self._past.asked_us]
+        stops += self._data_stops()
         for at_us, kind, what in sorted(stops, key=lambda stop: stop[0]):
             yield from self._draw(at_us)
             if kind == "cut":
                 yield from self._heard(self.sim.power_cut(instant_of(at_us)), at_us)
             elif kind == "restored":
                 yield from self._heard(self.sim.power_restored(instant_of(at_us)), at_us)
+                if at_us % DAY_US >= data_minute(self._seed, self._known) * _MINUTE_US:
+                    yield from self._heard(self.sim.report(instant_of(at_us)), at_us)
+            elif kind == "midnight":
+                self.sim.close_day(instant_of(at_us))
+            elif kind == "data":
+                yield from self._heard(self.sim.report(instant_of(at_us)), at_us)
             elif kind == "asked":
                 yield Asked(at_us, self._known, None)
             else:
                 yield from self._purchase(*what)
         yield from self._draw(0)
-        if self.sim.state()["credit_mwh"] != self._known.credit_wh * _MWH_PER_WH:
+        if self.sim.credit_mwh != self._known.credit_wh * _MWH_PER_WH:
             raise MeterAstray(f"The meter {self._known.drn} does not come to its first day's credit.")
+
+    def _data_stops(self) -> Iterator[tuple[int, str, Any]]:
+        """The meter's midnights with a daily plan, and the minute of its data on each day that has any."""
+        plan = self.sim.plan
+        if plan is None:
+            return
+        minute_us = data_minute(self._seed, self._known) * _MINUTE_US
+        for midnight_us in range(self._at_us, 0, DAY_US):
+            if plan.daily:
+                yield midnight_us, "midnight", None
+            begins = midnight_us == self._at_us
+            if plan.daily or begins or instant_of(midnight_us).astimezone(_WIB).day in plan.block_days:
+                yield midnight_us + minute_us, "data", None
 
     def _draw(self, to_us: int) -> Iterator[Deed]:
         """Use energy until then, stopping where the threshold is crossed, as the town does."""
-        memory = self.sim.state()
-        if memory["armed"] and memory["powered"]:
-            needed_mwh = memory["credit_mwh"] - self._known.threshold_wh * _MWH_PER_WH + 1
+        if self.sim.armed and self.sim.powered:
+            needed_mwh = self.sim.credit_mwh - self._known.threshold_wh * _MWH_PER_WH + 1
             low_us = self._drawn.instant_us(self._drawn.until_mwh(self._at_us) + needed_mwh, self._at_us, to_us)
             if low_us < to_us:
                 yield from self._use(low_us)
@@ -159,6 +180,9 @@ class _Life:
 
     def _use(self, to_us: int) -> Iterator[Deed]:
         energy_mwh = self._drawn.until_mwh(to_us) - self._drawn.until_mwh(self._at_us)
+        if self.sim.keeps_days:
+            for load_w, voltage_mv in samples(self._seed, self._known, self._at_us, to_us):
+                self.sim.sample(load_w, voltage_mv)
         self._at_us = to_us
         yield from self._heard(self.sim.consume(energy_mwh, instant_of(to_us)), to_us)
 

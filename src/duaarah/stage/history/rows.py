@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 
 from duaarah.core.gsm7 import encode
-from duaarah.core.intent import LowCredit, PowerRestored, TokenResult
+from duaarah.core.intent import DailySummary, DataBlock, LowCredit, PowerRestored, TokenResult
 from duaarah.headend.operations.frames import KINDS, event_data
 from duaarah.messaging.texts import kwh, local_time, render, rupiah, short_drn, token_groups
 from duaarah.notices.operations import CODE_DIGITS, CODE_LETTERS, CODE_LIFE_S, SUGGESTED_IDR
@@ -35,7 +35,13 @@ _TABLES = (
     *("sms_inboundsms", "sms_outboundsegment", "sms_receipt", "sms_packageentry", "notices_replycode"),
     *("messaging_message", "headend_attempt", "headend_meterevent"),
 )
-_OUTCOMES = {"LOW_CREDIT": "low_credit", "LAST_GASP": "last_gasp", "POWER_RESTORED": "power_restored"}
+_OUTCOMES = {
+    "LOW_CREDIT": "low_credit",
+    "LAST_GASP": "last_gasp",
+    "POWER_RESTORED": "power_restored",
+    "DATA_BLOCK": "data_block",
+    "DAILY_SUMMARY": "daily_summary",
+}
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,8 @@ class Rows:
                 self.balances[meter.drn] = (report.balance_wh, at)
                 self.supplied_since.setdefault(meter.drn, at)
                 self._receipt(deed, report)
+            case DataBlock() | DailySummary():
+                self.balances[meter.drn] = (report.balance_wh, at)
             case PowerRestored():
                 self.supplied_since[meter.drn] = at
 
@@ -383,6 +391,8 @@ class Rows:
 
 def _pushed(kind: str) -> MessageClass:
     """The class of a meter's own push, as the head end books it."""
+    if kind in ("DATA_BLOCK", "DAILY_SUMMARY"):
+        return MessageClass.METER_DATA
     return MessageClass.METER_FAULT if kind in ("LAST_GASP", "POWER_RESTORED") else MessageClass.METER_PUSH
 
 
