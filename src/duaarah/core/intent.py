@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from duaarah.core.order import Order
 from duaarah.core.smsplan import ReportingPlan
 
 # The results of IEC 62055-41, clause 9 (token acceptance), by their stable names.
@@ -84,7 +85,7 @@ class SetReportingPlan:
     plan: ReportingPlan
 
 
-Command = LoadCredit | ReadRegisters | SetLowCreditThreshold | SetReportingPlan
+Command = LoadCredit | ReadRegisters | SetLowCreditThreshold | SetReportingPlan | Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,8 @@ class TokenResult:
 @dataclass(frozen=True, slots=True)
 class SettingResult:
     """
-    The meter's own answer to a setting. `invoke_id` (0-15) is that of the request; `result` is `success`, or why it was
-    refused, by the standard's name of the Data-Access-Result.
+    The meter's own answer to a setting or a method. `invoke_id` (0-15) is that of the request; `result` is `success`, or
+    why it was refused, by the standard's name of the Data-Access-Result or Action-Result.
     """
 
     invoke_id: int

@@ -4,6 +4,7 @@
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, register_value
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
 from duaarah.drivers.kinds import BadProfile, Profile, RegisterAddress, UnknownProfile, profile, profiles
+from duaarah.drivers.orders import OrderUnsupported, encode_order
 from duaarah.drivers.reports import decode_report
 from duaarah.wire.dlms.ciphering import Keys
 
@@ -11,12 +12,14 @@ __all__ = [
     "BadProfile",
     "Keys",
     "NotOverSms",
+    "OrderUnsupported",
     "Profile",
     "Protected",
     "RegisterAddress",
     "UnknownProfile",
     "decode_report",
     "encode_command",
+    "encode_order",
     "encode_read",
     "frame",
     "open_frame",

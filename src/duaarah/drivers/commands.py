@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from duaarah.core.intent import Command, LoadCredit, MeterRegister, SetLowCreditThreshold, SetReportingPlan
+from duaarah.core.order import Order
 from duaarah.core.smsplan import Overflow, ReportingPlan
 from duaarah.core.units import to_raw, to_whole
 from duaarah.drivers.kinds import Profile
+from duaarah.drivers.orders import encode_order
 from duaarah.wire.dlms import apdu, axdr
 
 INVOKE_MASK = 0x0F
@@ -26,13 +28,15 @@ def encode_command(profile: Profile, intent: Command, invoke_id: int) -> bytes:
     """
     The plain APDU of a command for one SMS.
 
-    A token is an unconfirmed ACTION: its answer is a push, which says more than an ACTION-Response could. A setting is a
-    confirmed SET: its answer is the SET-Response of the same invoke-id.
+    A token is an unconfirmed ACTION: its answer is a push, which says more than an ACTION-Response could. A setting or an
+    order is a confirmed SET or ACTION: its answer is the response of the same invoke-id.
     """
     if isinstance(intent, SetLowCreditThreshold):
         return _encode_threshold(profile, intent, invoke_id)
     if isinstance(intent, SetReportingPlan):
         return _encode_plan(profile, intent.plan, invoke_id)
+    if isinstance(intent, Order):
+        return encode_order(profile, intent, invoke_id)
     if not isinstance(intent, LoadCredit):
         raise NotOverSms("Registers are read over a connection; SMS carries no GET.")
     gateway = profile.token

@@ -12,6 +12,7 @@ from typing import Any
 
 from duaarah.core.intent import TOKEN_RESULTS, MeterRegister
 from duaarah.core.obis import Obis
+from duaarah.core.order import ORDER_FIELDS, OrderKind
 from duaarah.wire.dlms.axdr import Tag
 from duaarah.wire.dlms.wrapper import ShortOrder
 
@@ -101,6 +102,28 @@ class PlanAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderValue:
+    """One element of what an order writes: a constant, or a field of the order scaled by a power of ten."""
+
+    tag: Tag
+    field: str | None
+    constant: int | None
+    scaler: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAddress:
+    """Where an order goes: an attribute that is written, or (`method`) a method that is called, and with which value."""
+
+    class_id: int
+    obis: Obis
+    number: int
+    method: bool
+    values: tuple[OrderValue, ...]
+    structure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One element of a push body: a constant that tells the push from others, or a field of its report.
 
@@ -134,6 +157,7 @@ class Profile:
     registers: MappingProxyType[MeterRegister, RegisterAddress]
     threshold: SettingAddress
     plan: PlanAddress
+    orders: MappingProxyType[OrderKind, OrderAddress]
     results: MappingProxyType[int, str]
     pushes: tuple[PushBody, ...]
 
@@ -168,6 +192,7 @@ def parse(text: str) -> Profile:
             _registers(table["registers"]),
             _setting(table["settings"]["low_credit_threshold_wh"]),
             _plan(table["settings"]["reporting_plan"]),
+            MappingProxyType({OrderKind(name): _order(name, order) for name, order in table.get("orders", {}).items()}),
             _results(table["results"]),
             tuple(_push(push) for push in table["push"]),
         )
@@ -206,6 +231,29 @@ def _setting(table: dict[str, Any]) -> SettingAddress:
     return SettingAddress(
         table["class_id"], Obis.parse(table["obis"]), table["attribute"], Tag[table["type"].upper()], table["scaler"]
     )
+
+
+def _order(name: str, table: dict[str, Any]) -> OrderAddress:
+    values = tuple(_order_value(value) for value in table["values"])
+    fields = [value.field for value in values if value.field is not None]
+    if sorted(fields) != sorted(ORDER_FIELDS[OrderKind(name)]):
+        raise BadProfile(f"The values of the order {name} do not carry its fields exactly once.")
+    if ("method" in table) == ("attribute" in table):
+        raise BadProfile(f"The order {name} writes an attribute or calls a method.")
+    number = table["method"] if "method" in table else table["attribute"]
+    structure = table.get("structure", len(values) > 1)
+    if len(values) != 1 and not structure:
+        raise BadProfile(f"The order {name} has several values: they stand in a structure.")
+    return OrderAddress(table["class_id"], Obis.parse(table["obis"]), number, "method" in table, values, structure)
+
+
+def _order_value(table: dict[str, Any]) -> OrderValue:
+    if ("is" in table) == ("number" in table):
+        raise BadProfile("A value of an order is either a number or a field.")
+    tag = Tag[table["type"].upper()]
+    if (tag is Tag.OCTET_STRING) != str(table.get("is", "")).endswith("_at"):
+        raise BadProfile("An instant, and nothing else, is an octet-string of twelve octets.")
+    return OrderValue(tag, table.get("is"), table.get("number"), table.get("scaler", 0))
 
 
 def _plan(table: dict[str, Any]) -> PlanAddress:

@@ -42,6 +42,13 @@ ACCESS_RESULTS = {
     14: "data_unavailable",
     250: "other_reason",
 }
+# Action-Result shares the numbers of Data-Access-Result up to 19.
+ACTION_RESULTS = {number: name for number, name in ACCESS_RESULTS.items() if number not in (13, 14)} | {
+    13: "scope_violated",
+    14: "data_unavailable",
+    15: "long_action_aborted",
+    16: "no_long_action_in_progress",
+}
 
 
 class _NoMatch(Exception):
@@ -56,6 +63,8 @@ def decode_report(profile: Profile, plain: bytes) -> Report:
         return UnknownReport(plain)
     if isinstance(push, apdu.SetResponse):
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACCESS_RESULTS.get(push.result, "other_reason"))
+    if isinstance(push, apdu.ActionResponse):
+        return SettingResult(push.invoke_octet & INVOKE_MASK, ACTION_RESULTS.get(push.result, "other_reason"))
     if not isinstance(push, apdu.DataNotification):
         return UnknownReport(plain)
     at = push.date_time.to_instant() if push.date_time else None

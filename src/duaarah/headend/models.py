@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.order_models import MeterState
 from duaarah.registry.models import Meter
 from duaarah.sms.models import InboundSms, OutboundSegment
+
+__all__ = ["Attempt", "Command", "InvocationCounter", "MeterEvent", "MeterState"]
 
 
 class Command(models.Model):
@@ -17,6 +20,16 @@ class Command(models.Model):
         LOAD_KEY = "LOAD_KEY", "Load a part of a new key"
         SET_THRESHOLD = "SET_THRESHOLD", "Set the low-credit threshold"
         SET_PLAN = "SET_PLAN", "Set the reporting plan"
+        RELAY_OPEN = "RELAY_OPEN", "Switch off"
+        RELAY_CLOSE = "RELAY_CLOSE", "Switch on"
+        POWER_LIMIT = "POWER_LIMIT", "Set the power limit"
+        TEMPORARY_SUPPLY = "TEMPORARY_SUPPLY", "Temporary supply"
+        TEMPORARY_DISCONNECT = "TEMPORARY_DISCONNECT", "Switch off for a time"
+        CLEAR_TAMPER = "CLEAR_TAMPER", "Clear tamper"
+        CLEAR_CREDIT = "CLEAR_CREDIT", "Clear the credit"
+        TARIFF = "TARIFF", "Set the tariff index"
+        CLOCK = "CLOCK", "Set the clock"
+        PUSH_NOW = "PUSH_NOW", "Read now"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"

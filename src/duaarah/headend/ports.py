@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from duaarah.core.intent import Command, Report
+from duaarah.core.order import Order
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,22 @@ class OpenedFrame:
     report: Report
 
 
+class OrderNotForThis(Exception):
+    """This kind of meter does not know an order, or cannot write its number."""
+
+    code = "order_unsupported"
+    retryable = False
+
+
 class Driver(Protocol):
     """Maps between intents and the payload of one SMS, for every kind of meter, by the name of its profile."""
 
     def build(self, *, profile: str, intent: Command, keys: MeterKeys, counter: int) -> bytes:
         """The ciphered, wrapped payload of one SMS (at most 140 octets), in the head end's own name."""
+        ...
+
+    def check_order(self, *, profile: str, order: Order) -> None:
+        """Whether this kind of meter can be told this. Raises OrderNotForThis."""
         ...
 
     def open(self, *, profile: str, payload: bytes, keys: MeterKeys, system_title: bytes) -> OpenedFrame:

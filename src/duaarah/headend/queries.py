@@ -6,7 +6,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from duaarah.headend.models import MeterEvent
+from duaarah.core.order import OrderKind
+from duaarah.headend.models import Attempt, Command, MeterEvent
+from duaarah.sms.models import OutboundSegment
 
 _BALANCES = {
     MeterEvent.Kind.TOKEN_RESULT: "balance_wh",
@@ -37,3 +39,51 @@ def latest_readings(*, meter_id: int, limit: int) -> list[ReportedBalance]:
         )
         for event in events
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderStep:
+    """One step of an order's life. `state`: done, now (under way), wait, wrong, skip. `at` is business time."""
+
+    name: str
+    state: str
+    at: dt.datetime | None = None
+    note: str = ""
+
+
+_ENDS = {
+    Command.State.ACKED: ("executed", "done"),
+    Command.State.REJECTED: ("refused", "wrong"),
+    Command.State.EXPIRED: ("expired", "wrong"),
+    Command.State.CANCELLED: ("withdrawn", "skip"),
+}
+
+
+def order_steps(command: Command) -> list[OrderStep]:
+    """
+    Queued, sent, delivered (the network's word only), executed (the meter's own): what is so, and what is awaited.
+
+    `note` of "sent" counts the frames; that of "refused" is the meter's reason by the standard's name.
+    """
+    attempts = list(Attempt.objects.filter(command=command).select_related("segment").order_by("id"))
+    delivered = any(each.segment.state == OutboundSegment.State.DELIVERED for each in attempts)
+    ended = _ENDS.get(Command.State(command.state))
+    steps = [OrderStep(name="queued", state="done", at=command.created_at)]
+    if ended is None:
+        sent = "done" if command.state == Command.State.SENT else ("now" if attempts else "wait")
+        steps.append(OrderStep(name="sent", state=sent, note=str(len(attempts)) if len(attempts) > 1 else ""))
+        steps.append(OrderStep(name="delivered", state="done" if delivered else "wait"))
+        steps.append(OrderStep(name="executed", state="now" if attempts else "wait"))
+        return steps
+    if attempts:
+        steps.append(OrderStep(name="sent", state="done", note=str(len(attempts)) if len(attempts) > 1 else ""))
+        # A network receipt may come after the meter's answer, or never.
+        steps.append(OrderStep(name="delivered", state="done" if delivered else "skip"))
+    steps.append(OrderStep(name=ended[0], state=ended[1], at=command.closed_at, note=command.result))
+    return steps
+
+
+def orders_of(*, meter_id: int, limit: int) -> list[Command]:
+    """The latest orders of a meter (tokens and keys left out), newest first."""
+    kinds = [kind.value.upper() for kind in OrderKind]
+    return list(Command.objects.filter(meter_id=meter_id, kind__in=kinds).order_by("-pk")[:limit])

@@ -119,7 +119,7 @@ class Session(asyncio.Protocol):
         self._association = _association(endpoint, next_counter, self._counters)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Event] | None = None
-        self.notifications: list[apdu.DataNotification] = []
+        self.notifications: list[apdu.DataNotification | apdu.EventNotification] = []
 
     @property
     def window(self) -> ReplayWindow:

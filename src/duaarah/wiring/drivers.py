@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from duaarah import drivers
 from duaarah.core.intent import Command
-from duaarah.headend.ports import FrameRefused, MeterKeys, OpenedFrame
+from duaarah.core.order import Order
+from duaarah.headend.ports import FrameRefused, MeterKeys, OpenedFrame, OrderNotForThis
 from duaarah.wire.dlms.errors import DlmsError
 
 # The head end's own system title: one half of every nonce towards meters, known to each meter from provisioning.
@@ -27,6 +28,13 @@ class DriverDirectory:
             counter=counter,
             to_meter=True,
         )
+
+    def check_order(self, *, profile: str, order: Order) -> None:
+        """See headend.ports.Driver. Raises UnknownProfile."""
+        try:
+            drivers.encode_order(drivers.profile(profile), order, 0)
+        except drivers.OrderUnsupported as error:
+            raise OrderNotForThis(str(error)) from error
 
     def open(self, *, profile: str, payload: bytes, keys: MeterKeys, system_title: bytes) -> OpenedFrame:
         """See headend.ports.Driver."""

@@ -430,7 +430,7 @@ def test_scripts_and_pushes_run_when_they_are_called() -> None:
     ask(device, work)
     assert meter.relay_closed
     reports = [read(KIND, payload)[1] for payload in device.take_pushes()]
-    assert reports == [DataBlock(1_000, 19_000, 0, NOW)] * 2 and device.take_pushes() == []
+    assert reports == [DataBlock(1_000, 19_000, 0, 0, 0, NOW)] * 2 and device.take_pushes() == []
 
 
 def test_every_attribute_of_every_object_can_be_read() -> None:

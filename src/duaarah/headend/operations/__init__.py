@@ -3,15 +3,29 @@
 
 from duaarah.headend.operations.commands import cancel_queued, close_command, end_leases, queue_command, supersede
 from duaarah.headend.operations.frames import AcceptedFrame, accept_frame
+from duaarah.headend.operations.orders import (
+    carry_out,
+    check_order,
+    place_order,
+    record_order,
+    request_order,
+    withdraw_order,
+)
 from duaarah.headend.operations.send import claim_and_send
 
 __all__ = [
     "AcceptedFrame",
     "accept_frame",
     "cancel_queued",
+    "carry_out",
+    "check_order",
     "claim_and_send",
     "close_command",
     "end_leases",
+    "place_order",
     "queue_command",
+    "record_order",
+    "request_order",
     "supersede",
+    "withdraw_order",
 ]

@@ -37,8 +37,9 @@ def queue_command(
     priority: int,
     correlation: uuid.UUID,
     now: dt.datetime,
+    life_s: int = LIFE_S,
 ) -> int:
-    """Joining: one command, idempotent by its request id; returns its row's id."""
+    """Joining: one command, idempotent by its request id, given up `life_s` from now; returns its row's id."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A command is queued in the transaction that makes it true.")
     with connection.cursor() as cursor:
@@ -52,7 +53,7 @@ def queue_command(
                 "priority": priority,
                 "correlation": correlation,
                 "now": now,
-                "expires": now + dt.timedelta(seconds=LIFE_S),
+                "expires": now + dt.timedelta(seconds=life_s),
                 "attempts_max": ATTEMPTS_MAX,
             },
         )

@@ -9,10 +9,12 @@ import logging
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connection, transaction
 
 from duaarah.core.intent import LoadCredit, SetLowCreditThreshold, SetReportingPlan
+from duaarah.core.order import Order, OrderKind
 from duaarah.core.replay import COUNTER_MAX
 from duaarah.core.smsplan import ReportingPlan
 from duaarah.headend.models import Command
@@ -29,7 +31,7 @@ DATA_CODING_8BIT = 4
 # The counter row is locked with the command: one sender at a time for each meter, and no counter is given twice.
 _CLAIM = """
 SELECT c.id, c.kind, c.payload, c.priority, c.correlation, c.attempts, c.meter_id,
-    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn
+    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn, m.zone
 FROM headend_command c
 JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
 JOIN registry_meter m ON m.id = c.meter_id
@@ -72,6 +74,7 @@ class _Due:
     keys_wrapped: bytes
     counter: int
     msisdn: str
+    zone: str
 
 
 def claim_and_send(
@@ -105,7 +108,19 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
     for row in rows:
         payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
         item = _Due(
-            row[0], row[1], payload, row[3], row[4], row[5], row[6], row[7], row[8], bytes(row[9]), row[10] + 1, row[11]
+            row[0],
+            row[1],
+            payload,
+            row[3],
+            row[4],
+            row[5],
+            row[6],
+            row[7],
+            row[8],
+            bytes(row[9]),
+            row[10] + 1,
+            row[11],
+            row[12],
         )
         first.setdefault(item.meter_id, item)
     return list(first.values())
@@ -116,7 +131,7 @@ def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime,
     with connection.cursor() as cursor:
         # Before use: a counter that a crash loses is skipped, never repeated.
         cursor.execute(_COUNT, [[d.meter_id for d in due], [d.counter for d in due]])
-    orders = [_order(d, bind_id, driver, keys, lease_s) for d in due]
+    orders = [_order(d, bind_id, driver, keys, now, lease_s) for d in due]
     segments = enqueue_segments(orders, now=now)
     with connection.cursor() as cursor:
         cursor.execute(_SENT, [lease_s, [d.command_id for d in due]])
@@ -126,12 +141,12 @@ def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime,
         )
 
 
-def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s: int) -> SegmentOrder:
+def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> SegmentOrder:
     if due.counter > COUNTER_MAX:
         raise OverflowError(f"The invocation counter of meter {due.drn} is used up; its key must be rotated.")
     payload = driver.build(
         profile=due.profile,
-        intent=_intent(due),
+        intent=_intent(due, now),
         keys=keys.meter_keys(drn=due.drn, wrapped=due.keys_wrapped),
         counter=due.counter,
     )
@@ -152,7 +167,7 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, lease_s:
     )
 
 
-def _intent(due: _Due) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan:
+def _intent(due: _Due, now: dt.datetime) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan | Order:
     match due.kind:
         case Command.Kind.LOAD_CREDIT | Command.Kind.LOAD_KEY:
             return LoadCredit(token=due.payload["token"])
@@ -160,4 +175,10 @@ def _intent(due: _Due) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan:
             return SetLowCreditThreshold(threshold_wh=due.payload["threshold_wh"])
         case Command.Kind.SET_PLAN:
             return SetReportingPlan(ReportingPlan.of_values(due.payload["plan"]))
+        case Command.Kind.CLOCK:
+            # The time of the sending: that of the ordering is old by now.
+            local = now.astimezone(ZoneInfo(due.zone)).replace(microsecond=0)
+            return Order(kind=OrderKind.CLOCK, clock_at=local)
+        case kind if kind.lower() in set(OrderKind):
+            return Order.of_values(kind.lower(), due.payload)
     raise ValueError(f"No intent for command kind {due.kind}.")

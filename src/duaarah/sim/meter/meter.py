@@ -8,49 +8,32 @@ switches that a test turns.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
 from duaarah.core.obis import TOKEN_GATEWAY
-from duaarah.core.smsplan import PlanError, ReportingPlan
-from duaarah.core.sts import DecoderKey, Entry, MeterDecoder
-from duaarah.sim.meter import registers
+from duaarah.core.smsplan import PlanError
+from duaarah.core.sts import Entry, MeterDecoder
+from duaarah.sim.meter import orders, registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.config import Faults, MeterConfig
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
 from duaarah.sim.meter.reporting import Reporting, plan_written
+from duaarah.sim.meter.view import MWH_PER_WH, MeterView, Register
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.errors import DlmsError
 
-MWH_PER_WH = 1000
 THRESHOLD_MAX_WH = 1_000_000
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
 
 
-@dataclass(slots=True)
-class _Register:
-    """The credit register and the audit of tokens, kept over a power failure. Credit is in mWh: nothing is rounded."""
-
-    credit_mwh: int
-    armed: bool
-    relay_closed: bool
-    threshold_wh: int
-    powered: bool = True
-    token_energy_wh: int = 0
-    tokens_accepted: int = 0
-    distinct: set[int] = field(default_factory=set)
-    used_mwh: int = 0
-    held_open: bool = False  # by remote disconnection: a token does not close the relay
-
-
-class SimMeter:
+class SimMeter(MeterView):
     """One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches."""
 
     def __init__(self, config: MeterConfig, past: MeterPast | None = None) -> None:
@@ -63,8 +46,10 @@ class SimMeter:
         self.link = self._link = MeterLink(self.model, config.keys, config.system_title, config.client_titles)
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
+        self.ordered = orders.Ordered()
+        self._push_asked = False
         above = config.credit_wh >= config.low_credit_threshold_wh
-        self._register = _Register(
+        self._register = Register(
             config.credit_wh * MWH_PER_WH,
             armed=above,
             relay_closed=config.credit_wh > 0,
@@ -73,91 +58,6 @@ class SimMeter:
         if past is not None:
             self.restore(past.over(self.state(), head_end=config.client_titles[0]))
 
-    @property
-    def credit_mwh(self) -> int:
-        """Credit left, exactly."""
-        return self._register.credit_mwh
-
-    @property
-    def armed(self) -> bool:
-        """Whether the meter will warn when its credit goes under the threshold."""
-        return self._register.armed
-
-    @property
-    def threshold_wh(self) -> int:
-        """Below which credit the meter warns."""
-        return self._register.threshold_wh
-
-    @property
-    def credit_wh(self) -> int:
-        """Credit left, a fraction of a Wh cut."""
-        return self._register.credit_mwh // MWH_PER_WH
-
-    @property
-    def relay_closed(self) -> bool:
-        """Whether the customer has supply, as far as the meter decides it."""
-        return self._register.relay_closed
-
-    @property
-    def powered(self) -> bool:
-        """Whether the network feeds the meter."""
-        return self._register.powered
-
-    @property
-    def token_energy_wh(self) -> int:
-        """All energy ever accepted from tokens."""
-        return self._register.token_energy_wh
-
-    @property
-    def tokens_accepted(self) -> int:
-        """How many tokens were accepted, a double acceptance counted twice."""
-        return self._register.tokens_accepted
-
-    @property
-    def tokens_distinct(self) -> int:
-        """How many different TIDs were accepted."""
-        return len(self._register.distinct)
-
-    @property
-    def plan(self) -> ReportingPlan | None:
-        """What the meter sends on its own; None: no plan, it tells of every outage and sends no data."""
-        return self._reporting.plan if self._reporting else None
-
-    @property
-    def keeps_days(self) -> bool:
-        """Whether it gathers a day's figures and wants samples."""
-        return self._reporting is not None and self._reporting.day is not None
-
-    def has_data(self, now: datetime) -> bool:
-        """Whether a block or summaries will be due then."""
-        reporting = self._reporting
-        return reporting is not None and bool(reporting.over or reporting.block_day(now))
-
-    @property
-    def decoder_key(self) -> DecoderKey:
-        """The key that the meter has now."""
-        return self._decoder.key
-
-    @property
-    def ken(self) -> int:
-        """The expiry number of that key."""
-        return self._decoder.ken
-
-    @property
-    def reachable(self) -> bool:
-        """Whether the modem answers."""
-        return self.powered and not self.faults.modem_dead
-
-    @property
-    def used_mwh(self) -> int:
-        """All energy ever taken by the load."""
-        return self._register.used_mwh
-
-    @property
-    def held_open(self) -> bool:
-        """Whether the utility has disconnected the customer."""
-        return self._register.held_open
-
     # -- the supply ------------------------------------------------------------------------------------------------
 
     def consume(self, energy_mwh: int, now: datetime) -> list[bytes]:
@@ -165,7 +65,8 @@ class SimMeter:
         if energy_mwh < 0:
             raise ValueError("A load takes energy, it gives none back here.")
         register = self._register
-        if not register.relay_closed or not register.powered:
+        self.ordered.tick(now)
+        if not self.relay_closed or not register.powered:
             return []
         taken_mwh = min(energy_mwh, register.credit_mwh)
         register.credit_mwh -= taken_mwh
@@ -228,12 +129,11 @@ class SimMeter:
     def sample(self, demand_w: int, voltage_mv: int) -> None:
         """One measurement for the day's summary: the mean load of an hour, and the voltage."""
         if self._reporting is not None and self._reporting.day is not None and self._register.powered:
-            self._reporting.day.sample(demand_w if self._register.relay_closed else 0, voltage_mv)
+            self._reporting.day.sample(demand_w if self.relay_closed else 0, voltage_mv)
 
     def switch_relay(self, *, closed: bool) -> None:
         """The utility disconnects or reconnects; without credit the relay stays open."""
-        self._register.held_open = not closed
-        self._register.relay_closed = closed and self._register.credit_mwh > 0
+        self.ordered.held_open, self.ordered.held_open_until_s = not closed, None
 
     def push_now(self, now: datetime) -> list[bytes]:
         """The register block because somebody asked: the reporting plan does not count it."""
@@ -252,9 +152,9 @@ class SimMeter:
         """A token over an associated session: judged as any other, answered there, so no push."""
         return self._enter(token, now, by_keypad=False)
 
-    def write(self, request: apdu.SetRequest) -> int:
+    def write(self, request: apdu.SetRequest, now: datetime) -> int:
         """A SET over an associated session: its Data-Access-Result."""
-        return self._set(request).result
+        return self._set(request, now).result
 
     def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
         """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
@@ -264,7 +164,9 @@ class SimMeter:
             plain, counter = self._link.open_sms(payload)
             request = self._request_of(plain)
             if isinstance(request, apdu.SetRequest):
-                answer = [self._link.seal_sms(apdu.encode(self._set(request)))]
+                answer = self._reply(self._set(request, now), now)
+            elif request.invoke_octet & apdu.SERVICE_CONFIRMED:
+                answer = self._reply(apdu.ActionResponse(request.invoke_octet, self._ordered(request, now)), now)
             else:
                 token = self._token_of(request)
                 answer = self._push(self._answer(counter, self._enter(token, now, by_keypad=False)), now)
@@ -313,18 +215,37 @@ class SimMeter:
         register.token_energy_wh += energy_wh
         register.tokens_accepted += 1
         register.distinct.add(tid)
-        register.relay_closed = not register.held_open
+        register.relay_closed = True
         register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
 
-    def _set(self, request: apdu.SetRequest) -> apdu.SetResponse:
-        """Write an attribute: the low-credit threshold and the reporting plan are those that may be written here."""
+    def _reply(self, response: apdu.SetResponse | apdu.ActionResponse, now: datetime) -> list[bytes]:
+        """The answer to a confirmed request, and what the request made the meter say besides."""
+        said = [self._link.seal_sms(apdu.encode(response))]
+        if self._push_asked:
+            self._push_asked = False
+            said += self._push(self._block(), now)
+        return said
+
+    def _ordered(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int:
+        """Do what is ordered; the result as the standard numbers it."""
+        try:
+            also = orders.perform(self.ordered, request, now, self.model.power_step_w)
+        except orders.Refusal as refusal:
+            return refusal.result
+        if also == "clear_credit":
+            self._register.credit_mwh, self._register.relay_closed = 0, False
+        self._push_asked = also == "push_data"
+        return apdu.SUCCESS
+
+    def _set(self, request: apdu.SetRequest, now: datetime) -> apdu.SetResponse:
+        """Write an attribute: the low-credit threshold, the reporting plan, or what `orders` knows."""
         register = self._register
         result = apdu.SUCCESS
         address = (request.class_id, request.obis, request.attribute)
         if address == self.model.plan and request.selector is None:
             result = self._set_plan(request.value)
         elif address != self.model.threshold or request.selector is not None:
-            result = apdu.OBJECT_UNDEFINED
+            result = self._ordered(request, now)
         elif request.value.tag is not self.model.threshold_tag:
             result = apdu.TYPE_UNMATCHED
         elif not 0 < request.value.value * self.model.energy_step_wh <= THRESHOLD_MAX_WH:
@@ -414,15 +335,15 @@ class SimMeter:
             "tokens_accepted": register.tokens_accepted,
             "distinct": sorted(register.distinct),
             "used_mwh": register.used_mwh,
-            "held_open": register.held_open,
             "reporting": self._reporting.state() if self._reporting else None,
+            "ordered": self.ordered.state(),
             "link": self._link.state(),
             "decoder": self._decoder.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former `state()`; counters never go back."""
-        self._register = _Register(
+        self._register = Register(
             state["credit_mwh"],
             state["armed"],
             state["relay_closed"],
@@ -432,11 +353,11 @@ class SimMeter:
             state["tokens_accepted"],
             set(state["distinct"]),
             state.get("used_mwh", 0),
-            state.get("held_open", False),
         )
         # A state of before plans came over the air names none: the configured one begins anew.
         if "plan" in (state.get("reporting") or {}):
             self._reporting = Reporting.restored_from(state["reporting"])
+        self.ordered = orders.Ordered(**state.get("ordered", {}))
         self._link.restore(state["link"])
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])

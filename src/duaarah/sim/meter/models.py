@@ -60,6 +60,8 @@ class MeterModel:
     # Where the reporting plan is written, and whether as seven octets instead of a structure.
     plan: tuple[int, Obis, int] = (DATA_CLASS, REPORTING_PLAN, 2)
     plan_as_octets: bool = False
+    # One step of its power numbers.
+    power_step_w: int = 1
 
     def result_number(self, result: str) -> int:
         """How this maker numbers a result of a token entry."""
@@ -110,6 +112,7 @@ MODELS = {
                 ("lockout", 31),
             ),
             plan_as_octets=True,
+            power_step_w=10,
         ),
         MeterModel(
             name="three-phase-retrofit",

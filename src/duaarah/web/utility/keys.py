@@ -17,11 +17,10 @@ from django.views.decorators.http import require_POST
 from duaarah.audit.models import AuditRecord
 from duaarah.clock.queries import now
 from duaarah.people.models import Approval, Login, Membership
-from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.registry.queries import key_uses
 from duaarah.vending.models import KeyChange
-from duaarah.vending.operations import order_key_change, plan_key_change, request_key_change, withdraw_key_change
+from duaarah.vending.operations import plan_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.key_change import VERB, KeyChangeRefused
 from duaarah.vending.operations.notification import meter_key_terms
 from duaarah.vending.ports import KeyTerms
@@ -31,7 +30,6 @@ from duaarah.web.shared.fresh import fragment
 from duaarah.web.utility.key_words import refusal_words
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.registers import ken_ends_at, register_facts
-from duaarah.wiring.token_sources import OwnKeys
 
 ROLLOVER_AHEAD = dt.timedelta(days=366)
 RECORD_SHOWN = 50
@@ -149,41 +147,6 @@ def _progress(meter: Meter) -> dict[str, Any]:
 def meter_key_part(request: HttpRequest, drn: str) -> HttpResponse:
     """The live part: how far the latest change has come."""
     return fragment(request, "utility/key_part.html", {**_progress(_meter(drn)), "now": now()})
-
-
-@for_operator
-def approvals(request: HttpRequest) -> HttpResponse:
-    """What waits for a second person, and what was approved and not done yet."""
-    waiting = Approval.objects.filter(
-        verb=VERB, state__in=[Approval.State.REQUESTED, Approval.State.APPROVED], expires_at__gt=now()
-    )
-    rows = waiting.select_related("requested_by", "decided_by").order_by("pk")[:RECORD_SHOWN]
-    return render(request, "utility/approvals.html", {"rows": rows, "login": login_of(request)})
-
-
-@require_POST
-@for_operator
-def decide(request: HttpRequest, approval: int) -> HttpResponse:
-    """Yes or no by a second person; after a yes the change begins at once."""
-    login, at = _keeper(request), now()
-    found = get_object_or_404(Approval, pk=approval, verb=VERB)
-    yes = request.POST.get("decision") == "yes"
-    try:
-        if not (yes and found.state == Approval.State.APPROVED):
-            decide_approval(approval_id=found.pk, approve=yes, decided_by=login, now=at)
-        if yes:
-            order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=f"login:{login.pk}", now=at)
-    except ApprovalRefused:
-        messages.error(request, _("This needs a second person, once and within a day. Nothing was changed."))
-        return redirect("desk-approvals")
-    except KeyChangeRefused as error:
-        messages.error(request, refusal_words(error))
-        return redirect("desk-approvals")
-    if not yes:
-        messages.success(request, _("Refused. The meter keeps its key."))
-        return redirect("desk-approvals")
-    messages.success(request, _("Approved. The parts of the new key are on their way."))
-    return redirect("desk-meter-key", drn=found.detail["drn"])
 
 
 @require_POST

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import keys, views
+from duaarah.web.utility import approvals, keys, orders, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -11,9 +11,12 @@ urlpatterns = [
     path("meter/<str:drn>/", views.meter, name="desk-meter"),
     path("meter/<str:drn>/kunci/", keys.meter_key, name="desk-meter-key"),
     path("meter/<str:drn>/kunci/jejak/", keys.meter_key_part, name="desk-meter-key-part"),
+    path("meter/<str:drn>/perintah/", orders.order, name="desk-order"),
+    path("meter/<str:drn>/perintah/jejak/", orders.orders_part, name="desk-meter-orders"),
+    path("perintah/<int:command>/tarik/", orders.withdraw, name="desk-order-withdraw"),
     path("kunci/", keys.registers, name="desk-keys"),
-    path("kunci/persetujuan/", keys.approvals, name="desk-approvals"),
-    path("kunci/persetujuan/<int:approval>/", keys.decide, name="desk-decide"),
+    path("kunci/persetujuan/", approvals.approvals, name="desk-approvals"),
+    path("kunci/persetujuan/<int:approval>/", approvals.decide, name="desk-decide"),
     path("kunci/<int:change>/tarik/", keys.withdraw, name="desk-key-withdraw"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]

@@ -27,6 +27,7 @@ from duaarah.vending.queries import (
 from duaarah.web.shared.access import for_operator
 from duaarah.web.shared.fresh import answer, shared_text
 from duaarah.web.shared.supply import reading
+from duaarah.web.utility.orders import panel
 
 SHOWN = 30
 LOG_PAGE = 50
@@ -77,7 +78,7 @@ def meter(request: HttpRequest, drn: str) -> HttpResponse:
         raise Http404
     at = now()
     context = {
-        "meter": found,
+        **panel(found, at),
         "reading": reading(found, at),
         "pairing": pairing_of_meter(meter_id=found.pk, at=at),
         "counters": getattr(found, "invocation_counter", None),

@@ -298,7 +298,7 @@ class Association:
             assert isinstance(error, initiate.ConfirmedServiceError)
             return self._answered(error)
         service = blocks.decode(octets)
-        if isinstance(service, apdu.DataNotification):
+        if isinstance(service, apdu.DataNotification | apdu.EventNotification):
             return Notified(service)
         if isinstance(service, apdu.ExceptionResponse):
             return self._answered(service)

@@ -108,9 +108,9 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """A Data-Notification that came in between."""
+    """A Data-Notification or an Event-Notification that came in between."""
 
-    notification: apdu.DataNotification
+    notification: apdu.DataNotification | apdu.EventNotification
 
 
 @dataclass(frozen=True, slots=True)

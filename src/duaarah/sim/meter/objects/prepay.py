@@ -20,7 +20,7 @@ _WH = 30
 
 def objects(meter: SimMeter, clock: Clock) -> list[CosemObject]:
     """The four families of this meter, and its maker's own registers where it has them."""
-    return [_account(meter), _charge(), *_credit(meter), TokenGateway(meter, clock).cosem()]
+    return [_account(meter), _charge(), *_credit(meter, clock), TokenGateway(meter, clock).cosem()]
 
 
 def _steps(meter: SimMeter, energy_wh: int) -> Data:
@@ -28,11 +28,11 @@ def _steps(meter: SimMeter, energy_wh: int) -> Data:
     return i32(energy_wh // meter.model.energy_step_wh)
 
 
-def _threshold(meter: SimMeter) -> Attribute:
+def _threshold(meter: SimMeter, clock: Clock) -> Attribute:
     class_id, obis, number = meter.model.threshold
 
     def write(value: Data) -> int:
-        return meter.write(apdu.SetRequest(0, class_id, obis, number, value))
+        return meter.write(apdu.SetRequest(0, class_id, obis, number, value), clock.now())
 
     def read() -> Data:
         return Data(meter.model.threshold_tag, meter.threshold_wh // meter.model.energy_step_wh)
@@ -40,11 +40,11 @@ def _threshold(meter: SimMeter) -> Attribute:
     return Attribute(read, write)
 
 
-def _credit(meter: SimMeter) -> list[CosemObject]:
+def _credit(meter: SimMeter, clock: Clock) -> list[CosemObject]:
     """Class 112 (token credit), and the retrofit modem's registers instead of it."""
     if meter.model.credit_class != CREDIT_CLASS:
         left = register(meter.model.credit_obis, computed(lambda: _steps(meter, meter.credit_wh)), 0, _WH)
-        return [left, register(meter.model.threshold[1], _threshold(meter), 0, _WH)]
+        return [left, register(meter.model.threshold[1], _threshold(meter, clock), 0, _WH)]
     return [
         CosemObject(
             112,
@@ -54,7 +54,7 @@ def _credit(meter: SimMeter) -> list[CosemObject]:
                 2: computed(lambda: _steps(meter, meter.credit_wh)),
                 3: constant(enum(0)),
                 4: constant(u8(1)),
-                5: _threshold(meter),
+                5: _threshold(meter, clock),
                 6: constant(i32(0)),
                 7: constant(Data(Tag.BIT_STRING, "00100000")),
                 8: computed(lambda: enum(2 if meter.credit_wh else 4)),

@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, gettext_lazy
 
+from duaarah.headend.models import Command
 from duaarah.messaging.texts import kwh as _kwh
 from duaarah.messaging.texts import short_drn
 from duaarah.vending.queries import Step
@@ -34,6 +35,28 @@ SIGNS = {
     "padam": gettext_lazy("power cut"),
     "habis": gettext_lazy("credit empty"),
     "diam": gettext_lazy("modem silent"),
+}
+ORDER_STEPS = {
+    "queued": gettext_lazy("Queued"),
+    "sent": gettext_lazy("Sent"),
+    "delivered": gettext_lazy("Delivered by the network"),
+    "executed": gettext_lazy("Executed: the meter says so"),
+    "refused": gettext_lazy("Refused by the meter"),
+    "expired": gettext_lazy("Given up: no answer in time"),
+    "withdrawn": gettext_lazy("Withdrawn"),
+}
+# Data-Access-Result and Action-Result (IEC 62056-5-3, 9.5).
+ORDER_RESULTS = {
+    "hardware_fault": gettext_lazy("a fault in the meter"),
+    "temporary_failure": gettext_lazy("not possible at the moment"),
+    "read_write_denied": gettext_lazy("not allowed"),
+    "object_undefined": gettext_lazy("not known to this meter"),
+    "object_class_inconsistent": gettext_lazy("not known to this meter"),
+    "object_unavailable": gettext_lazy("not available now"),
+    "type_unmatched": gettext_lazy("written otherwise than this meter expects"),
+    "scope_violated": gettext_lazy("not allowed"),
+    "data_unavailable": gettext_lazy("not available now"),
+    "other_reason": gettext_lazy("the number is outside what this meter takes"),
 }
 STEPS = {
     "paid": gettext_lazy("Paid"),
@@ -224,6 +247,24 @@ def sign(name: str) -> SafeString:
 def step(name: str) -> str:
     """A step of a journey in words."""
     return str(STEPS.get(name, name))
+
+
+@register.filter
+def order_step(name: str) -> str:
+    """A step of an order in words."""
+    return str(ORDER_STEPS.get(name, name))
+
+
+@register.filter
+def order_result(name: str) -> str:
+    """Why a meter refused, in words."""
+    return str(ORDER_RESULTS.get(name, name))
+
+
+@register.filter
+def order_label(kind: str) -> str:
+    """An order's kind in words."""
+    return gettext(Command.Kind(kind.upper()).label)
 
 
 @register.filter

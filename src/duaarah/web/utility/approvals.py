@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What waits for a second person: key changes and orders, each with all that is needed to decide it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from duaarah.clock.queries import now
+from duaarah.core.order import Order, OrderKind
+from duaarah.headend.models import Command
+from duaarah.headend.operations import carry_out
+from duaarah.headend.operations import orders as headend_orders
+from duaarah.people.models import Approval, Login, Membership
+from duaarah.people.operations import ApprovalRefused, decide_approval
+from duaarah.registry.models import Meter
+from duaarah.vending.operations import key_change, order_key_change
+from duaarah.web.shared.access import RUNNING, for_operator, login_of
+from duaarah.web.utility import key_words, order_words
+from duaarah.wiring.drivers import DriverDirectory
+from duaarah.wiring.keystores import key_store
+from duaarah.wiring.token_sources import OwnKeys
+
+SHOWN = 50
+VERBS = (key_change.VERB, headend_orders.VERB)
+_ROLES = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
+_DRIVER = DriverDirectory()
+
+
+def _decider(request: HttpRequest) -> Login:
+    """Who may decide. Raises PermissionDenied for those who only look on."""
+    login = login_of(request)
+    if not login.memberships.filter(unit__organisation__kind__in=RUNNING, role__in=_ROLES).exists():
+        raise PermissionDenied
+    return login
+
+
+def _row(approval: Approval) -> dict[str, Any]:
+    row: dict[str, Any] = {"approval": approval, "order": None}
+    if approval.verb == headend_orders.VERB:
+        order = Order.of_values(approval.detail["order"], approval.detail["values"])
+        zone = Meter.objects.values_list("zone", flat=True).get(pk=approval.detail["meter"])
+        row |= {
+            "order": order,
+            "label": Command.Kind(order.kind.value.upper()).label,
+            "words": order_words.values_words(order, zone),
+            "will": order_words.WILL[order.kind],
+            "limit": order.kind is OrderKind.POWER_LIMIT,
+        }
+    return row
+
+
+@for_operator
+def approvals(request: HttpRequest) -> HttpResponse:
+    """What waits for a second person, and what was approved and not done yet."""
+    waiting = Approval.objects.filter(
+        verb__in=VERBS, state__in=[Approval.State.REQUESTED, Approval.State.APPROVED], expires_at__gt=now()
+    )
+    rows = [_row(each) for each in waiting.select_related("requested_by", "decided_by").order_by("pk")[:SHOWN]]
+    return render(request, "utility/approvals.html", {"rows": rows, "login": login_of(request)})
+
+
+@require_POST
+@for_operator
+def decide(request: HttpRequest, approval: int) -> HttpResponse:
+    """Yes or no by a second person; after a yes the deed begins at once."""
+    login, at = _decider(request), now()
+    found = get_object_or_404(Approval, pk=approval, verb__in=VERBS)
+    yes = request.POST.get("decision") == "yes"
+    key = found.verb == key_change.VERB
+    try:
+        if not (yes and found.state == Approval.State.APPROVED):
+            decide_approval(approval_id=found.pk, approve=yes, decided_by=login, now=at)
+        if yes and key:
+            order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=f"login:{login.pk}", now=at)
+        elif yes:
+            carry_out(approval_id=found.pk, driver=_DRIVER, actor=f"login:{login.pk}", now=at)
+    except ApprovalRefused:
+        messages.error(request, _("This needs a second person, once and within a day. Nothing was changed."))
+        return redirect("desk-approvals")
+    except key_change.KeyChangeRefused as error:
+        messages.error(request, key_words.refusal_words(error))
+        return redirect("desk-approvals")
+    except headend_orders.OrderRefused as error:
+        messages.error(request, order_words.refusal_words(error))
+        return redirect("desk-approvals")
+    if not yes:
+        messages.success(
+            request, _("Refused. The meter keeps its key.") if key else _("Refused. The meter is told nothing.")
+        )
+        return redirect("desk-approvals")
+    if key:
+        messages.success(request, _("Approved. The parts of the new key are on their way."))
+        return redirect("desk-meter-key", drn=found.detail["drn"])
+    messages.success(request, _("Approved. The order is on its way."))
+    return redirect("desk-meter", drn=found.detail["drn"])
