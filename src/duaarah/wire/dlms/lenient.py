@@ -2,8 +2,8 @@
 """Push bodies that break A-XDR in ways that known meters do, read after the standard's reading has failed.
 
 Octet-string names with tag and length exchanged (06 09 for 09 06, some Landis+Gyr firmware), and structures that begin
-with an attribute descriptor without type tags: class (2), OBIS (6), attribute (1), then the value with its tag. Such an attribute is given back as an unsigned, so that
-nobody takes it for a scaler.
+with an attribute descriptor without type tags: class (2), OBIS (6), attribute (1), then the value with its tag.
+Such an attribute is given back as an unsigned, so that nobody takes it for a scaler.
 """
 
 from __future__ import annotations
