@@ -18,8 +18,8 @@ from duaarah.sim.meter.bodies import notification
 from duaarah.sim.meter.models import MODELS
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 
-ENERGY, CURRENT, CLOCK, SERIAL = (
-    bytes.fromhex(h) for h in ("0100010800ff", "01001f0700ff", "0000010000ff", "0000600100ff")
+ENERGY, CURRENT, CLOCK, SERIAL, RELAY = (
+    bytes.fromhex(h) for h in ("0100010800ff", "01001f0700ff", "0000010000ff", "0000600100ff", "000060030aff")
 )
 CLASS, ATTRIBUTE = Data(Tag.LONG_UNSIGNED, 3), Data(Tag.INTEGER, 2)
 WH, DECIAMPERE = (structure(Data(Tag.INTEGER, s), Data(Tag.ENUM, u)) for s, u in ((0, 30), (-1, 33)))
@@ -60,6 +60,25 @@ def push_object(class_id: int, obis: bytes, attribute: int, *more: Data) -> Data
         (
             array(structure(CLASS, octets(ENERGY), ATTRIBUTE, RAW), structure(CLASS, octets(CURRENT), ATTRIBUTE, AMPS)),
             BARE,
+        ),
+        # Attribute descriptors: of a relay's state (3), of an object's own name (1), of a value (2, without a type tag).
+        (
+            structure(
+                Data(Tag.ENUM, 1),
+                array(
+                    structure(CLASS, octets(RELAY), Data(Tag.UNSIGNED, 3), Data(Tag.ENUM, 1)),
+                    structure(CLASS, octets(CLOCK), Data(Tag.UNSIGNED, 1), octets(CLOCK)),
+                    structure(CLASS, octets(ENERGY), Data(Tag.UNSIGNED, 2), RAW),
+                    structure(CLASS, octets(RELAY), Data(Tag.INTEGER, 3), Data(Tag.ENUM, 0)),
+                    structure(CLASS, octets(CLOCK), octets(bytes(12))),
+                ),
+            ),
+            [
+                ("0-0:96.3.10", "1", None, None),
+                ("1-0:1.8.0", "1234", None, None),
+                ("0-0:96.3.10", "0", None, None),
+                ("0-0:1.0.0", "00" * 12, None, None),
+            ],
         ),
         (array(structure(octets(ENERGY), RAW), structure(octets(CURRENT), AMPS)), BARE),
         (structure(Data(Tag.VISIBLE_STRING, "LIST_1"), octets(ENERGY), RAW, octets(CURRENT), AMPS), BARE),

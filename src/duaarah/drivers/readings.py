@@ -21,7 +21,7 @@ from duaarah.drivers.lists import BodyLists, Scale
 from duaarah.wire.dlms.data import INTEGER_TAGS, Data, Tag
 from duaarah.wire.dlms.units import UNITS
 
-VALUE_ATTRIBUTE, SCALER_ATTRIBUTE = 2, 3
+NAME_ATTRIBUTE, VALUE_ATTRIBUTE, SCALER_ATTRIBUTE = 1, 2, 3
 _DEMAND, _DEMAND_LAST, _DEMAND_SCALER = 5, 3, 4  # class 5: attributes 2 and 3 are values, 4 their scaler and unit
 _SCALER_OF = {3: SCALER_ATTRIBUTE, 4: SCALER_ATTRIBUTE, _DEMAND: _DEMAND_SCALER}
 _DESCRIPTOR_TAGS = [Tag.LONG_UNSIGNED, Tag.INTEGER, Tag.LONG_UNSIGNED]  # class, attribute, data index
@@ -120,18 +120,22 @@ def _at(part: tuple[Data, ...]) -> tuple[Found | None, int]:
         return None, 1
     second = _obis(part[1])
     if part[0].tag is Tag.LONG_UNSIGNED and second is not None:
-        if len(part) == 4 and part[2].tag is Tag.INTEGER:
-            # A scaler; but 2 is the attribute "value", no meter scales by 100.
-            scale = None if part[2].value == VALUE_ATTRIBUTE else Scale(part[2].value)
-            return (second, part[3], scale), 4
-        if part[2].tag is Tag.INTEGER:  # class, OBIS, attribute: a descriptor without its value
-            return None, 3
-        return (second, part[2], None), 3
+        return _after_class(second, part)
     fourth = _obis(part[3]) if len(part) == 4 else None
     scale = _scaler_unit(part[2])
     if part[1].tag is Tag.LONG_UNSIGNED and scale is not None and fourth is not None:
         return (fourth, part[0], scale), 4
     return None, 1
+
+
+def _after_class(name: Obis, part: tuple[Data, ...]) -> tuple[Found | None, int]:
+    """{class, OBIS, value}, {class, OBIS, attribute or scaler, value}: above 0 it is an attribute, scalers rarely are."""
+    tag, number = part[2]
+    if tag is not Tag.INTEGER and (tag is not Tag.UNSIGNED or len(part) < 4):
+        return (name, part[2], None), 3
+    if len(part) < 4 or number == NAME_ATTRIBUTE:  # a descriptor without its value, or an object's own name
+        return None, len(part)
+    return (name, part[3], Scale(number) if number <= 0 else None), 4
 
 
 def _after_name(name: Obis, part: tuple[Data, ...]) -> tuple[Found | None, int]:

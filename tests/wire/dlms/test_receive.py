@@ -188,7 +188,7 @@ def test_names_with_tag_and_length_exchanged() -> None:
 
 def test_attribute_descriptors_without_tags() -> None:
     line = bytes.fromhex("0f00000001" + "00" + "0102" + ("0202" + "0003" + NAME.hex() + "02" + "0600000005") * 2)
-    row = structure(Data(Tag.LONG_UNSIGNED, 3), octets(NAME), Data(Tag.INTEGER, 2), Data(Tag.DOUBLE_LONG_UNSIGNED, 5))
+    row = structure(Data(Tag.LONG_UNSIGNED, 3), octets(NAME), Data(Tag.UNSIGNED, 2), Data(Tag.DOUBLE_LONG_UNSIGNED, 5))
     expected = DataNotification(1, None, Data(Tag.ARRAY, (row, row)))
     assert receive(line, None, ReadKeys()).opened[0].apdu == expected
 

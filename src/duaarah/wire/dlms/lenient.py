@@ -3,6 +3,7 @@
 
 Octet-string names with tag and length exchanged (06 09 for 09 06, some Landis+Gyr firmware), and structures that begin
 with an attribute descriptor without type tags: class (2), OBIS (6), attribute (1), then the value with its tag.
+Such an attribute is given back as an unsigned, so that nobody takes it for a scaler.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _read(reader: Reader, depth: int) -> Data:
         elements += [
             Data(Tag.LONG_UNSIGNED, int.from_bytes(head[:2], "big")),
             Data(Tag.OCTET_STRING, head[2:8]),
-            Data(Tag.INTEGER, head[8]),
+            Data(Tag.UNSIGNED, head[8]),
         ]
         count -= 1
     elements += [_read(reader, depth + 1) for _ in range(count)]
