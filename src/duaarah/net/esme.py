@@ -73,6 +73,7 @@ class ESME:
         self._handler = handler
         self._session: Session | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._kept = bytearray()
         self._stopping = False
         self._refusals = 0
 
@@ -98,13 +99,18 @@ class ESME:
         validity_s: int,
         registered: bool,
         esm_class: int = 0,
+        more: bool = False,
     ) -> None:
-        """submit_sm; its end comes by on_response or on_ambiguous. Raises LocalProtocolError when `free` is 0."""
+        """
+        submit_sm; its end comes by on_response or on_ambiguous. Raises LocalProtocolError when `free` is 0.
+
+        `more`: the caller writes again at once, and these octets go with those.
+        """
         assert self._session is not None and self._writer is not None
         config = self.config
         source_ton, source_npi = config.msisdn if len(source) > 6 else config.short_code
         dest_ton, dest_npi = config.msisdn if len(destination) > 6 else config.short_code
-        self._writer.write(
+        self._put(
             self._session.send_message(
                 p.SUBMIT_SM,
                 token,
@@ -125,13 +131,21 @@ class ESME:
                     "esm_class": esm_class,
                 },
                 short_message=short_message,
-            )
+            ),
+            more=more,
         )
 
-    def ack(self, request: PDU, status: int = p.ESME_ROK) -> None:
-        """deliver_sm_resp; a link that is gone needs none, the SMSC will deliver again."""
+    def ack(self, request: PDU, status: int = p.ESME_ROK, *, more: bool = False) -> None:
+        """deliver_sm_resp (`more` as in `submit`); a link that is gone needs none, the SMSC will deliver again."""
         if self._session is not None and self._writer is not None and self._session.state is not State.CLOSED:
-            self._writer.write(self._session.respond(request, status))
+            self._put(self._session.respond(request, status), more=more)
+
+    def _put(self, octets: bytes, *, more: bool = False) -> None:
+        """Write, after what was kept for company: a call of the system a PDU would cost more than all the rest."""
+        self._kept += octets
+        if self._kept and not more and self._writer is not None:
+            self._writer.write(bytes(self._kept))
+            self._kept.clear()
 
     async def run(self) -> None:
         """Bind, pump, come back; until `stop`."""
@@ -156,7 +170,7 @@ class ESME:
             await asyncio.sleep(0.01)
         if self._session is not None and self._writer is not None and self.bound:
             with contextlib.suppress(OSError, SMPPError, TimeoutError):
-                self._writer.write(self._session.unbind(time.monotonic()))
+                self._put(self._session.unbind(time.monotonic()))
                 await asyncio.wait_for(self._writer.drain(), 1)
                 # The answer is waited for, but not for long: who wants to be gone may be gone.
                 deadline_s = time.monotonic() + (1 if drain_s else 0)
@@ -192,6 +206,7 @@ class ESME:
         except (OSError, TimeoutError) as error:
             return False, f"cannot connect ({type(error).__name__})"
         self._writer = writer
+        self._kept.clear()
         self._session = session = Session(
             window=config.window,
             response_timeout_s=config.response_timeout_s,
@@ -213,14 +228,16 @@ class ESME:
             )
             while session.state is not State.CLOSED:
                 with contextlib.suppress(TimeoutError):
-                    data = await asyncio.wait_for(reader.read(READ_OCTETS), TICK_S)
+                    # Not wait_for: it makes a task of every read.
+                    async with asyncio.timeout(TICK_S):
+                        data = await reader.read(READ_OCTETS)
                     if not data:
                         break
                     events, replies = session.receive(data, time.monotonic())
-                    writer.write(replies)
+                    self._put(replies)
                     was_bound = self._dispatch(events) or was_bound
                 events, request = session.tick(time.monotonic())
-                writer.write(request)
+                self._put(request)
                 was_bound = self._dispatch(events) or was_bound
         except (OSError, SMPPError) as error:
             reason = str(error) or type(error).__name__
