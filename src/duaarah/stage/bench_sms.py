@@ -194,13 +194,14 @@ def _delay(bind: Bind, far: FarEnd) -> Iterator[Record]:
         ("enqueue_to_wire", "a.at_ms", ", unnest(%s::text[], %s::bigint[]) AS a (id, at_ms)"),
         ("enqueue_to_claim", "1000 * extract(epoch FROM s.submitted_at)", ""),
     ):
+        columns: list[Any] = [[name for name, _ in arrived], [at_ms for _, at_ms in arrived]] if source else []
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*), percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP"
                 f" (ORDER BY ceil({until} - 1000 * extract(epoch FROM s.not_before_at))::integer)"
                 f" FROM sms_outboundsegment s{source} WHERE s.id > %s"
                 + (" AND s.smsc_message_id = a.id" if source else ""),
-                [*([[name for name, _ in arrived], [at_ms for _, at_ms in arrived]] if source else []), first],
+                [*columns, first],
             )
             count, (middle, slow, slowest) = cursor.fetchone()
         more = {"median": middle, "greatest": slowest, "messages": count, "at_per_s": rate}

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -56,20 +57,20 @@ SELECT 'RESERVE', s.id, s.meter_id, s.message_class,
 FROM made s ORDER BY s.id
 RETURNING segment_id
 """
-# The arrays of _QUEUE.
-_COLUMNS = (
-    "bind_id",
-    "meter_id",
-    "message_class",
-    "priority",
-    "retry",
-    "source",
-    "destination",
-    "data_coding",
-    "payload",
-    "validity_s",
-    "registered",
-    "correlation",
+# The arrays of _QUEUE; an array has one type, so that a member of an enumeration goes as the text or number that it is.
+_COLUMNS: tuple[tuple[str, Callable[[Any], Any] | None], ...] = (
+    ("bind_id", int),
+    ("meter_id", None),
+    ("message_class", str),
+    ("priority", int),
+    ("retry", bool),
+    ("source", str),
+    ("destination", str),
+    ("data_coding", int),
+    ("payload", bytes),
+    ("validity_s", int),
+    ("registered", bool),
+    ("correlation", None),
 )
 
 
@@ -92,7 +93,10 @@ def enqueue_segments(orders: Sequence[SegmentOrder], *, now: dt.datetime) -> lis
         raise ValueError("Too many segments in one batch, or one is too long.")
     if not orders:
         return []
-    columns = [[getattr(order, name) for order in orders] for name in _COLUMNS]
+    columns = [
+        [getattr(order, name) if made is None else made(getattr(order, name)) for order in orders]
+        for name, made in _COLUMNS
+    ]
     month = package_month(now)
     with connection.cursor() as cursor:
         cursor.execute(_QUEUE, [now, *columns, month, month])
