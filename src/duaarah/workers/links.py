@@ -36,7 +36,7 @@ from duaarah.workers.links_rows import configuration, esme_config, inbound_row, 
 LOG = logging.getLogger(__name__)
 GROUP_S = 0.01
 IDLE_S = 0.5
-# So many answers and deliveries are not kept waiting for company.
+# So many answers and deliveries, or half a window, are not kept waiting for company.
 GROUP_RIPE = 25
 GROUP_MAX = 500
 BACKLOG_MAX = 2_000
@@ -106,6 +106,7 @@ class Link:
         self._in_flight: set[int] = set()
         self._work = asyncio.Event()
         self._ripe = asyncio.Event()
+        self._ripe_at = GROUP_RIPE
         self._pace: Pace
         self._looked_at_s = 0.0
         self._state: tuple[str, str] | None = ("DOWN", "starting")
@@ -142,7 +143,7 @@ class Link:
 
     def _heard(self) -> None:
         self._work.set()
-        if len(self._responses) + len(self._delivered) >= GROUP_RIPE:
+        if len(self._responses) + len(self._delivered) >= self._ripe_at:
             self._ripe.set()
 
     # -- the loop --------------------------------------------------------------------------------------------------
@@ -168,6 +169,7 @@ class Link:
             self._bind = row
             self._group = [r["id"] for r in await (await db.execute(sql.GROUP, [self._bind_id])).fetchall()]
             self._pace = Pace(row["tps_max"])
+            self._ripe_at = min(GROUP_RIPE, max(1, row["window"] // 2))
             self._esme = ESME(esme_config(row), self)
             await listener.execute("LISTEN duaarah")
             tasks = [asyncio.create_task(self._esme.run()), asyncio.create_task(self._listen(listener))]
