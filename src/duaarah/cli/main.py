@@ -17,7 +17,7 @@ COMMANDS = {
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
-    "bench": "measure: topup, web",
+    "bench": "measure: topup, web, sts, sms",
     "audit": "the audit chain: verify",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "sms": "the SMS package: reconcile a month with an operator's records",

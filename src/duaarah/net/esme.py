@@ -21,6 +21,8 @@ from duaarah.wire.smpp.session import Answered, LinkDead, Request, Session, Stat
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
 TICK_S = 0.2
 READ_OCTETS = 65_536
+# Whoever paused us longer than this still gets a little: answers and enquire_link come by the same way as messages.
+PAUSE_MAX_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,8 @@ class ESME:
         self._session: Session | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._kept = bytearray()
+        self._reading = asyncio.Event()
+        self._reading.set()
         self._stopping = False
         self._refusals = 0
 
@@ -146,6 +150,13 @@ class ESME:
         if self._kept and not more and self._writer is not None:
             self._writer.write(bytes(self._kept))
             self._kept.clear()
+
+    def pause(self) -> None:
+        """Read no more until `resume`, or only a little: the network holds the peer back, nothing has to be refused."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        self._reading.set()
 
     async def run(self) -> None:
         """Bind, pump, come back; until `stop`."""
@@ -227,6 +238,10 @@ class ESME:
                 )
             )
             while session.state is not State.CLOSED:
+                if not self._reading.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(PAUSE_MAX_S):
+                            await self._reading.wait()
                 with contextlib.suppress(TimeoutError):
                     # Not wait_for: it makes a task of every read.
                     async with asyncio.timeout(TICK_S):

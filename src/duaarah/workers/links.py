@@ -39,6 +39,8 @@ IDLE_S = 0.5
 # So many answers and deliveries, or half a window, are not kept waiting for company.
 GROUP_RIPE = 25
 GROUP_MAX = 500
+# At half of it the link reads no more; whole, it refuses (0x14). Refusing alone is no way out of a jam: the peer comes again
+# at once, and reading it takes the time that the rows need.
 BACKLOG_MAX = 2_000
 LOCK_SPACE = 0x4455
 RELOAD_S = 2.0
@@ -139,6 +141,8 @@ class Link:
             self._esme.ack(pdu, p.ESME_RMSGQFUL)
             return
         self._delivered.append(pdu)
+        if len(self._delivered) >= BACKLOG_MAX // 2:
+            self._esme.pause()
         self._heard()
 
     def _heard(self) -> None:
@@ -257,6 +261,8 @@ class Link:
                 if limit:
                     lease = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
                     claimed = await db.execute(sql.CLAIM, lease)
+        if len(self._delivered) < BACKLOG_MAX // 2:
+            self._esme.resume()
         for number, pdu in enumerate(delivered, 1):
             self._esme.ack(pdu, more=number < len(delivered))
         self._in_flight.difference_update(item[0] for item in answers)
