@@ -8,6 +8,7 @@ The SMSC is node-smpp where a checkout has it installed, else the built-in one; 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import subprocess
 import sys
@@ -42,23 +43,31 @@ Record = dict[str, Any]
 
 def run(processes: Processes, messages: int) -> Iterator[Record]:
     """Yields the bench's JSON records."""
-    far = far_end(processes)
-    bind = _bind(processes, far)
-    link = subprocess.Popen([sys.executable, "-m", "duaarah", "worker", "links"], preexec_fn=die_with_parent)
-    handsets = Handsets(far, WINDOW)
-    common = {"bench": "sms", "cores": os.cpu_count(), "smsc": far.name, "window": WINDOW, "repetitions": 1}
-    try:
+    # Each end is closed whatever becomes of the others, the link before its database.
+    with contextlib.ExitStack() as ends:
+        far = far_end(processes)
+        ends.callback(far.close)
+        bind = _bind(processes, far)
+        link = subprocess.Popen([sys.executable, "-m", "duaarah", "worker", "links"], preexec_fn=die_with_parent)
+        ends.callback(_end, link)
+        handsets = Handsets(far, WINDOW)
+        ends.callback(handsets.close)
+        common = {"bench": "sms", "cores": os.cpu_count(), "smsc": far.name, "window": WINDOW, "repetitions": 1}
         _until("SELECT count(*) FROM sms_bind WHERE state = 'UP'", 1)
         yield from ({**common, **record} for record in _outbound(bind, messages, link.pid))
         yield {**common, **_inbound(handsets, messages)}
         yield from ({**common, **record} for record in _delay(bind, far))
         yield {**common, "figure": "most_in_flight", "value": far.most_in_flight(), "unit": "1"}
         yield {**common, **_cap(bind, far)}
-    finally:
-        handsets.close()
-        link.terminate()
+
+
+def _end(link: subprocess.Popen[bytes]) -> None:
+    link.terminate()
+    try:
         link.wait(20)
-        far.close()
+    except subprocess.TimeoutExpired:
+        link.kill()
+        link.wait()
 
 
 def _bind(processes: Processes, far: FarEnd) -> Bind:
