@@ -105,12 +105,19 @@ class Handsets:
         self._esme = ESME(config, self)
         self._to_send = 0
         self.sent = 0
+        self._leaving: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        self._loop.run_until_complete(self._esme.run())
+        self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        await self._esme.run()
+        # `run` ends while `stop` still waits: the loop stays for both.
+        if self._leaving is not None:
+            await self._leaving
 
     def send(self, count: int) -> None:
         """So many SMS to 3123, each with words of its own, as fast as the window lets."""
@@ -141,5 +148,8 @@ class Handsets:
         self._esme.ack(pdu)
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._esme.stop(), self._loop).result(5)
+        def leave() -> None:
+            self._leaving = self._loop.create_task(self._esme.stop())
+
+        self._loop.call_soon_threadsafe(leave)
         self._thread.join(5)
