@@ -12,6 +12,8 @@ const sessions = [];
 const stored = [];
 const stats = { submitted: 0, delivered: 0, throttled: 0, receipts: 0, enquired: 0, binds: 0, unbinds: 0, most_in_flight: 0 };
 const faults = { throttle: 0, noresp: 0, silent: 0 };
+const arrivals = [];
+let noting = false;
 let nextId = 0;
 
 function stamp(date) {
@@ -100,6 +102,7 @@ function submit(session, pdu) {
     short_message: pdu.short_message,
     registered: pdu.registered_delivery & 1,
   };
+  if (noting) arrivals.push([message.id, Date.now()]);
   const answer = () => {
     session.inFlight -= 1;
     if (faults.noresp > 0) faults.noresp -= 1;
@@ -168,6 +171,11 @@ function split(session) {
 
 const verbs = {
   stats: () => ({ ...stats, bound: sessions.length, stored: stored.length }),
+  // [message id, Unix ms] of every submit_sm that was read since it was asked to note them.
+  arrivals: (request) => {
+    noting = Boolean(request.on);
+    return { arrivals: arrivals.splice(0) };
+  },
   throttle: (request) => { faults.throttle = request.n; },
   noresp: (request) => { faults.noresp = request.n; },
   silent: (request) => { faults.silent = request.n; },

@@ -115,7 +115,7 @@ class Shop:
         from duaarah.workers import links_sql
 
         with connection.cursor() as cursor:
-            cursor.execute(getattr(links_sql, kind), {"ids": ids})
+            cursor.execute(links_sql.BOOK.format(kind=kind, moved="= ANY(%(ids)s)"), {"ids": ids})
 
     def receive(self, meter: Meter, message_class: str, count: int = 1, at: dt.datetime = NOW) -> None:
         for _ in range(count):

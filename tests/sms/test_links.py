@@ -226,6 +226,20 @@ def test_a_delivery_on_two_links_of_a_group_is_one_sms_and_acknowledged_twice(be
     assert InboundSms.objects.count() == 1
 
 
+def test_a_burst_is_held_back_by_the_network_and_nothing_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Room for 40, four or five a read: without a pause most of the burst would be refused.
+    monkeypatch.setattr("duaarah.workers.links.BACKLOG_MAX", 40)
+    monkeypatch.setattr("duaarah.net.esme.READ_OCTETS", 1_024)
+    bench.up(bench.bind())
+    for number in range(200):
+        bench.smsc.deliver(number, message(b"%-140d" % number))
+    bench.until(lambda: len(bench.smsc.acknowledged) == 200)
+    assert bench.smsc.acknowledged == [(number, 0) for number in range(200)]
+    assert [int(bytes(sms.payload)) for sms in InboundSms.objects.order_by("id")] == list(range(200))
+
+
 def test_an_unbind_from_the_smsc_waits_for_what_is_due(bench: Bench) -> None:
     bench.smsc.hold = True
     bind = bench.bind()

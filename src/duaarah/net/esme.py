@@ -21,6 +21,8 @@ from duaarah.wire.smpp.session import Answered, LinkDead, Request, Session, Stat
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
 TICK_S = 0.2
 READ_OCTETS = 65_536
+# Whoever paused us longer than this still gets a little: answers and enquire_link come by the same way as messages.
+PAUSE_MAX_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,9 @@ class ESME:
         self._handler = handler
         self._session: Session | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._kept = bytearray()
+        self._reading = asyncio.Event()
+        self._reading.set()
         self._stopping = False
         self._refusals = 0
 
@@ -118,9 +123,12 @@ class ESME:
         registered: bool,
         esm_class: int = 0,
         service_type: str = "",
+        more: bool = False,
     ) -> None:
         """
         submit_sm; its end comes by on_response or on_ambiguous. `service_type` empty: the bind's.
+
+        `more`: the caller writes again at once, and these octets go with those.
 
         Raises LocalProtocolError when `free` is 0.
         """
@@ -128,7 +136,7 @@ class ESME:
         config = self.config
         source_ton, source_npi = config.msisdn if len(source) > 6 else config.short_code
         dest_ton, dest_npi = config.msisdn if len(destination) > 6 else config.short_code
-        self._writer.write(
+        self._put(
             self._session.send_message(
                 p.SUBMIT_SM,
                 token,
@@ -149,13 +157,28 @@ class ESME:
                     "esm_class": esm_class,
                 },
                 short_message=short_message,
-            )
+            ),
+            more=more,
         )
 
-    def ack(self, request: PDU, status: int = p.ESME_ROK) -> None:
-        """deliver_sm_resp; a link that is gone needs none, the SMSC will deliver again."""
+    def ack(self, request: PDU, status: int = p.ESME_ROK, *, more: bool = False) -> None:
+        """deliver_sm_resp (`more` as in `submit`); a link that is gone needs none, the SMSC will deliver again."""
         if self._session is not None and self._writer is not None and self._session.state is not State.CLOSED:
-            self._writer.write(self._session.respond(request, status))
+            self._put(self._session.respond(request, status), more=more)
+
+    def _put(self, octets: bytes, *, more: bool = False) -> None:
+        """Write, after what was kept for company: a call of the system a PDU would cost more than all the rest."""
+        self._kept += octets
+        if self._kept and not more and self._writer is not None:
+            self._writer.write(bytes(self._kept))
+            self._kept.clear()
+
+    def pause(self) -> None:
+        """Read no more until `resume`, or only a little: the network holds the peer back, nothing has to be refused."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        self._reading.set()
 
     async def run(self) -> None:
         """Bind, pump, come back; until `stop`."""
@@ -180,7 +203,7 @@ class ESME:
             await asyncio.sleep(0.01)
         if self._session is not None and self._writer is not None and self.bound:
             with contextlib.suppress(OSError, SMPPError, TimeoutError):
-                self._writer.write(self._session.unbind(time.monotonic()))
+                self._put(self._session.unbind(time.monotonic()))
                 await asyncio.wait_for(self._writer.drain(), 1)
                 # The answer is waited for, but not for long: who wants to be gone may be gone.
                 deadline_s = time.monotonic() + (1 if drain_s else 0)
@@ -197,6 +220,7 @@ class ESME:
         except (OSError, TimeoutError) as error:
             return False, f"cannot connect ({type(error).__name__})"
         self._writer = writer
+        self._kept.clear()
         self._session = session = Session(
             window=config.window,
             response_timeout_s=config.response_timeout_s,
@@ -217,15 +241,21 @@ class ESME:
                 )
             )
             while session.state is not State.CLOSED:
+                if not self._reading.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(PAUSE_MAX_S):
+                            await self._reading.wait()
                 with contextlib.suppress(TimeoutError):
-                    data = await asyncio.wait_for(reader.read(READ_OCTETS), TICK_S)
+                    # Not wait_for: it makes a task of every read.
+                    async with asyncio.timeout(TICK_S):
+                        data = await reader.read(READ_OCTETS)
                     if not data:
                         break
                     events, replies = session.receive(data, time.monotonic())
-                    writer.write(replies)
+                    self._put(replies)
                     was_bound = self._dispatch(events) or was_bound
                 events, request = session.tick(time.monotonic())
-                writer.write(request)
+                self._put(request)
                 was_bound = self._dispatch(events) or was_bound
         except (OSError, SMPPError) as error:
             reason = str(error) or type(error).__name__

@@ -7,12 +7,11 @@ The SMSC is node-smpp where a checkout has it installed, else the built-in one; 
 
 from __future__ import annotations
 
-import asyncio
-import json
+import bisect
+import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,131 +19,67 @@ from typing import Any
 
 from django.db import connection, transaction
 
-import duaarah
 from duaarah.clock.queries import now as business_now
 from duaarah.keystore import FileKeyStore
-from duaarah.net.esme import ESME, ESMEConfig
 from duaarah.people.models import Organisation
-from duaarah.project.node import NodeUnavailable, installed, node
 from duaarah.project.supervisor import die_with_parent
 from duaarah.sms.models import Bind
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
+from duaarah.stage.bench_sms_peers import FarEnd, Handsets, far_end
 from duaarah.stage.processes import HOST, Processes
-from duaarah.wire.smpp.pdu import PDU
 from duaarah.wiring.keystores import wrap_bind_password
 
 WINDOW = 50
 BATCH = 200
+# More than this is never waiting: a backlog that grows is another measurement.
+AHEAD_MAX = 2_000
 PACED_PER_S, PACED_S = 1_000, 5
+CAP_PER_S = 500
 PATIENCE_S = 60
+# Receipts come one by one into an empty table: its greatest id is their number, without reading them all each time.
+RECEIPTS = "SELECT coalesce(max(id), 0) FROM sms_receipt"
 Record = dict[str, Any]
-
-
-class Handsets:
-    """Everybody's telephone: acknowledges what is delivered, sends what it is told to; a thread of its own."""
-
-    def __init__(self, port: int, user: str, password: str) -> None:
-        config = ESMEConfig(host=HOST, port=port, system_id=user, password=password, address_range="^62", window=WINDOW)
-        self._esme = ESME(config, self)
-        self._to_send = 0
-        self.sent = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self._loop.run_until_complete(self._esme.run())
-
-    def send(self, count: int) -> None:
-        """So many SMS to 3123, each with words of its own, as fast as the window lets."""
-        self._to_send += count
-        self._loop.call_soon_threadsafe(self._fill)
-
-    def _fill(self) -> None:
-        while self.sent < self._to_send and self._esme.free:
-            self.sent += 1
-            self._esme.submit(
-                self.sent,
-                source="628110000001",
-                destination="3123",
-                short_message=f"SALDO {self.sent}".encode(),
-                data_coding=0,
-                validity_s=600,
-                registered=False,
-            )
-
-    def on_bound(self) -> None: ...
-    def on_ambiguous(self, token: object) -> None: ...
-    def on_down(self, reason: str) -> None: ...
-
-    def on_response(self, token: object, status: int, message_id: str) -> None:
-        self._fill()
-
-    def on_deliver(self, pdu: PDU) -> None:
-        self._esme.ack(pdu)
-
-    def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._esme.stop(), self._loop).result(5)
-        self._thread.join(5)
 
 
 def run(processes: Processes, messages: int) -> Iterator[Record]:
     """Yields the bench's JSON records."""
-    port, user, password, name, smsc = _smsc(processes)
-    bind = _bind(processes, port, user, password)
-    link = subprocess.Popen([sys.executable, "-m", "duaarah", "worker", "links"], preexec_fn=die_with_parent)
-    handsets = Handsets(port, "town" if smsc is None else user, password)
-    common = {"bench": "sms", "cores": os.cpu_count(), "smsc": name, "window": WINDOW, "repetitions": 1}
-    try:
+    # Each end is closed whatever becomes of the others, the link before its database.
+    with contextlib.ExitStack() as ends:
+        far = far_end(processes)
+        ends.callback(far.close)
+        bind = _bind(processes, far)
+        link = subprocess.Popen([sys.executable, "-m", "duaarah", "worker", "links"], preexec_fn=die_with_parent)
+        ends.callback(_end, link)
+        handsets = Handsets(far, WINDOW)
+        ends.callback(handsets.close)
+        common = {"bench": "sms", "cores": os.cpu_count(), "smsc": far.name, "window": WINDOW, "repetitions": 1}
         _until("SELECT count(*) FROM sms_bind WHERE state = 'UP'", 1)
         yield from ({**common, **record} for record in _outbound(bind, messages, link.pid))
         yield {**common, **_inbound(handsets, messages)}
-        yield {**common, **_delay(bind)}
-        if smsc is not None:
-            yield {**common, **_window(smsc)}
-    finally:
-        handsets.close()
-        link.terminate()
+        yield from ({**common, **record} for record in _delay(bind, far))
+        yield {**common, "figure": "most_in_flight", "value": far.most_in_flight(), "unit": "1"}
+        yield {**common, **_cap(bind, far)}
+
+
+def _end(link: subprocess.Popen[bytes]) -> None:
+    link.terminate()
+    try:
         link.wait(20)
-        if smsc is not None:
-            smsc.kill()
-            smsc.wait()
+    except subprocess.TimeoutExpired:
+        link.kill()
+        link.wait()
 
 
-def _smsc(processes: Processes) -> tuple[int, str, str, str, subprocess.Popen[str] | None]:
-    """Port, user, password, name, and the process of node-smpp (None: the built-in SMSC)."""
-    folder = Path(duaarah.__file__).parents[2] / "tests" / "interop"
-    if (folder / "smsc.js").exists():
-        try:
-            modules = installed(folder, folder.parents[1] / ".cache" / "interop")
-        except NodeUnavailable as missing:
-            print(f"bench: not against node-smpp: {missing}", file=sys.stderr, flush=True)
-        else:
-            process = subprocess.Popen(
-                [str(node()), str(folder / "smsc.js"), "both", processes.smsc_password],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "NODE_PATH": str(modules)},
-                preexec_fn=die_with_parent,
-            )
-            assert process.stdout is not None
-            port: int = json.loads(process.stdout.readline())["port"]
-            return port, "both", processes.smsc_password, "node-smpp", process
-    place = processes.open_smsc()
-    return place.port, place.user, place.password, "built-in", None
-
-
-def _bind(processes: Processes, port: int, user: str, password: str) -> Bind:
+def _bind(processes: Processes, far: FarEnd) -> Bind:
     store = FileKeyStore.create(processes.folder / "keys.duaarah", processes.passphrase)
     operator = Organisation.objects.create(code="OPS", name="Operator", kind=Organisation.Kind.MOBILE_OPERATOR)
     return Bind.objects.create(
         name="bench",
         operator=operator,
         host=HOST,
-        port=port,
-        system_id=user,
-        password_wrapped=wrap_bind_password(store, "bench", password),
+        port=far.port,
+        system_id=far.user,
+        password_wrapped=wrap_bind_password(store, "bench", far.password),
         address_range="^3123$",
         short_codes=["3123"],
         window=WINDOW,
@@ -184,7 +119,7 @@ def _until(query: str, wanted: int) -> None:
             seen, since_s = count, time.monotonic()
         elif time.monotonic() - since_s > PATIENCE_S:
             raise TimeoutError(f"{count} of {wanted}: {query}")
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def _resident_bytes(pid: int) -> int:
@@ -194,40 +129,35 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _outbound(bind: Bind, messages: int, pid: int) -> Iterator[Record]:
-    """From the first row written to the last receipt committed; rows are written while the link runs."""
-    receipts = "SELECT count(*) FROM sms_receipt"
+    """From the first row written to the last receipt committed; rows are written while the link runs, never far ahead."""
     order = _order(bind)
-    early = max(1, messages // 10)
-    resident = 0
+    marks = {max(1, messages // 10): "at_10_percent", max(2, messages // 2): "at_50_percent"}
+    resident: dict[str, int] = {}
     started_s = time.monotonic()
     for start in range(0, messages, BATCH):
+        _until(RECEIPTS, start - AHEAD_MAX)
         with transaction.atomic():
             enqueue_segments([order] * min(BATCH, messages - start), now=business_now())
-        if not resident and start >= early:
-            resident = _resident_bytes(pid)
-    _until(receipts, messages)
+        for mark in [mark for mark in marks if _count(RECEIPTS) >= mark]:
+            resident[marks.pop(mark)] = _resident_bytes(pid)
+    _until(RECEIPTS, messages)
     taken_s = time.monotonic() - started_s
-    accepted = _count("SELECT count(*) FROM sms_outboundsegment WHERE state = 'ACCEPTED'")
+    resident_end = _resident_bytes(pid)
     yield {
         "figure": "out_durable_per_s",
         "value": round(messages / taken_s),
         "unit": "1/s",
         "messages": messages,
-        "accepted": accepted,
+        "accepted": _count("SELECT count(*) FROM sms_outboundsegment WHERE state = 'ACCEPTED'"),
+        "receipts": _count("SELECT count(*) FROM sms_receipt"),
     }
-    yield {
-        "figure": "links_resident_end",
-        "value": _resident_bytes(pid),
-        "unit": "B",
-        "at_10_percent": resident,
-        "messages": messages,
-    }
+    yield {"figure": "links_resident_end", "value": resident_end, "unit": "B", **resident, "messages": messages}
 
 
 def _inbound(handsets: Handsets, messages: int) -> Record:
     started_s = time.monotonic()
     handsets.send(messages)
-    _until("SELECT count(*) FROM sms_inboundsms", messages)
+    _until("SELECT coalesce(max(id), 0) FROM sms_inboundsms", messages)
     value = round(messages / (time.monotonic() - started_s))
     # A second opinion on the rate, by the rows themselves; every SMS has words of its own, none may be there twice.
     spread_ms = _count("SELECT 1 + 1000 * extract(epoch FROM max(received_at) - min(received_at)) FROM sms_inboundsms")
@@ -242,8 +172,8 @@ def _inbound(handsets: Handsets, messages: int) -> Record:
     }
 
 
-def _delay(bind: Bind) -> Record:
-    """From the row to the claim that is committed just before the write, at a steady rate, on the database's clock."""
+def _paced(bind: Bind) -> tuple[int, int]:
+    """Segments at a steady rate, all accepted in the end; the greatest id before them, and how many."""
     first = _count("SELECT coalesce(max(id), 0) FROM sms_outboundsegment")
     order = _order(bind)
     started_s = time.monotonic()
@@ -256,18 +186,56 @@ def _delay(bind: Bind) -> Record:
             written += due
         time.sleep(0.01)
     _until(f"SELECT count(*) FROM sms_outboundsegment WHERE id > {first} AND state = 'ACCEPTED'", written)
-    milliseconds = _count(
-        "SELECT ceil(1000 * percentile_cont(0.99) WITHIN GROUP"
-        f" (ORDER BY extract(epoch FROM submitted_at - not_before_at))) FROM sms_outboundsegment WHERE id > {first}"
-    )
+    return first, written
+
+
+def _delay(bind: Bind, far: FarEnd) -> Iterator[Record]:
+    """
+    From the row to the wire at a steady rate: until the SMSC's process has read it from its socket, on the machine's clock.
+
+    Beside it the part until the claim that is committed just before the write.
+    """
+    far.arrivals(on=True)
+    first, written = _paced(bind)
+    arrived = far.arrivals(on=False)
     rate = round(written / PACED_S)
-    return {"figure": "enqueue_to_claim_p99_ms", "value": milliseconds, "unit": "ms", "at_per_s": rate}
+    for figure, until, source in (
+        ("enqueue_to_wire", "a.at_ms", ", unnest(%s::text[], %s::bigint[]) AS a (id, at_ms)"),
+        ("enqueue_to_claim", "1000 * extract(epoch FROM s.submitted_at)", ""),
+    ):
+        columns: list[Any] = [[name for name, _ in arrived], [at_ms for _, at_ms in arrived]] if source else []
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*), percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP"
+                f" (ORDER BY ceil({until} - 1000 * extract(epoch FROM s.not_before_at))::integer)"
+                f" FROM sms_outboundsegment s{source} WHERE s.id > %s"
+                + (" AND s.smsc_message_id = a.id" if source else ""),
+                [*columns, first],
+            )
+            count, (middle, slow, slowest) = cursor.fetchone()
+        more = {"median": middle, "greatest": slowest, "messages": count, "at_per_s": rate}
+        yield {"figure": f"{figure}_p99_ms", "value": slow, "unit": "ms", **more}
 
 
-def _window(smsc: subprocess.Popen[str]) -> Record:
-    """The most that one session had unanswered, as node-smpp counted."""
-    assert smsc.stdin is not None and smsc.stdout is not None
-    smsc.stdin.write('{"op": "stats"}\n')
-    smsc.stdin.flush()
-    most: int = json.loads(smsc.stdout.readline())["most_in_flight"]
-    return {"figure": "most_in_flight", "value": most, "unit": "1"}
+def _cap(bind: Bind, far: FarEnd) -> Record:
+    """The most submit_sm that the SMSC read within any second, wherever it begins, while more was waiting than may leave."""
+    since = f"{_count('SELECT 1000000 * extract(epoch FROM clock_timestamp())')} / 1000000.0"
+    Bind.objects.filter(pk=bind.pk).update(tps_max=CAP_PER_S)
+    _until(f"SELECT count(*) FROM sms_bind WHERE state = 'UP' AND state_at > to_timestamp({since})", 1)
+    far.arrivals(on=True)
+    first = _count("SELECT coalesce(max(id), 0) FROM sms_outboundsegment")
+    for start in range(0, CAP_PER_S * PACED_S, BATCH):
+        with transaction.atomic():
+            enqueue_segments([_order(bind)] * min(BATCH, CAP_PER_S * PACED_S - start), now=business_now())
+    _until(f"SELECT count(*) FROM sms_outboundsegment WHERE id > {first} AND state = 'ACCEPTED'", CAP_PER_S * PACED_S)
+    at_ms = sorted(at for _, at in far.arrivals(on=False))
+    most = max(bisect.bisect_left(at_ms, start + 1000) - number for number, start in enumerate(at_ms))
+    taken_s = (at_ms[-1] - at_ms[0]) / 1000
+    return {
+        "figure": "most_in_any_second",
+        "value": most,
+        "unit": "1",
+        "cap": CAP_PER_S,
+        "messages": len(at_ms),
+        "per_s": round(len(at_ms) / taken_s),
+    }

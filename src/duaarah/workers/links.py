@@ -5,7 +5,7 @@ The links worker: alone speaks SMPP; a bind is held by an advisory lock, whoever
 One process serves every bind that no other holds: the supervisor needs no list of binds, a new one is up within a second, and
 more processes only spread the load (DUAARAH_LINKS_BINDS_MAX a process).
 Segments are claimed by priority as far as the window goes; responses, receipts and inbound SMS are committed in groups
-of at most 20 ms, and a deliver_sm is acknowledged only after its row is committed.
+of at most 10 ms, together with the next claim, and a deliver_sm is acknowledged only after its row is committed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from duaarah.net.esme import ESME
 from duaarah.wire.smpp import pdu as p
@@ -36,7 +37,11 @@ from duaarah.workers.links_trials import start_trials
 LOG = logging.getLogger(__name__)
 GROUP_S = 0.01
 IDLE_S = 0.5
+# So many answers and deliveries, or half a window, are not kept waiting for company.
+GROUP_RIPE = 25
 GROUP_MAX = 500
+# At half of it the link reads no more; whole, it refuses (0x14). Refusing alone is no way out of a jam: the peer comes again
+# at once, and reading it takes the time that the rows need.
 BACKLOG_MAX = 2_000
 LOCK_SPACE = 0x4455
 RELOAD_S = 2.0
@@ -105,6 +110,8 @@ class Link:
         self._delivered: list[PDU] = []
         self._in_flight: set[int] = set()
         self._work = asyncio.Event()
+        self._ripe = asyncio.Event()
+        self._ripe_at = GROUP_RIPE
         self._pace: Pace
         self._looked_at_s = 0.0
         self._state: tuple[str, str] | None = ("DOWN", "starting")
@@ -125,7 +132,7 @@ class Link:
     def on_response(self, token: object, status: int, message_id: str) -> None:
         assert isinstance(token, int)
         self._responses.append((token, status, message_id))
-        self._work.set()
+        self._heard()
 
     def on_ambiguous(self, token: object) -> None:
         # The row stays SUBMITTING; when its lease ends the sweeper judges it by its class.
@@ -137,7 +144,14 @@ class Link:
             self._esme.ack(pdu, p.ESME_RMSGQFUL)
             return
         self._delivered.append(pdu)
+        if len(self._delivered) >= BACKLOG_MAX // 2:
+            self._esme.pause()
+        self._heard()
+
+    def _heard(self) -> None:
         self._work.set()
+        if len(self._responses) + len(self._delivered) >= self._ripe_at:
+            self._ripe.set()
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -152,8 +166,9 @@ class Link:
         listener = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         async with db, listener:
             # Every statement here looks rows up by an index. A plan that was cached while a table was still empty would read
-            # the whole of it for each SMS, until the next ANALYZE.
-            await db.execute("SET enable_seqscan = off")
+            # the whole of it (or the whole of an index) for each SMS, until the next ANALYZE.
+            for way in ("seqscan", "hashjoin", "mergejoin"):
+                await db.execute(f"SET enable_{way} = off")
             got = await (await db.execute(sql.LOCK, [LOCK_SPACE, self._bind_id])).fetchone()
             row = await (await db.execute(sql.BIND, [self._bind_id])).fetchone()
             if not got or not got["locked"] or not row or not row["active"]:
@@ -161,6 +176,7 @@ class Link:
             self._bind = row
             self._group = [r["id"] for r in await (await db.execute(sql.GROUP, [self._bind_id])).fetchall()]
             self._pace = Pace(row["tps_max"])
+            self._ripe_at = min(GROUP_RIPE, max(1, row["window"] // 2))
             self._esme = ESME(esme_config(row), self)
             await listener.execute("LISTEN duaarah")
             tasks = [asyncio.create_task(self._esme.run()), asyncio.create_task(self._listen(listener))]
@@ -177,11 +193,10 @@ class Link:
         """Graceful end: what was submitted is waited for and committed, what came in is committed and acknowledged."""
         leaving = asyncio.create_task(self._esme.stop(DRAIN_S))
         while not leaving.done():
-            if not await self._commit_inbound(db) + await self._commit_responses(db):
+            if not await self._turn(db, claiming=False):
                 await asyncio.sleep(GROUP_S)
         await leaving
-        await self._commit_inbound(db)
-        await self._commit_responses(db)
+        await self._turn(db, claiming=False)
         await db.execute(sql.BIND_STATE, ["DOWN", "unbound", self._bind_id])
 
     async def _changed(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> bool:
@@ -210,39 +225,73 @@ class Link:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
             self._work.clear()
-            busy = await self._commit_inbound(db)
-            busy += await self._commit_responses(db)
-            busy += await self._submit(db)
+            self._ripe.clear()
+            busy = await self._turn(db)
             if esme_task.done() and self._trouble:
                 # An alarm on the console: a person changes the configuration, which starts it again.
                 self._state, self._trouble = ("STOPPED", self._trouble), ""
             if self._state is not None:
                 state, self._state = self._state, None
                 await db.execute(sql.BIND_STATE, [*state, self._bind_id])
-            if busy:
-                await asyncio.sleep(GROUP_S)
-                continue
+            event, at_most_s = (self._ripe, GROUP_S) if busy else (self._work, IDLE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._work.wait(), IDLE_S)
+                async with asyncio.timeout(at_most_s):
+                    await event.wait()
 
-    async def _submit(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
+    async def _turn(self, db: psycopg.AsyncConnection[dict[str, Any]], *, claiming: bool = True) -> int:
         """
-        Claim as many segments as window and pace take, most urgent first, committed before the first octet is written.
+        What came in, the answers, and the next claim in one transaction; then the acknowledgements and the claimed segments.
 
-        Returns how many, or 1 when there may be more that the pace holds back.
+        Rows first: a crash before the acknowledgement means one more delivery, never one less; a segment whose claim is
+        committed and that was not written is ambiguous. Returns how much there was, or 1 when the pace holds something back.
         """
-        free = self._esme.free
-        limit = min(free, self._pace.allowed(time.monotonic()))
-        if limit <= 0:
-            return int(free > 0)
-        values = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
-        rows = await (await db.execute(sql.CLAIM, values)).fetchall()
-        unwritten = []
-        for row in sorted(rows, key=lambda r: (r["priority"], r["id"])):
-            if not self._esme.free:
-                # The link went away between claim and write; that it was not written is known.
-                unwritten.append(row["id"])
-                continue
+        delivered, self._delivered = self._delivered[:GROUP_MAX], self._delivered[GROUP_MAX:]
+        answers, self._responses = self._responses[:GROUP_MAX], self._responses[GROUP_MAX:]
+        accepted = [item for item in answers if item[1] == p.ESME_ROK]
+        if len(accepted) < len(answers):
+            await self._commit_refusals(db, [item for item in answers if item[1] != p.ESME_ROK])
+        free = self._esme.free if claiming else 0
+        limit = max(0, min(free, self._pace.allowed(time.monotonic())))
+        claimed: psycopg.AsyncCursor[dict[str, Any]] | None = None
+        if delivered or accepted or limit:
+            # One journey to the database and one flush of its log, whatever there is; all or nothing of it.
+            async with db.pipeline(), db.transaction():
+                await self._take(db, delivered)
+                if accepted:
+                    keys = [receipt.response_key(item[2], self._bind["id_base"]) for item in accepted]
+                    values = [[item[0] for item in accepted], [item[2] for item in accepted], keys]
+                    await db.execute(sql.ACCEPTED, values)
+                if limit:
+                    lease = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
+                    claimed = await db.execute(sql.CLAIM, lease)
+        if len(self._delivered) < BACKLOG_MAX // 2:
+            self._esme.resume()
+        for number, pdu in enumerate(delivered, 1):
+            self._esme.ack(pdu, more=number < len(delivered))
+        self._in_flight.difference_update(item[0] for item in answers)
+        rows = await claimed.fetchall() if claimed is not None else []
+        await self._write(db, rows)
+        return len(delivered) + len(answers) + (len(rows) if limit else int(free > 0))
+
+    async def _take(self, db: psycopg.AsyncConnection[dict[str, Any]], delivered: list[PDU]) -> None:
+        """Receipts and inbound SMS as rows; joins the transaction."""
+        receipts = [row for pdu in delivered if receipt.is_receipt(pdu) and (row := receipt_row(pdu, self._bind))]
+        inbound = [inbound_row(pdu, self._bind, self._group) for pdu in delivered if not receipt.is_receipt(pdu)]
+        if receipts:
+            await db.execute(sql.RECEIPT, [self._bind_id, Jsonb(receipts)])
+        if inbound:
+            async with db.cursor() as cursor:
+                await cursor.executemany(sql.INBOUND, inbound)
+        for part in (row for row in inbound if row["total"]):
+            await db.execute(sql.OVERTAKEN, part)
+            await db.execute(sql.JOIN, part)
+
+    async def _write(self, db: psycopg.AsyncConnection[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+        """What was claimed, most urgent first; the rest goes back when the link went away in between."""
+        rows = sorted(rows, key=lambda r: (r["priority"], r["id"]))
+        # No octet comes or goes between two writes: the window stays as it is found here.
+        count = min(len(rows), self._esme.free)
+        for number, row in enumerate(rows[:count], 1):
             self._in_flight.add(row["id"])
             LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
             self._esme.submit(
@@ -257,24 +306,21 @@ class Link:
                 validity_s=row["validity_s"],
                 registered=row["registered"],
                 service_type=self._bind["tariffs"].get(row["source"], ""),
+                more=number < count,
             )
-        self._pace.took(len(rows) - len(unwritten))
-        if unwritten:
-            await db.execute(sql.UNWRITTEN, {"ids": unwritten})
-        return len(rows)
+        self._pace.took(count)
+        if count < len(rows):
+            # That these were not written is known.
+            await db.execute(sql.UNWRITTEN, {"ids": [row["id"] for row in rows[count:]]})
 
-    async def _commit_responses(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
-        group, self._responses = self._responses[:GROUP_MAX], self._responses[GROUP_MAX:]
-        if not group:
-            return 0
-        accepted = [item for item in group if item[1] == p.ESME_ROK]
+    async def _commit_refusals(
+        self, db: psycopg.AsyncConnection[dict[str, Any]], group: list[tuple[int, int, str]]
+    ) -> None:
         again = [item[0] for item in group if item[1] in SLOW_DOWN or item[1] in BIND_TROUBLE]
         limited = {item[0]: item[1] for item in group if item[1] in RETRYABLE}
-        known = SLOW_DOWN | BIND_TROUBLE | RETRYABLE | {p.ESME_ROK}
+        known = SLOW_DOWN | BIND_TROUBLE | RETRYABLE
         refused = {item[0]: item[1] for item in group if item[1] not in known}
         async with db.transaction():
-            if accepted:
-                await self._accept(db, accepted)
             if limited:
                 values = {"ids": list(limited), "attempts_max": self._bind["attempts_max"]}
                 spent = {row["id"] for row in await (await db.execute(sql.ATTEMPTS, values)).fetchall()}
@@ -289,35 +335,8 @@ class Link:
             self._pace.throttled(time.monotonic())
         if any(item[1] in BIND_TROUBLE for item in group):
             await self._stop_for_trouble(next(item[1] for item in group if item[1] in BIND_TROUBLE))
-        self._in_flight.difference_update(item[0] for item in group)
-        return len(group)
-
-    async def _accept(self, db: psycopg.AsyncConnection[dict[str, Any]], accepted: list[tuple[int, int, str]]) -> None:
-        ids = [item[0] for item in accepted]
-        keys = [receipt.response_key(item[2], self._bind["id_base"]) for item in accepted]
-        moved = await db.execute(sql.ACCEPTED, [ids, [item[2] for item in accepted], keys])
-        await db.execute(sql.SETTLE, {"ids": [row["id"] for row in await moved.fetchall()]})
 
     async def _stop_for_trouble(self, status: int) -> None:
         """A submit was answered as if we were not bound: the bind stops and waits for a person."""
         await self._esme.stop()
         self._trouble = f"The SMSC answers a message with bind status {status:#x}."
-
-    async def _commit_inbound(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
-        """Rows first, then the acknowledgements: a crash in between means one more delivery, never one less."""
-        group, self._delivered = self._delivered[:GROUP_MAX], self._delivered[GROUP_MAX:]
-        if not group:
-            return 0
-        receipts = [row for pdu in group if receipt.is_receipt(pdu) and (row := receipt_row(pdu, self._bind))]
-        inbound = [inbound_row(pdu, self._bind, self._group) for pdu in group if not receipt.is_receipt(pdu)]
-        async with db.transaction(), db.cursor() as cursor:
-            if receipts:
-                await cursor.executemany(sql.RECEIPT, receipts)
-            if inbound:
-                await cursor.executemany(sql.INBOUND, inbound)
-            for part in (row for row in inbound if row["total"]):
-                await cursor.execute(sql.OVERTAKEN, part)
-                await cursor.execute(sql.JOIN, part)
-        for pdu in group:
-            self._esme.ack(pdu)
-        return len(group)

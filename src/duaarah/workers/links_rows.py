@@ -98,12 +98,18 @@ def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str
     }
 
 
-def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> list[Any] | None:
-    """Values of links_sql.RECEIPT; None when the receipt names no message."""
+def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A record of links_sql.RECEIPT, fit for JSON; None when the receipt names no message."""
     zone = zone_of(bind["receipt_zone"])
     found = receipt.parse(pdu, base=bind["id_base"], dialect=bind["receipt_dialect"], zone=zone)
     if found is None:
         return None
-    handset, short_code = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
-    keys = list(found.message_ids)
-    return [bind["id"], keys, found.state, found.error[:10], found.text, handset, short_code, found.done_at]
+    return {
+        "message_ids": found.message_ids,
+        "state": found.state,
+        "error": found.error[:10],
+        "text": found.text,
+        "handset": pdu.text.get("source_addr", ""),
+        "short_code": pdu.text.get("destination_addr", ""),
+        "done_at": found.done_at.isoformat() if found.done_at else None,
+    }

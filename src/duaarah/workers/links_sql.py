@@ -21,23 +21,23 @@ WHERE id IN (SELECT id FROM sms_outboundsegment
 RETURNING id, priority, source, destination, payload, data_coding, esm_class, validity_s, registered, correlation
 """
 
-# Only a row that moves is settled: a late answer to what was already decided changes nothing.
-ACCEPTED = """
-UPDATE sms_outboundsegment s SET state = 'ACCEPTED', smsc_message_id = v.message_id, message_key = v.message_key,
-    smsc_status = 0, answered_at = clock_timestamp(), lease_until_at = NULL
-FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS v (id, message_id, message_key)
-WHERE s.id = v.id AND s.state IN ('SUBMITTING', 'AMBIGUOUS')
-RETURNING s.id
-"""
-
-_BOOK = """
+BOOK = """
 INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
 SELECT '{kind}', e.segment_id, e.meter_id, e.message_class, e.counts, e.retry, e.correlation, e.at, e.month_date
-FROM sms_packageentry e WHERE e.kind = 'RESERVE' AND e.segment_id = ANY(%(ids)s)
+FROM sms_packageentry e WHERE e.kind = 'RESERVE' AND e.segment_id {moved}
 ON CONFLICT DO NOTHING
 """
-SETTLE = _BOOK.format(kind="SETTLE")
-RELEASE = _BOOK.format(kind="RELEASE")
+
+# Only a row that moves is settled: a late answer to what was already decided changes nothing.
+ACCEPTED = """
+WITH moved AS (
+    UPDATE sms_outboundsegment s SET state = 'ACCEPTED', smsc_message_id = v.message_id, message_key = v.message_key,
+        smsc_status = 0, answered_at = clock_timestamp(), lease_until_at = NULL
+    FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS v (id, message_id, message_key)
+    WHERE s.id = v.id AND s.state IN ('SUBMITTING', 'AMBIGUOUS')
+    RETURNING s.id)
+""" + BOOK.format(kind="SETTLE", moved="IN (SELECT id FROM moved)")
+RELEASE = BOOK.format(kind="RELEASE", moved="= ANY(%(ids)s)")
 
 # The SMSC said no for now: nothing of it was taken. Half of the delay is chance, so that they do not come back as one.
 AGAIN = """
@@ -113,5 +113,7 @@ FROM joined j, parts p WHERE i.id = p.id
 
 RECEIPT = """
 INSERT INTO sms_receipt (bind_id, message_ids, state, error, text, handset, short_code, done_at, received_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())
+SELECT %s, r.message_ids, r.state, r.error, r.text, r.handset, r.short_code, r.done_at, clock_timestamp()
+FROM jsonb_to_recordset(%s) AS r (message_ids text[], state smallint, error text, text text, handset text,
+    short_code text, done_at timestamptz)
 """

@@ -44,6 +44,23 @@ def test_refused_and_swallowed_submits_are_no_open_window() -> None:
         assert (shown["refused"], shown["unanswered"], shown["unanswered_max"]) == (2, 0, 1)
 
 
+def test_arrivals_are_noted_by_id_and_clock_while_asked() -> None:
+    with running() as smsc:
+        platform, _town = smsc.pair()
+        platform.submit()
+        before = platform.next()
+        assert smsc.ask("arrivals", on=True) == {"arrivals": []}
+        began_ms = int(time.time() * 1000)
+        platform.submit()
+        noted = platform.next()
+        ((message_id, at_ms),) = smsc.ask("arrivals", on=False)["arrivals"]
+        assert message_id == noted.text["message_id"] != before.text["message_id"]
+        assert began_ms <= at_ms <= time.time() * 1000
+        platform.submit()
+        platform.next()
+        assert smsc.ask("arrivals", on=False) == {"arrivals": []}
+
+
 def test_a_rate_is_counted_by_second_and_within_any_second() -> None:
     counters = BindCounters()
     # No second of the clock sees more than 4; the second that begins at 10.15 sees 7.

@@ -26,6 +26,11 @@ def handlers(smsc: SMSC) -> dict[str, Handler]:
             "binds": [{"account": link.account, "kind": link.kind, **link.counters.shown()} for link in smsc.links],
         }
 
+    async def arrivals(request: dict[str, Any]) -> dict[str, Any]:
+        """[message id, Unix ms] of every submit_sm that came while it was `on`; noted from now on if `on`."""
+        noted, smsc.arrivals = smsc.arrivals or [], [] if request.get("on") else None
+        return {"arrivals": noted}
+
     async def fault(request: dict[str, Any]) -> dict[str, Any]:
         values = {name: value for name, value in request.items() if name not in ("op", "reset")}
         if request.get("reset"):
@@ -59,6 +64,7 @@ def handlers(smsc: SMSC) -> dict[str, Handler]:
 
     return {
         "stats": stats,
+        "arrivals": arrivals,
         "fault": fault,
         "throttle": next_n,
         "noresp": next_n,

@@ -53,6 +53,8 @@ class SMSC:
         self.faults = Faults(seed)
         self.links: list[Link] = []
         self.counts: Counter[str] = Counter()
+        # (message id, Unix ms) of what arrives, while somebody wants it noted.
+        self.arrivals: list[tuple[str, int]] | None = None
         self._stored: deque[Message] = deque()
         self._held: dict[int, _Held] = {}
         self._delayed: list[tuple[float, Message]] = []
@@ -126,6 +128,9 @@ class SMSC:
             return
         self.counts[link.account] += 1
         message = taken(pdu, number=self.next_number(), account=link.account, link=link, now=time.time())
+        if self.arrivals is not None:
+            message_id = receipts.response_id(message.number, self.faults.word("ids"))
+            self.arrivals.append((message_id, int(message.submitted_at * 1000)))
         kind = self._take_up(message)
         link.counters.classes[kind] += 1
         silent = self.faults.falls("noresp")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,23 +34,44 @@ class SegmentOrder:
     correlation: uuid.UUID | None
 
 
-_SEGMENT = """
-INSERT INTO sms_outboundsegment (id, bind_id, meter_id, message_class, priority, retry, source, destination,
-    data_coding, esm_class, payload, validity_s, registered, correlation, created_at, state, attempts,
-    not_before_at, smsc_message_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s, %s, %s, %s, %s, 'QUEUED', 0, clock_timestamp(), '')
-"""
-
-# The dated rule in force decides whether the segment counts.
-_RESERVE = """
+# Segments, in the order given, and their reservations; the dated rule in force decides whether a segment counts.
+_QUEUE = """
+WITH made AS (
+    INSERT INTO sms_outboundsegment (bind_id, meter_id, message_class, priority, retry, source, destination, data_coding,
+        esm_class, payload, validity_s, registered, correlation, created_at, state, attempts, not_before_at,
+        smsc_message_id)
+    SELECT bind_id, meter_id, message_class, priority, retry, source, destination, data_coding, 0, payload, validity_s,
+        registered, correlation, %s, 'QUEUED', 0, clock_timestamp(), ''
+    FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::smallint[], %s::boolean[], %s::text[], %s::text[],
+        %s::smallint[], %s::bytea[], %s::integer[], %s::boolean[], %s::uuid[]) WITH ORDINALITY
+        AS o (bind_id, meter_id, message_class, priority, retry, source, destination, data_coding, payload, validity_s,
+              registered, correlation, number)
+    ORDER BY number
+    RETURNING id, meter_id, message_class, retry, correlation, created_at)
 INSERT INTO sms_packageentry (kind, segment_id, meter_id, message_class, counts, retry, correlation, at, month_date)
 SELECT 'RESERVE', s.id, s.meter_id, s.message_class,
     coalesce((SELECT r.counts FROM sms_packagerule r
-              WHERE r.message_class = s.message_class AND r.valid_from_date <= %(month)s
+              WHERE r.message_class = s.message_class AND r.valid_from_date <= %s
               ORDER BY r.valid_from_date DESC LIMIT 1), true),
-    s.retry, s.correlation, s.created_at, %(month)s
-FROM sms_outboundsegment s WHERE s.id = ANY(%(ids)s)
+    s.retry, s.correlation, s.created_at, %s
+FROM made s ORDER BY s.id
+RETURNING segment_id
 """
+# The arrays of _QUEUE; an array has one type, so that a member of an enumeration goes as the text or number that it is.
+_COLUMNS: tuple[tuple[str, Callable[[Any], Any] | None], ...] = (
+    ("bind_id", int),
+    ("meter_id", None),
+    ("message_class", str),
+    ("priority", int),
+    ("retry", bool),
+    ("source", str),
+    ("destination", str),
+    ("data_coding", int),
+    ("payload", bytes),
+    ("validity_s", int),
+    ("registered", bool),
+    ("correlation", None),
+)
 
 
 def package_month(now: dt.datetime) -> dt.date:
@@ -72,31 +93,11 @@ def enqueue_segments(orders: Sequence[SegmentOrder], *, now: dt.datetime) -> lis
         raise ValueError("Too many segments in one batch, or one is too long.")
     if not orders:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('sms_outboundsegment', 'id')) FROM generate_series(1, %s)",
-            [len(orders)],
-        )
-        ids = [row[0] for row in cursor.fetchall()]
-        cursor.executemany(_SEGMENT, [_row(i, o, now) for i, o in zip(ids, orders, strict=True)])
-        cursor.execute(_RESERVE, {"ids": ids, "month": package_month(now)})
-    return ids
-
-
-def _row(segment_id: int, order: SegmentOrder, now: dt.datetime) -> list[Any]:
-    return [
-        segment_id,
-        order.bind_id,
-        order.meter_id,
-        order.message_class,
-        order.priority,
-        order.retry,
-        order.source,
-        order.destination,
-        order.data_coding,
-        order.payload,
-        order.validity_s,
-        order.registered,
-        order.correlation,
-        now,
+    columns = [
+        [getattr(order, name) if made is None else made(getattr(order, name)) for order in orders]
+        for name, made in _COLUMNS
     ]
+    month = package_month(now)
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUE, [now, *columns, month, month])
+        return sorted(row[0] for row in cursor.fetchall())
