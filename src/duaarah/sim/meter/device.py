@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from duaarah.core.obis import Obis
-from duaarah.sim.meter.meter import MWH_PER_WH, SimMeter
+from duaarah.sim.meter.meter import SimMeter
 from duaarah.sim.meter.objects import control, network, prepay
 from duaarah.sim.meter.objects.associations import VERSIONS, Client, association
 from duaarah.sim.meter.objects.base import CosemObject, Level, Value, i32, u8, u16, u32
@@ -19,6 +19,7 @@ from duaarah.sim.meter.objects.image import Images
 from duaarah.sim.meter.objects.plain import CLOCK, ENERGY_IMPORT, Clock, identity, measured
 from duaarah.sim.meter.objects.profile import Column, Profile
 from duaarah.sim.meter.objects.security import Security
+from duaarah.sim.meter.register import MWH_PER_WH
 from duaarah.wire.dlms import access, axdr
 from duaarah.wire.dlms.acse import Mechanism
 from duaarah.wire.dlms.apdu import OBJECT_UNDEFINED

@@ -8,7 +8,6 @@ switches that a test turns.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,35 +20,19 @@ from duaarah.sim.meter.config import Faults, MeterConfig
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
+from duaarah.sim.meter.register import MWH_PER_WH, Figures, Register
 from duaarah.sim.meter.reporting import Reporting
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.errors import DlmsError
 
-MWH_PER_WH = 1000
 THRESHOLD_MAX_WH = 1_000_000
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
 
 
-@dataclass(slots=True)
-class _Register:
-    """The credit register and the audit of tokens, kept over a power failure. Credit is in mWh: nothing is rounded."""
-
-    credit_mwh: int
-    armed: bool
-    relay_closed: bool
-    threshold_wh: int
-    powered: bool = True
-    token_energy_wh: int = 0
-    tokens_accepted: int = 0
-    distinct: set[int] = field(default_factory=set)
-    used_mwh: int = 0
-    held_open: bool = False  # by remote disconnection: a token does not close the relay
-
-
-class SimMeter:
+class SimMeter(Figures):
     """One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches."""
 
     def __init__(self, config: MeterConfig, past: MeterPast | None = None) -> None:
@@ -63,7 +46,7 @@ class SimMeter:
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
         above = config.credit_wh >= config.low_credit_threshold_wh
-        self._register = _Register(
+        self._register = Register(
             config.credit_wh * MWH_PER_WH,
             armed=above,
             relay_closed=config.credit_wh > 0,
@@ -71,51 +54,6 @@ class SimMeter:
         )
         if past is not None:
             self.restore(past.over(self.state(), head_end=config.client_titles[0]))
-
-    @property
-    def credit_mwh(self) -> int:
-        """Credit left, exactly."""
-        return self._register.credit_mwh
-
-    @property
-    def armed(self) -> bool:
-        """Whether the meter will warn when its credit goes under the threshold."""
-        return self._register.armed
-
-    @property
-    def threshold_wh(self) -> int:
-        """Below which credit the meter warns."""
-        return self._register.threshold_wh
-
-    @property
-    def credit_wh(self) -> int:
-        """Credit left, a fraction of a Wh cut."""
-        return self._register.credit_mwh // MWH_PER_WH
-
-    @property
-    def relay_closed(self) -> bool:
-        """Whether the customer has supply, as far as the meter decides it."""
-        return self._register.relay_closed
-
-    @property
-    def powered(self) -> bool:
-        """Whether the network feeds the meter."""
-        return self._register.powered
-
-    @property
-    def token_energy_wh(self) -> int:
-        """All energy ever accepted from tokens."""
-        return self._register.token_energy_wh
-
-    @property
-    def tokens_accepted(self) -> int:
-        """How many tokens were accepted, a double acceptance counted twice."""
-        return self._register.tokens_accepted
-
-    @property
-    def tokens_distinct(self) -> int:
-        """How many different TIDs were accepted."""
-        return len(self._register.distinct)
 
     @property
     def decoder_key(self) -> DecoderKey:
@@ -131,16 +69,6 @@ class SimMeter:
     def reachable(self) -> bool:
         """Whether the modem answers."""
         return self.powered and not self.faults.modem_dead
-
-    @property
-    def used_mwh(self) -> int:
-        """All energy ever taken by the load."""
-        return self._register.used_mwh
-
-    @property
-    def held_open(self) -> bool:
-        """Whether the utility has disconnected the customer."""
-        return self._register.held_open
 
     # -- the supply ------------------------------------------------------------------------------------------------
 
@@ -370,7 +298,7 @@ class SimMeter:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former `state()`; counters never go back."""
-        self._register = _Register(
+        self._register = Register(
             state["credit_mwh"],
             state["armed"],
             state["relay_closed"],

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from duaarah.core.obis import LOGICAL_DEVICE_NAME, Obis
-from duaarah.sim.meter.meter import MWH_PER_WH, SimMeter
+from duaarah.sim.meter.meter import SimMeter
 from duaarah.sim.meter.models import DATA_CLASS, REGISTER_CLASS, TOKEN_ENERGY, TOKENS_ACCEPTED, TOKENS_DISTINCT
 from duaarah.sim.meter.objects.base import Attribute, CosemObject, array, computed, constant, enum, stored, u8, u16, u32
+from duaarah.sim.meter.register import MWH_PER_WH
 from duaarah.wire.dlms.apdu import SUCCESS, TYPE_UNMATCHED
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 from duaarah.wire.dlms.datetime import DateTime
