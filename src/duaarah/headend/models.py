@@ -5,8 +5,19 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
 from duaarah.sms.models import InboundSms, OutboundSegment
+
+__all__ = [
+    "Attempt",
+    "Command",
+    "InvocationCounter",
+    "Maker",
+    "MeterEvent",
+    "Shipment",
+    "ShipmentRow",
+]
 
 
 class Command(models.Model):

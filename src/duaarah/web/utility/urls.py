@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import keys, views
+from duaarah.web.utility import keys, shipments, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -15,5 +15,8 @@ urlpatterns = [
     path("kunci/persetujuan/", keys.approvals, name="desk-approvals"),
     path("kunci/persetujuan/<int:approval>/", keys.decide, name="desk-decide"),
     path("kunci/<int:change>/tarik/", keys.withdraw, name="desk-key-withdraw"),
+    path("kiriman/", shipments.shipments, name="desk-shipments"),
+    path("kiriman/<int:shipment>/", shipments.shipment, name="desk-shipment"),
+    path("kiriman/<int:shipment>/tutup/", shipments.close_shipment, name="desk-shipment-close"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]
