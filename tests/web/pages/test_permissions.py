@@ -12,11 +12,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
-from duaarah.headend.models import Command
+from duaarah.headend.models import Command, Shipment
+from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.registry.models import CataloguePrice
+from duaarah.registry.models import CataloguePrice, Meter
 from duaarah.sms.models import InboundSms, OutboundSegment
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
@@ -56,6 +57,9 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
+    "desk-shipments": ("/operasi/kiriman/", "get", DESK),
+    "desk-shipment": ("/operasi/kiriman/{shipment}/", "get", DESK),
+    "desk-shipment-close": ("/operasi/kiriman/{shipment}/tutup/", "post-redirect", DESK),
     "data": ("/data/", "get", DATA),
     "data-attention": ("/data/perlu-dilihat/", "get", DATA),
     "data-messages": ("/data/pesan/", "get", DATA),
@@ -71,6 +75,16 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "mobile-sims": ("/seluler/sim/", "get", {"mobile"}),
     "data-inbound": ("/data/pesan/masuk/{inbound}/", "get", DATA),
 }
+
+
+def discarded_shipment(town: Town) -> Shipment:
+    """Whoever may decide it, is told that there is nothing to decide."""
+    maker = set_maker(code="ACME", name="Acme", transport_key_wrapped=None, actor="test", now=town.now)
+    return Shipment.objects.create(
+        maker=maker, file_name="a", digest=b"", state="DISCARDED", rows=0, wrong=0, keys_clear=False, read_at=town.now
+    )
+
+
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
 MOVED = (
@@ -85,6 +99,7 @@ MOVED = (
     Approval,
     KeyChange,
     CataloguePrice,
+    Meter,
 )
 
 
@@ -121,6 +136,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "segment": OutboundSegment.objects.latest("pk").pk,
         "inbound": InboundSms.objects.latest("pk").pk,
         "iccid": household.pairing.sim.iccid,
+        "shipment": discarded_shipment(town).pk,
     }
     client = sign_in(role)
     before = {model: model.objects.count() for model in MOVED}

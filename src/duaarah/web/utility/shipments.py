@@ -10,14 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.headend.models import Maker, Shipment
 from duaarah.headend.shipments.operations import ShipmentRefused, discard_shipment, read_shipment, take_shipment
 from duaarah.headend.shipments.table import FILE_OCTETS_MAX, BadTable
-from duaarah.people.models import Login, Membership
+from duaarah.people.models import Login
 from duaarah.web.shared.access import ACTING, RUNNING, for_operator, login_of
 from duaarah.web.utility.shipment_words import REFUSALS, fault_words, table_words
 from duaarah.wiring.keystores import key_store
@@ -108,6 +107,5 @@ def close_shipment(request: HttpRequest, shipment: int) -> HttpResponse:
     except ShipmentRefused as error:
         messages.error(request, str(REFUSALS[error.code]))
     else:
-        words = ngettext("%(n)d meter is in the registry now.", "%(n)d meters are in the registry now.", taken)
-        messages.success(request, words % {"n": taken})
+        messages.success(request, _("Taken up: %(n)d meters.") % {"n": taken})
     return redirect("desk-shipment", shipment=found.pk)
