@@ -25,12 +25,12 @@ class _Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong in one cell; `row` is the other row that has the same, where that is it."""
+    """What is wrong in one cell; `same_as` is the other row that has it too, where that is it."""
 
     column: str
     code: str
     message: str
-    row: int | None = None
+    same_as: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

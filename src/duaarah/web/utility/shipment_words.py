@@ -67,7 +67,7 @@ def fault_words(fault: dict[str, Any]) -> dict[str, str]:
     """The column and the sentence of one fault."""
     column, code = fault["column"], fault["code"]
     if code == "twice":
-        sentence = _("The same stands in row %(row)s.") % {"row": fault["row"]}
+        sentence = _("The same stands in row %(row)s.") % {"row": fault["same_as"]}
     elif code == "known":
         sentence = str(KNOWN[column])
     else:
