@@ -58,8 +58,9 @@ def wanted() -> set[str]:
         for path in (ROOT / "src" / "duaarah" / folder).rglob("*.py"):
             found |= in_code(path.read_text())
     for feature in SHOWN:
-        # The SMS side keeps its rows in several files: package_models.py beside models.py.
-        for path in (ROOT / "src" / "duaarah" / feature).glob("*models.py" if feature == "sms" else "models.py"):
+        # Some keep their rows in several files: package_models.py beside models.py.
+        several = feature in ("sms", "headend")
+        for path in (ROOT / "src" / "duaarah" / feature).glob("*models.py" if several else "models.py"):
             found |= labels(path.read_text())
     # A token is explained in records of msgids.
     return found | set(MSGIDS)

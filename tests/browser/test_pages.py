@@ -33,8 +33,7 @@ PAGES = {
     "pln": [
         *("/operasi/", "/operasi/meter/", "/operasi/meter/?cari=99", "/operasi/meter/{drn}/", "/operasi/pesan/"),
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
-        "/operasi/kunci/persetujuan/",
-        "/operasi/meter/{drn}/perintah/?order=relay_open",
+        *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

@@ -20,6 +20,7 @@ COMMANDS = {
     "dlms": "DLMS/COSEM: decode what any meter pushed",
     "bench": "measure: topup, web, sts, sms, dlms",
     "audit": "the audit chain: verify",
+    "meters": "kinds of meter, makers and their shipments: profiles, check, maker, import, shipments",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "sms": "the SMS package: reconcile a month with an operator's records",
     "migrate": "bring the database's schema up to date",
@@ -64,5 +65,11 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        return 1
+    except Exception as error:
+        # Files that the settings name are read before any command can speak for itself.
+        if getattr(error, "code", None) not in ("bad_profile", "tables_invalid"):
+            raise
+        print(f"duaarah: {error}", file=sys.stderr)
         return 1
     return status

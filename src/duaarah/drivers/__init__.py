@@ -3,9 +3,20 @@
 
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, register_value
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
-from duaarah.drivers.kinds import BadProfile, Profile, RegisterAddress, UnknownProfile, profile, profiles
+from duaarah.drivers.kinds import (
+    BadProfile,
+    Profile,
+    RegisterAddress,
+    UnknownProfile,
+    origin,
+    parse,
+    profile,
+    profiles,
+    use_folder,
+)
 from duaarah.drivers.orders import OrderUnsupported, encode_order
 from duaarah.drivers.reports import decode_report
+from duaarah.drivers.samples import try_samples
 from duaarah.wire.dlms.ciphering import Keys
 
 __all__ = [
@@ -23,8 +34,12 @@ __all__ = [
     "encode_read",
     "frame",
     "open_frame",
+    "origin",
+    "parse",
     "profile",
     "profiles",
     "register_value",
+    "try_samples",
     "unframe",
+    "use_folder",
 ]

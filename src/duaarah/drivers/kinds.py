@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -162,23 +163,62 @@ class Profile:
     pushes: tuple[PushBody, ...]
 
 
+_FOLDERS: list[Path] = []
+
+
+def use_folder(folder: Path) -> None:
+    """
+    Take up the TOML files of a folder beside the shipped ones.
+
+    Raises:
+        BadProfile: no such folder, a file that cannot be meant, or one that bears the name of a shipped profile.
+    """
+    if not folder.is_dir():
+        raise BadProfile(f"There is no folder {folder} with meter profiles.")
+    _FOLDERS[:] = [folder]
+    profiles.cache_clear()
+    profile.cache_clear()
+    shipped = _shipped()
+    for path in sorted(folder.glob("*.toml")):
+        if path.stem in shipped:
+            raise BadProfile(f"{path.name}: a profile of this name is shipped; give yours another name.")
+        profile(path.stem)
+
+
+def _shipped() -> set[str]:
+    folder = resources.files("duaarah.drivers") / "profiles"
+    return {entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")}
+
+
 @cache
 def profiles() -> tuple[str, ...]:
     """The names of all profiles, sorted."""
-    folder = resources.files("duaarah.drivers") / "profiles"
-    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    return tuple(sorted(_shipped().union(*({path.stem for path in folder.glob("*.toml")} for folder in _FOLDERS))))
+
+
+def origin(name: str) -> str:
+    """Where a profile comes from: "shipped" or "folder"."""
+    return "shipped" if name in _shipped() else "folder"
 
 
 @cache
 def profile(name: str) -> Profile:
-    """The profile of this name; UnknownProfile when there is none."""
+    """The profile of this name. Raises UnknownProfile, and BadProfile with the name of its file."""
     if name not in profiles():
         raise UnknownProfile("There is no meter profile of this name.")
-    text = (resources.files("duaarah.drivers") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-    loaded = parse(text)
+    try:
+        loaded = parse(_text(name))
+    except (BadProfile, OSError, UnicodeDecodeError) as error:
+        raise BadProfile(f"{name}.toml: {error}") from error
     if loaded.name != name:
         raise BadProfile(f"The file {name}.toml calls itself {loaded.name}.")
     return loaded
+
+
+def _text(name: str) -> str:
+    if name in _shipped():
+        return (resources.files("duaarah.drivers") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+    return (_FOLDERS[0] / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def parse(text: str) -> Profile:
@@ -196,8 +236,10 @@ def parse(text: str) -> Profile:
             _results(table["results"]),
             tuple(_push(push) for push in table["push"]),
         )
-    except (KeyError, ValueError, TypeError) as error:
-        raise BadProfile(f"A meter profile is incomplete or wrong: {error}.") from error
+    except KeyError as error:
+        raise BadProfile(f"{error} is missing, or not a name that is known there.") from error
+    except (ValueError, TypeError) as error:
+        raise BadProfile(f"A meter profile is wrong: {error}.") from error
 
 
 def _link(table: dict[str, Any]) -> Link:

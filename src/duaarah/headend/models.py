@@ -6,10 +6,20 @@ from __future__ import annotations
 from django.db import models
 
 from duaarah.headend.order_models import MeterState
+from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
 from duaarah.sms.models import InboundSms, OutboundSegment
 
-__all__ = ["Attempt", "Command", "InvocationCounter", "MeterEvent", "MeterState"]
+__all__ = [
+    "Attempt",
+    "Command",
+    "InvocationCounter",
+    "Maker",
+    "MeterEvent",
+    "MeterState",
+    "Shipment",
+    "ShipmentRow",
+]
 
 
 class Command(models.Model):

@@ -57,6 +57,25 @@ class Driver(Protocol):
         ...
 
 
+class KeysNotOpened(Exception):
+    """A meter's keys as its maker wrote them do not open, or may not be taken. `code` says why, never what they are."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ShipmentKeys(Protocol):
+    """Takes keys from a maker's file over to our own master key; no key is ever given back."""
+
+    def take(self, *, drn: str, encryption: bytes, authentication: bytes) -> tuple[bytes, bytes]:
+        """
+        The two keys (16 octets clear, or 24 wrapped under the transport key) wrapped for the registry, and a keyed
+        fingerprint of them, which tells only whether two meters have the same. Raises KeysNotOpened.
+        """
+        ...
+
+
 class KeyUnwrapper(Protocol):
     def meter_keys(self, *, drn: str, wrapped: bytes) -> MeterKeys:
         """A meter's keys as they are stored (wrapped), opened."""

@@ -75,3 +75,5 @@ def install(process: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # It tells every command that it was imported.
+    logging.getLogger("procrastinate.blueprints").setLevel(logging.WARNING)

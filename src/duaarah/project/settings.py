@@ -14,9 +14,11 @@ import psycopg.conninfo
 from duaarah.project.assets import vendor_folder
 from duaarah.project.catalogues import compiled_folder
 from duaarah.project.places import CHECKOUT, data_dir
+from duaarah.project.profiles import use_profiles_of_environment
 from duaarah.project.tables import use_tables_of_environment
 
 use_tables_of_environment()
+use_profiles_of_environment()
 DATA_DIR = data_dir()
 
 
@@ -147,6 +149,9 @@ STAGE_FOLDER: Path = Path()
 STAGE_SEED = 7
 STAGE_METERS = 1
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+# A file that somebody sends (keys, records of people) is never written to a temporary folder.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 
 LANGUAGE_CODE = "id"
 LANGUAGES = [("id", "Bahasa Indonesia"), ("en", "English")]

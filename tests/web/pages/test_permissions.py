@@ -14,12 +14,13 @@ from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
 from duaarah.core.order import Order, OrderKind
-from duaarah.headend.models import Command
+from duaarah.headend.models import Command, Shipment
 from duaarah.headend.operations import place_order, withdraw_order
+from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.registry.models import CataloguePrice, Delegation, NumberRange, Sim
+from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRange, Sim
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
@@ -64,6 +65,9 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
+    "desk-shipments": ("/operasi/kiriman/", "get", DESK),
+    "desk-shipment": ("/operasi/kiriman/{consignment}/", "get", DESK),
+    "desk-shipment-close": ("/operasi/kiriman/{consignment}/tutup/", "post-redirect", DESK),
     "data": ("/data/", "get", DATA),
     "data-binds": ("/data/jalur/", "get", DATA),
     "data-bind-new": ("/data/jalur/baru/", "get", DATA),
@@ -120,6 +124,14 @@ def withdrawn_order(town: Town, household: House) -> int:
     return command_id
 
 
+def discarded_shipment(town: Town) -> Shipment:
+    """Whoever may decide it, is told that there is nothing to decide."""
+    maker = set_maker(code="ACME", name="Acme", transport_key_wrapped=None, actor="test", now=town.now)
+    return Shipment.objects.create(
+        maker=maker, file_name="a", digest=b"", state="DISCARDED", rows=0, wrong=0, keys_clear=False, read_at=town.now
+    )
+
+
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
 MOVED = (
@@ -139,6 +151,7 @@ MOVED = (
     RecordFile,
     Sim,
     NumberRange,
+    Meter,
 )
 
 
@@ -179,6 +192,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "operator": town.operator.code,
         **compared_and_invoiced(town),
         "command": withdrawn_order(town, household),
+        "consignment": discarded_shipment(town).pk,
     }
     desk = sign_in("dataop")
     rows |= {

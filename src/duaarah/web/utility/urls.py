@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import approvals, keys, orders, views
+from duaarah.web.utility import approvals, keys, orders, shipments, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -18,5 +18,8 @@ urlpatterns = [
     path("kunci/persetujuan/", approvals.approvals, name="desk-approvals"),
     path("kunci/persetujuan/<int:approval>/", approvals.decide, name="desk-decide"),
     path("kunci/<int:change>/tarik/", keys.withdraw, name="desk-key-withdraw"),
+    path("kiriman/", shipments.shipments, name="desk-shipments"),
+    path("kiriman/<int:shipment>/", shipments.shipment, name="desk-shipment"),
+    path("kiriman/<int:shipment>/tutup/", shipments.close_shipment, name="desk-shipment-close"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]
