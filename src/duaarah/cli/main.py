@@ -20,7 +20,7 @@ COMMANDS = {
     "bench": "measure: topup, web",
     "audit": "the audit chain: verify",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
-    "sms": "the SMS package: reconcile a month with an operator's records",
+    "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
     "migrate": "bring the database's schema up to date",
 }
 
