@@ -13,7 +13,7 @@ from duaarah.core.gsm7 import encode
 from duaarah.messaging.models import Message, ShortCode
 from duaarah.sms.models import MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
-from duaarah.sms.queries import route
+from duaarah.sms.queries import NoRoute, route, sendable_codes
 
 Purpose = ShortCode.Purpose
 LOG = logging.getLogger(__name__)
@@ -86,14 +86,25 @@ FROM unnest(%s::bigint[], %s::bigint[]) AS v (id, segment_id) WHERE messaging_me
 
 
 def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
-    """Entry: turn due messages into segments, message and segment in one transaction; returns how many."""
+    """
+    Entry: turn due messages into segments, message and segment in one transaction; returns how many.
+
+    A message from a number that no bind serves waits, and holds up no other.
+
+    Raises:
+        NoRoute: there is nothing else to hand over.
+    """
     with transaction.atomic(durable=True):
+        due = Message.objects.filter(state=Message.State.QUEUED, due_at__lte=now)
         messages = list(
-            Message.objects.select_for_update(skip_locked=True)
-            .filter(state=Message.State.QUEUED, due_at__lte=now)
+            due.select_for_update(skip_locked=True)
+            .filter(source__in=sendable_codes())
             .order_by("priority", "id")[:limit]
         )
         if not messages:
+            stuck = due.exclude(source__in=sendable_codes()).values_list("source", flat=True).first()
+            if stuck is not None:
+                raise NoRoute(f"No active bind serves {stuck}.")
             return 0
         binds = {key: route(source=key[0], bind_name=key[1]) for key in {(m.source, m.bind_name) for m in messages}}
         orders = [_order(m, binds[(m.source, m.bind_name)].pk) for m in messages]
