@@ -52,10 +52,12 @@ def main() -> int:
             sys.executable,
             "-m",
             "pytest",
+            # One more than the cores that CI has: kills, leases, links and browsers wait as much as they work.
             "-n",
-            "2",
+            "3",
             "--dist",
             "loadscope",
+            "--no-loadscope-reorder",
             *(["-m", "not slow"] if quick else []),
             *rest,
         ],

@@ -103,7 +103,11 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
     first: dict[int, _Due] = {}
     for row in rows:
         payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
-        item = _Due(*row[:2], payload, *row[3:9], bytes(row[9]), row[10] + 1, *row[11:])
+        wrapped, counter, msisdn, operator_id = bytes(row[9]), row[10] + 1, row[11], row[12]
+        item = _Due(
+            *(row[0], row[1], payload, row[3], row[4], row[5], row[6], row[7], row[8], wrapped),
+            *(counter, msisdn, operator_id),
+        )
         first.setdefault(item.meter_id, item)
     return list(first.values())
 
