@@ -52,9 +52,8 @@ def main() -> int:
             sys.executable,
             "-m",
             "pytest",
-            # One more than the cores that CI has: kills, leases, links and browsers wait as much as they work.
             "-n",
-            "3",
+            "2",
             "--dist",
             "loadscope",
             "--no-loadscope-reorder",
