@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.ram import give_back
+
 TEMPLATE = "duaarah_template"
 
 
@@ -38,6 +40,7 @@ def hold(folder: Path, controller_pid: int) -> None:
     """The holding process: cluster, template, then wait until the test run is gone."""
     from duaarah.project.database import EmbeddedCluster
 
+    # Without fsync and synchronous commits: no test kills this server. Those that do have a cluster of their own, with both.
     cluster = EmbeddedCluster(folder / "postgres", fsync=False)
     cluster.start()
     try:
@@ -62,6 +65,7 @@ def hold(folder: Path, controller_pid: int) -> None:
             time.sleep(0.2)
     finally:
         cluster.stop()
+        give_back(folder)
 
 
 def _alive(pid: int) -> bool:

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import django
 import pytest
 
+from tests import ram
+
 CONTROLLER = os.environ.setdefault("DUAARAH_TEST_CONTROLLER", str(os.getpid()))
-RUN_FOLDER = Path(tempfile.gettempdir()) / f"duaarah-tests-{CONTROLLER}"
+# Workers take the controller's folder.
+RUN_FOLDER = Path(os.environ.get("DUAARAH_TEST_RUN_FOLDER") or ram.run_folder(int(CONTROLLER)))
+ram.use(RUN_FOLDER)
 os.environ["DUAARAH_DATA"] = str(RUN_FOLDER)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duaarah.project.settings")
 django.setup()
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    import shutil
+# What takes longest begins first, so that no worker is left alone with it at the end; the rest as collected.
+LONGEST = (
+    *("flows/test_day", "flows/test_living", "browser/test_pages", "flows/test_kill_points", "cli/test_sts_key"),
+    *("interop/test_day_over_node_smpp", "web/test_notifications", "browser/test_stage", "cli/test_sts_key_killed"),
+    *("cli/test_sts_with_register", "flows/test_external_database", "web/test_sts_interface", "sms/test_links"),
+    *("keystore/test_ceremony", "flows/test_conversation", "people/test_approval", "sms/test_planted_bugs"),
+)
 
-    if not hasattr(config, "workerinput"):
-        # The cluster itself ends when this process does; what it left is removed by the next run's system.
-        shutil.rmtree(RUN_FOLDER / "static", ignore_errors=True)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(places)))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # A cluster ends after this process and clears up behind itself.
+    if not hasattr(config, "workerinput") and not (RUN_FOLDER / "starting").exists():
+        ram.give_back(RUN_FOLDER)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,7 @@ def main() -> int:
             "2",
             "--dist",
             "loadscope",
+            "--no-loadscope-reorder",
             *(["-m", "not slow"] if quick else []),
             *rest,
         ],

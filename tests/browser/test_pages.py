@@ -146,12 +146,15 @@ def test_a_page_weighs_less_than_200_kb_compressed(
     browser: Any, demo: str, found: dict[str, str], persona: str
 ) -> None:
     heavy = []
+    context = browser.new_context()
+    if persona:
+        enter(context.new_page(), demo, persona)
+    signed_in = context.storage_state()
+    context.close()
     for pattern in PAGES[persona]:
         # Each page with an empty cache.
-        context = browser.new_context(viewport={"width": 360, "height": 740})
+        context = browser.new_context(viewport={"width": 360, "height": 740}, storage_state=signed_in)
         page = context.new_page()
-        if persona:
-            enter(page, demo, persona)
         link = context.new_cdp_session(page)
         link.send("Network.enable")
         # Not only cleared: what the page before has in memory is not loaded again, and would weigh nothing.

@@ -136,7 +136,10 @@ def test_no_verb_gives_a_key_away(house: House) -> None:
 def test_without_the_audit_chain_nothing_changes(house: House) -> None:
     house.prepared()
     before = house.path.read_bytes()
-    unreachable = {"DUAARAH_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1"}
+    unreachable = {
+        "DUAARAH_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1",
+        "DUAARAH_POOL_TIMEOUT_S": "1",
+    }
     for arguments in (("combine", "pln"), ("import", "x", *TERMS), ("rekey",), ("operator", "citra")):
         status, out, error = house.key(*arguments, stdin=KEY, env=unreachable)
         assert (status, out) == (1, "") and "nothing is changed" in error, error

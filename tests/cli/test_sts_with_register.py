@@ -69,7 +69,7 @@ def test_without_the_audit_chain_no_token_is_given(house: House) -> None:
     for name in ("ani", "budi"):
         house.done("activate", "pln", "--operator", name, *TIMES)
     away = "postgresql://nobody@127.0.0.1:1/nothing"
-    status, out, error = issue(house, "2026-07-11T00:30", DUAARAH_DATABASE_URL=away)
+    status, out, error = issue(house, "2026-07-11T00:30", DUAARAH_DATABASE_URL=away, DUAARAH_POOL_TIMEOUT_S="1")
     assert status == 1 and "Traceback" not in error
     assert json.loads(out)["error"] == "audit_unwritten"
 

@@ -14,9 +14,11 @@ from duaarah.messaging.texts import short_drn
 from duaarah.notices.askers import tell_unanswered
 from duaarah.notices.models import OptOut, ReplyCode, SettingAsk
 from duaarah.registry.models import Meter, Pairing, Site
-from duaarah.sms.models import InboundSms
+from duaarah.sms.models import InboundSms, PackageEntry
+from duaarah.texting import conversation
 from duaarah.texting.conversation import answer
 from duaarah.texting.grammar import Verb
+from duaarah.texting.reply import Reply
 from duaarah.texting.verbs import NOT_YET
 from duaarah.vending.models import Payment, Vend
 from duaarah.vending.operations import top_up
@@ -162,7 +164,12 @@ def test_another_customers_history_is_not_told(town: Town) -> None:
     mine, other = town.house(), town.house()
     buy(town, other, 50_000, "a")
     (words,) = ask(town, mine, f"RIWAYAT {other.meter.drn}")
-    assert words.startswith("Maaf, kami belum mengerti")
+    assert (
+        words == f"{other.meter.drn} tidak ada pada nomor ini, tidak ada yang dilakukan. Milik Anda: {mine.meter.drn}."
+    )
+    # No meter at all gets the same words: nothing is learned.
+    (words,) = ask(town, mine, "RIWAYAT 99999999999")
+    assert words == f"99999999999 tidak ada pada nomor ini, tidak ada yang dilakukan. Milik Anda: {mine.meter.drn}."
 
 
 # -- STOP and MULAI -------------------------------------------------------------------------------------------------
@@ -193,6 +200,25 @@ def test_stop_silences_the_low_credit_warning_never_the_receipt_and_mulai_undoes
     assert not OptOut.objects.exists()
     assert AuditRecord.objects.filter(verb="notices.stop_warnings").count() == 1
     assert AuditRecord.objects.filter(verb="notices.start_warnings").count() == 1
+
+
+def test_batas_after_stop_does_not_promise_a_warning(town: Town) -> None:
+    house = town.house()
+    name = short_drn(house.meter.drn)
+    ask(town, house, "STOP")
+    silent = (
+        f"Batas baru 8,0 kWh, sudah dijawab meter {name}. Peringatannya masih berhenti: balas MULAI utk memulai lagi."
+    )
+    assert ask(town, house, "BATAS 8") == [silent]
+    assert held_wh(house) == 8_000
+    assert ask(town, house, "BATAS") == [
+        f"Batas meter {name} 8,0 kWh, tetapi peringatannya berhenti. Balas MULAI utk memulai lagi."
+        " Ubah: BATAS 8 (0,5 sampai 100 kWh)."
+    ]
+    ask(town, house, "MULAI")
+    assert ask(town, house, "BATAS") == [
+        f"Meter {name} memberi tahu saat sisa 8,0 kWh. Ubah: BATAS 8 (0,5 sampai 100 kWh)."
+    ]
 
 
 def test_stop_of_one_site_leaves_the_others(town: Town) -> None:
@@ -227,6 +253,25 @@ def test_what_is_not_done_is_said_and_nothing_moves(town: Town, words: str, said
     (reply,) = ask(town, house, words)
     assert reply.startswith(said)
     assert not Payment.objects.exists() and not Command.objects.exists()
+
+
+def test_the_class_of_a_fault_report_follows_the_table_when_it_is_built(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = town.house()
+    for words in ("LAPOR padam", "STATUS 12"):
+        ask(town, house, words)
+    assert set(PackageEntry.objects.filter(inbound__kind="TEXT").values_list("message_class", flat=True)) == {
+        "CUSTOMER_MO"
+    }
+    built = dict(NOT_YET)
+    monkeypatch.setattr(conversation, "NOT_YET", {Verb.AUTO: built[Verb.AUTO]})
+    reply = Reply("help", {}, "help")
+    monkeypatch.setattr(conversation, "_reply", lambda *given: (reply, house.pairing))
+    for words in ("LAPOR padam", "STATUS 12", "AUTO", "SALDO", "apa"):
+        ask(town, house, words)
+    booked = PackageEntry.objects.filter(inbound__kind="TEXT").order_by("id").values_list("message_class", flat=True)
+    assert list(booked[2:]) == ["FAULT_MO", "FAULT_MO", "CUSTOMER_MO", "CUSTOMER_MO", "CUSTOMER_MO"]
 
 
 def test_these_verbs_still_say_that_they_are_not_built() -> None:

@@ -44,7 +44,7 @@ def test_a_delegated_phone_reads_but_neither_buys_nor_sets(town: Town, house: Ho
 def test_one_with_the_right_to_buy_buys_with_the_pin_and_the_holder_gets_the_receipt(town: Town, house: House) -> None:
     name = short_drn(house.meter.drn)
     say(town, house.pairing.phone, "IZIN 081299990001 BELI 123456")
-    assert say(town, OTHER, "ISI 50000").startswith("Utk membeli tambah PIN Anda")
+    assert say(town, OTHER, "ISI 50000").startswith("Utk membeli tambah PIN 6 angka Anda")
     assert say(town, OTHER, "ISI 50000 123456") == (
         f"Terbeli Rp50.000 utk meter {name}. Bukti dan token dikirim ke nomor pemiliknya."
     )

@@ -226,9 +226,9 @@ def test_after_t1_alone_the_sweeper_finishes_with_the_same_digits(town: Town) ->
     ("words", "beginning"),
     [
         ("ISI 50001 123456", "Nominal 50001 tidak tersedia"),
-        ("ISI 50000", "Utk membeli tambah PIN Anda"),
-        ("ISI 50000 999999", "PIN atau kode salah"),
-        ("ISI 50000 B2B", "PIN atau kode salah"),
+        ("ISI 50000", "Utk membeli tambah PIN 6 angka Anda"),
+        ("ISI 50000 999999", "PIN salah, tidak ada yang dibeli"),
+        ("ISI 50000 B2B", "Kode salah atau sudah terpakai"),
         ("halo apa kabar semuanya", "Maaf, kami belum mengerti"),
         ("BANTUAN", "SALDO sisa kWh"),
         ("SALDO", "Meter 99...016 belum pernah melapor"),
@@ -265,7 +265,7 @@ def test_a_reply_code_is_spent_once(town: Town) -> None:
         town.text(house, f"ISI 50000 {code}")
         town.run()
     assert Payment.objects.count() == 1
-    assert town.words_to(house)[-1].startswith("PIN atau kode salah")
+    assert town.words_to(house)[-1].startswith("Kode salah atau sudah terpakai")
 
 
 def test_one_correlation_id_runs_through_the_log_from_payment_to_the_meters_answer(
@@ -401,5 +401,5 @@ def test_the_longest_question_for_a_site_still_fits_one_sms(town: Town) -> None:
     town.text(first, "ISI 99999999jt 123456")
     town.run()
     (reply,) = town.words_to(first)
-    assert reply.startswith("Anda punya beberapa lokasi. Sebutkan satu, mis. ISI ABCDEFGHIJKL.") and len(reply) <= 160
+    assert reply.startswith("Anda punya beberapa lokasi. Sebut satu, mis. ISI ABCDEFGHIJKL.") and len(reply) <= 160
     assert state_of_things() == before

@@ -30,6 +30,8 @@ WORST = {
     "verbs": f"{Verb.TOKEN.value} / {Verb.STATUS.value} / {Verb.HISTORY.value}",
     "loads": "; ".join(["23/11 Rp1.000.000 1.234,5 kWh"] * 4),
     "here": "8123",
+    "secret": "<PIN>",
+    "aliases": ", ".join(["ABCDEFGHIJKL"] * 5) + " ...",
     "phone": "...890",
     "verb": "RIWAYAT",
     "days": "365",
@@ -38,7 +40,10 @@ WORST = {
     "day": "01/04",
 }
 PER_TEMPLATE = {
-    "which_meter": {"example": "ISI ABCDEFGHIJKL 1000000", "aliases": ", ".join(["ABCDEFGHIJKL"] * 5) + " ..."},
+    "meter_unknown": {"given": "1234567890123"},
+    "which_meter": {
+        "example": "ISI ABCDEFGHIJKL 1000000 <PIN>",
+    },
     "warnings_off": {"meter": "ABCDEFGHIJKL, MNOPQRSTUVWX (+410)"},
     "warnings_on": {"meter": "ABCDEFGHIJKL, MNOPQRSTUVWX (+410)"},
     "low_credit": {"nominal_plain": "50000", "nominal": "Rp50.000"},

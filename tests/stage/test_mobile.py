@@ -12,13 +12,17 @@ from django.template import Context, Template
 from django.test import override_settings
 from django.utils import translation
 
+from duaarah.project.catalogues import parse
 from duaarah.registry.models import Pairing, Sim
+from duaarah.sim.smsc import faults
 from duaarah.stage import page
 from duaarah.stage.page import mobile
 from duaarah.wire.smpp import pdu as p
+from tests.messages import ROOT
 from tests.sim.smsc.peers import METER, Raw, Running, running, until
 
 ICCID = "8962000000000000001"
+THROTTLE = "Refused as too many"
 TEMPLATE = Path(str(page.__file__)).parent / "templates/stage/mobile.html"
 
 
@@ -47,7 +51,8 @@ def press(name: str) -> str:
 
 
 def shown() -> dict[str, Any]:
-    found = mobile.panel(PAIRING)
+    with translation.override("en"):
+        found = mobile.panel(PAIRING)
     assert found is not None
     return found
 
@@ -64,7 +69,7 @@ def test_throttle_refuses_five_and_shows_how_many_are_left(peers: tuple[Raw, Raw
         platform.submit()
         assert platform.next().status == p.ESME_RTHROTTLED
     now = shown()
-    assert (now["refused"], now["standing"], now["done"]) == (2, {"throttle": 3}, {"throttle": 2})
+    assert (now["refused"], now["standing"], now["done"]) == (2, {THROTTLE: 3}, {THROTTLE: 2})
     html = page_of()
     assert "still to come: 3" in html and "has happened: 2" in html and "Charging records" not in html
 
@@ -75,10 +80,22 @@ def test_a_lost_response_is_charged_and_stands_in_the_records(peers: tuple[Raw, 
     platform.submit(b"?")
     assert town.deliver().payload == b"?" and platform.nothing()
     now = shown()
-    assert now["done"] == {"noresp": 1} and now["standing"] == {}
+    assert now["done"] == {"Response lost": 1} and now["standing"] == {}
     (record,) = now["records"]
     assert (record["source"], record["destination"], record["kind"], record["price_idr"]) == ("3123", METER, "m2m", 350)
     assert f"3123 → {METER} · m2m · " in page_of()
+
+
+def test_every_switch_of_the_smsc_has_a_name_in_words_in_both_languages(peers: tuple[Raw, Raw]) -> None:
+    assert set(mobile.SWITCHES) == {*faults.CHANCES, *faults.NUMBERS, *faults.WORDS, *faults.TEXTS}
+    press("smsc-padat")
+    assert "Refused as too many" in page_of() and "throttle" not in page_of()
+    assert shown()["standing"] == {THROTTLE: 5}
+    words = parse((ROOT / "locale/id/LC_MESSAGES/django.po").read_text(encoding="utf-8"))
+    with translation.override("en"):
+        named = [str(name) for name in mobile.SWITCHES.values()]
+    assert len({words[name] for name in named}) == len(mobile.SWITCHES)
+    assert all(words[name] != name for name in named)
 
 
 def test_unbind_ends_the_platforms_link_alone(smsc: Running, peers: tuple[Raw, Raw]) -> None:

@@ -20,6 +20,12 @@ CONVERSATION_TEXTS: dict[str, dict[str, str]] = {
         "id": "Meter {meter} memberi tahu saat sisa {kwh} kWh. Ubah: BATAS 8 (0,5 sampai 100 kWh).",
         "en": "Meter {meter} warns at {kwh} kWh left. Change it: BATAS 8 (0.5 to 100 kWh).",
     },
+    "threshold_now_silent": {
+        "id": "Batas meter {meter} {kwh} kWh, tetapi peringatannya berhenti. Balas MULAI utk memulai lagi."
+        " Ubah: BATAS 8 (0,5 sampai 100 kWh).",
+        "en": "Limit of meter {meter}: {kwh} kWh, but its warnings are stopped. Reply MULAI to get them."
+        " Change it: BATAS 8 (0.5 to 100 kWh).",
+    },
     "threshold_range": {
         "id": "Batas {given} tidak bisa, tidak ada yang diubah. Pilih 0,5 sampai 100 kWh per 0,5, mis. BATAS 2,5.",
         "en": "{given} is not possible, nothing was changed. Choose 0.5 to 100 kWh in steps of 0.5, e.g. BATAS 2.5.",
@@ -27,6 +33,11 @@ CONVERSATION_TEXTS: dict[str, dict[str, str]] = {
     "threshold_set": {
         "id": "Batas baru {kwh} kWh, sudah dijawab meter {meter}. Anda diberi tahu saat stroom di bawahnya.",
         "en": "New limit {kwh} kWh, confirmed by meter {meter}. You are told when the credit falls below it.",
+    },
+    "threshold_set_silent": {
+        "id": "Batas baru {kwh} kWh, sudah dijawab meter {meter}. Peringatannya masih berhenti: balas MULAI utk memulai"
+        " lagi.",
+        "en": "New limit {kwh} kWh, confirmed by meter {meter}. Its warnings are still stopped: reply MULAI to get them.",
     },
     "threshold_refused": {
         "id": "Meter {meter} menolak batas {kwh} kWh. Batas lama tetap {was} kWh.",

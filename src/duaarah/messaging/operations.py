@@ -13,7 +13,7 @@ from duaarah.core.gsm7 import encode
 from duaarah.messaging.models import Message, ShortCode
 from duaarah.sms.models import MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
-from duaarah.sms.queries import NoRoute, route
+from duaarah.sms.queries import NoRoute, route, sendable_codes
 
 Purpose = ShortCode.Purpose
 LOG = logging.getLogger(__name__)
@@ -92,12 +92,16 @@ def hand_over(*, now: dt.datetime, limit: int = HAND_BATCH_MAX) -> int:
     A message from a number that no bind serves now waits, and nothing waits behind it.
     """
     with transaction.atomic(durable=True):
+        due = Message.objects.filter(state=Message.State.QUEUED, due_at__lte=now)
         messages = list(
-            Message.objects.select_for_update(skip_locked=True)
-            .filter(state=Message.State.QUEUED, due_at__lte=now)
+            due.select_for_update(skip_locked=True)
+            .filter(source__in=sendable_codes())
             .order_by("priority", "id")[:limit]
         )
         if not messages:
+            stuck = due.exclude(source__in=sendable_codes()).values_list("source", flat=True).first()
+            if stuck is not None:
+                LOG.warning("messages wait: no active bind serves %s", stuck)
             return 0
         binds = {key: _bind_id(*key) for key in {(m.source, m.bind_name) for m in messages}}
         routed = [(m, bind_id) for m in messages if (bind_id := binds[(m.source, m.bind_name)]) is not None]

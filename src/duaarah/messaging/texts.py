@@ -87,25 +87,37 @@ TEXTS: dict[str, dict[str, str]] = {
         "id": "Nominal {given} tidak tersedia, tidak ada yang dibeli. Pilih: {nominals}.",
         "en": "Nominal {given} is not available, nothing was bought. Choose: {nominals}.",
     },
+    "nominal_needed": {
+        "id": "Tulis nominalnya, mis. ISI 50000 {secret}. Pilihan: {nominals}. Belum ada yang dibeli.",
+        "en": "Please add the nominal, e.g. ISI 50000 {secret}. Choose: {nominals}. Nothing was bought.",
+    },
     "no_rate": {
         "id": "Harga utk meter {meter} belum tersedia, tidak ada yang dibeli. Hubungi 123.",
         "en": "There is no price for meter {meter} yet, nothing was bought. Please call 123.",
     },
     "pin_needed": {
-        "id": "Utk membeli tambah PIN Anda: ISI {nominal_plain} <PIN>. Belum ada yang dibeli.",
-        "en": "To buy, add your PIN: ISI {nominal_plain} <PIN>. Nothing was bought.",
+        "id": "Utk membeli tambah PIN 6 angka Anda: ISI {nominal_plain} <PIN>. Belum ada yang dibeli.",
+        "en": "To buy, add your 6-digit PIN: ISI {nominal_plain} <PIN>. Nothing was bought.",
     },
     "code_refused": {
-        "id": "PIN atau kode salah atau sudah terpakai. Tidak ada yang dibeli. Coba: ISI {nominal_plain} <PIN>.",
-        "en": "Wrong or used PIN or code. Nothing was bought. Try: ISI {nominal_plain} <PIN>.",
+        "id": "Kode salah atau sudah terpakai. Tidak ada yang dibeli. Coba: ISI {nominal_plain} <PIN>.",
+        "en": "Wrong or used code. Nothing was bought. Try: ISI {nominal_plain} <PIN>.",
+    },
+    "pin_refused": {
+        "id": "PIN salah, tidak ada yang dibeli. 3 kali salah: terkunci 1 jam. Coba: ISI {nominal_plain} <PIN>.",
+        "en": "Wrong PIN, nothing was bought. 3 wrong tries lock it for 1 hour. Try: ISI {nominal_plain} <PIN>.",
     },
     "pin_locked": {
-        "id": "PIN terkunci 1 jam karena salah 3 kali. Tidak ada yang dibeli. Lupa PIN? Hubungi 123.",
-        "en": "The PIN is locked for 1 hour after 3 wrong tries. Nothing was bought. Forgot it? Call 123.",
+        "id": "PIN terkunci 1 jam karena salah 3 kali. Tidak ada yang dilakukan. Lupa PIN? Hubungi 123.",
+        "en": "The PIN is locked for 1 hour after 3 wrong tries. Nothing was done. Forgot it? Call 123.",
     },
     "which_meter": {
-        "id": "Anda punya beberapa lokasi. Sebutkan satu, mis. {example}. Lokasi: {aliases}.",
+        "id": "Anda punya beberapa lokasi. Sebut satu, mis. {example}. Lokasi: {aliases}.",
         "en": "You have several sites. Name one, e.g. {example}. Sites: {aliases}.",
+    },
+    "meter_unknown": {
+        "id": "{given} tidak ada pada nomor ini, tidak ada yang dilakukan. Milik Anda: {aliases}.",
+        "en": "{given} is not on this number, nothing was done. Yours: {aliases}.",
     },
     "unknown_sender": {
         "id": "Nomor ini belum dipasangkan dengan meter dua arah. Daftar di gerai atau hubungi 123.",

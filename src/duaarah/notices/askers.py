@@ -12,6 +12,7 @@ from duaarah.messaging.addressing import meter_name
 from duaarah.messaging.operations import queue_message
 from duaarah.messaging.texts import kwh, render
 from duaarah.notices.models import SettingAsk
+from duaarah.notices.preferences import wants_no_warning
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.sms.models import MessageClass, Priority
@@ -40,12 +41,15 @@ def tell_asker(*, command: Command, template: str, now: dt.datetime) -> bool:
     if template != "threshold_set":
         held = Meter.objects.values_list("low_credit_threshold_wh", flat=True).get(pk=command.meter_id)
         values["was"] = kwh(held, ask.language)
+    # "You are told" would not be true for one who stopped the warnings.
+    silent = template == "threshold_set" and wants_no_warning(phone=ask.phone, meter_id=command.meter_id)
+    words = f"{template}_silent" if silent else template
     return queue_message(
         dedupe=f"{template}:{command.pk}",
         phone=ask.phone,
-        template=template,
+        template=words,
         language=ask.language,
-        text=render(template, ask.language, **values),
+        text=render(words, ask.language, **values),
         message_class=MessageClass.REPLY,
         priority=Priority.REPLY,
         meter_id=command.meter_id,

@@ -63,7 +63,12 @@ def _database() -> dict[str, Any]:
         "OPTIONS": {
             **{key: str(value) for key, value in parts.items()},
             "options": "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
-            "pool": {"min_size": 1, "max_size": int(os.environ.get("DUAARAH_POOL_MAX", "4")), "timeout": 10},
+            "pool": {
+                "min_size": 1,
+                "max_size": int(os.environ.get("DUAARAH_POOL_MAX", "4")),
+                # How long a database may be away before a command says so.
+                "timeout": float(os.environ.get("DUAARAH_POOL_TIMEOUT_S", "10")),
+            },
         },
     }
 

@@ -12,9 +12,13 @@ from duaarah.registry.models import Delegation, Meter, Pairing
 
 
 class MeterUnknown(Exception):
-    """No such meter for whoever asks."""
+    """No such meter for whoever asks; `aliases` are those that he has."""
 
     code = "meter_unknown"
+
+    def __init__(self, message: str, aliases: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.aliases = aliases or []
 
 
 class MeterAmbiguous(Exception):
@@ -65,19 +69,26 @@ def meter_for_phone(*, phone: str, alias: str | None, at: dt.datetime) -> Reach:
     The meter that a phone's SMS is about, and by what right.
 
     Raises:
-        MeterUnknown: the phone reaches nothing, or the alias is not one of its sites.
+        MeterUnknown: the phone reaches nothing, or the alias is none of its sites, meter or customer numbers.
         MeterAmbiguous: several meters and no alias.
     """
-    reached = reach_of_phone(phone=phone, at=at)
-    if alias is not None:
-        reached = [
-            r for r in reached if _alias(r.pairing).casefold() == alias.casefold() or r.pairing.meter.drn == alias
-        ]
+    all_reached = reach_of_phone(phone=phone, at=at)
+    reached = [r for r in all_reached if alias is None or _is_called(r.pairing.meter, alias)]
     if not reached:
-        raise MeterUnknown("No meter belongs to this number.")
+        raise MeterUnknown("No meter belongs to this number.", [_written(r.pairing) for r in all_reached])
     if len(reached) > 1:
-        raise MeterAmbiguous([_alias(r.pairing) or r.pairing.meter.drn for r in reached])
+        raise MeterAmbiguous([_written(r.pairing) for r in reached])
     return reached[0]
+
+
+def _is_called(meter: Meter, name: str) -> bool:
+    """Whether somebody who writes this means this meter: its site's alias, its number, or its customer's."""
+    site, customer = getattr(meter, "site", None), meter.customer
+    return (
+        (site is not None and site.alias.casefold() == name.casefold())
+        or meter.drn == name
+        or (customer is not None and customer.idpel == name)
+    )
 
 
 def meter_for_channel(*, drn: str, idpel: str | None, at: dt.datetime) -> Pairing | None:
@@ -111,9 +122,10 @@ def pairing_of_sim(*, msisdn: str, at: dt.datetime) -> Pairing | None:
     )
 
 
-def _alias(pairing: Pairing) -> str:
+def _written(pairing: Pairing) -> str:
+    """What to write for this meter: its site's alias, else its number."""
     site = getattr(pairing.meter, "site", None)
-    return site.alias if site is not None else ""
+    return site.alias if site is not None and site.alias else pairing.meter.drn
 
 
 def meters_of_holder(*, holder_id: int) -> QuerySet[Meter]:

@@ -25,7 +25,8 @@ from duaarah.project.supervisor import ChildSpec, Supervisor, die_with_parent
 from duaarah.sim.town.world import make_world
 
 HOST = "127.0.0.1"
-READY_S = 30
+# On a machine that does much else at once; a process that ends is noticed at once.
+READY_S = 90
 COMMAND_LEASE_S = 3
 INBOUND_LEASE_S = 3
 SEGMENT_LEASE_S = 20

@@ -28,7 +28,7 @@ from duaarah.registry.access import MeterAmbiguous, MeterUnknown, Reach, meter_f
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
-from duaarah.texting.grammar import Asked, Verb, parse
+from duaarah.texting.grammar import BY_VERB, Asked, Verb, parse
 from duaarah.texting.permit import permit
 from duaarah.texting.reply import Reply
 from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
@@ -40,6 +40,8 @@ from duaarah.vending.queries import latest_vend
 
 CHANNEL = "SMS"
 JAKARTA = "Asia/Jakarta"
+ALIASES_SHOWN = 5
+NUMBER_SHOWN_MAX = 8
 _UCS2 = 8
 # What a delegated phone may do; every other verb is the paired phone's alone.
 RIGHTS_NEEDED = {
@@ -58,14 +60,22 @@ def answer(*, inbound_id: int, token_source: TokenSource, now: dt.datetime) -> s
     try:
         phone = canonical(inbound.source)
     except MSISDNError:
-        return _finish(inbound, None, "", "id", Reply(None, {}, "not_a_phone", refused=True), False, now)
+        return _finish(inbound, None, "", "id", Reply(None, {}, "not_a_phone", refused=True), None, now)
     pairings = [reach.pairing for reach in reach_of_phone(phone=phone, at=now)]
     language = language_of(pairings[0]) if pairings else Language.INDONESIAN
     zone = pairings[0].meter.zone if pairings else JAKARTA
-    reply, pairing = _unread(inbound, phone, language, zone, bool(pairings)), None
+    reply, pairing, asked = _unread(inbound, phone, language, zone, bool(pairings)), None, Asked(None)
     if reply is None:
-        reply, pairing = _reply(inbound, parse(_text(inbound)), phone, language, token_source, now)
-    return _finish(inbound, pairing, phone, language, reply, bool(pairings), now)
+        asked = parse(_text(inbound))
+        reply, pairing = _reply(inbound, asked, phone, language, token_source, now)
+    return _finish(inbound, pairing, phone, language, reply, booked_as(asked) if pairings else None, now)
+
+
+def booked_as(asked: Asked) -> str:
+    """The message class by the grammar's table; what a verb that is not built yet cannot do is not booked as done."""
+    if asked.verb is None or asked.verb in NOT_YET:
+        return MessageClass.CUSTOMER_MO
+    return BY_VERB[asked.verb].books
 
 
 def _unread(inbound: InboundSms, phone: str, language: str, zone: str, paired: bool) -> Reply | None:
@@ -108,14 +118,18 @@ def _reply(
     if asked.verb in NOT_YET:
         return Reply(NOT_YET[asked.verb], {}, NOT_YET[asked.verb]), None
     if asked.verb in (Verb.STOP, Verb.START) and asked.alias is None:
-        own = [reach.pairing for reach in reach_of_phone(phone=phone, at=now) if reach.right == "OWN"]
-        return (warnings(asked, own, phone, now) if own else _no_right(asked, None)), None
+        reached = reach_of_phone(phone=phone, at=now)
+        own = [reach.pairing for reach in reached if reach.right == "OWN"]
+        if own or not reached:
+            return warnings(asked, own, phone, now), None
+        return _no_right(asked, reached[0].pairing), None
     try:
         reach = _meter(phone, asked, now)
     except MeterAmbiguous as error:
         return _which(asked, error.aliases), None
-    except MeterUnknown:
-        return Reply("not_understood", {}, "meter_unknown"), None
+    except MeterUnknown as error:
+        values = {"given": asked.alias or "-", "aliases": _some(error.aliases)}
+        return Reply("meter_unknown", values, error.code), None
     pairing = reach.pairing
     until_at = over_meter_limit(inbound=inbound, meter_id=pairing.meter_id)
     if until_at is not None:
@@ -149,16 +163,24 @@ def _meter(phone: str, asked: Asked, now: dt.datetime) -> Reach:
         raise
 
 
-def _no_right(asked: Asked, pairing: Pairing | None) -> Reply:
+def _no_right(asked: Asked, pairing: Pairing) -> Reply:
     verb = asked.verb.value if asked.verb else ""
-    return Reply("no_right", {"verb": verb, "meter": meter_name(pairing) if pairing else "-"}, "no_right", refused=True)
+    return Reply("no_right", {"verb": verb, "meter": meter_name(pairing)}, "no_right", refused=True)
 
 
 def _which(asked: Asked, aliases: list[str]) -> Reply:
     verb = asked.verb.value if asked.verb else Verb.BALANCE.value
-    example = f"{verb} {aliases[0]}" + (f" {asked.nominal_idr}" if asked.nominal_idr in NOMINALS_IDR else "")
-    shown = ", ".join(aliases[:5]) + (" ..." if len(aliases) > 5 else "")
-    return Reply("which_meter", {"example": example, "aliases": shown}, "which_meter")
+    example = f"{verb} {aliases[0]}"
+    if asked.verb is Verb.BUY and asked.nominal_idr in NOMINALS_IDR:
+        example += f" {asked.nominal_idr} <PIN>"
+    elif asked.energy_text is not None and len(asked.energy_text) <= NUMBER_SHOWN_MAX:
+        example += f" {asked.energy_text}"
+    return Reply("which_meter", {"example": example, "aliases": _some(aliases)}, "which_meter")
+
+
+def _some(aliases: list[str]) -> str:
+    """As many names as an SMS has room for."""
+    return ", ".join(aliases[:ALIASES_SHOWN]) + (" ..." if len(aliases) > ALIASES_SHOWN else "")
 
 
 def _balance(pairing: Pairing, language: str) -> Reply:
@@ -253,14 +275,19 @@ def _authorise(asked: Asked, pairing: Pairing, phone: str, reference: str, now: 
         check_pin(holder=customer.holder, pin=asked.pin, now=now)
     except PINLocked as error:
         return Reply("pin_locked", {}, error.code)
-    except (PINRefused, CodeRefused) as error:
+    except PINRefused as error:
+        return Reply("pin_refused", {"nominal_plain": plain}, error.code)
+    except CodeRefused as error:
         return Reply("code_refused", {"nominal_plain": plain}, error.code)
     return None
 
 
 def _wrong_nominal(asked: Asked, language: str) -> Reply:
     nominals = ", ".join(_thousands(n) for n in NOMINALS_IDR)
-    return Reply("wrong_nominal", {"given": asked.nominal_text or "-", "nominals": nominals}, "wrong_nominal")
+    if asked.nominal_text is None:
+        values = {"nominals": nominals, "secret": asked.code or "<PIN>"}
+        return Reply("nominal_needed", values, "nominal_needed")
+    return Reply("wrong_nominal", {"given": asked.nominal_text, "nominals": nominals}, "wrong_nominal")
 
 
 def _thousands(amount_idr: int) -> str:
@@ -278,11 +305,15 @@ def _finish(
     phone: str,
     language: str,
     reply: Reply,
-    paired: bool,
+    message_class: str | None,
     now: dt.datetime,
 ) -> str:
-    """One transaction: the answer is queued, the segment is booked to the customer's own phone, the row is closed."""
-    stranger = reply.refused and not paired
+    """
+    One transaction: the answer is queued, the segment is booked to the customer's own phone, the row is closed.
+
+    `message_class` is None for a stranger.
+    """
+    stranger = reply.refused and message_class is None
     with transaction.atomic(durable=True):
         row = InboundSms.objects.select_for_update().get(pk=inbound.pk)
         if row.state != InboundSms.State.RECEIVED:
@@ -305,7 +336,7 @@ def _finish(
         book_inbound(
             inbound_id=inbound.pk,
             meter_id=pairing.meter_id if pairing else None,
-            message_class=MessageClass.CUSTOMER_MO if paired else MessageClass.UNKNOWN_MO,
+            message_class=message_class or MessageClass.UNKNOWN_MO,
             correlation=None,
             now=now,
         )

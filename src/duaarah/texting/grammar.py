@@ -4,6 +4,7 @@ The grammar of the customer's SMS, as one table. Pure: text in, intent out, neve
 
 `VERB [site] [number] [code or PIN]`; the order of the words behind the verb does not matter. A small typing error in a
 verb is forgiven, unless it could mean two verbs, or money without its PIN or code: then `unsure` holds what to ask.
+Courtesy and filling words say nothing; a PIN written where none is needed is not read, so that no answer repeats it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Rule:
     One verb: how people call it, what its number means, whether the rest is free text.
 
     `spends`: it takes a PIN or code, and a typing error without one never means it. `permits`: it names another phone.
+    `skips`: words that only repeat what the verb says. `books`: the message class that the package ledger gets, a name
+    of `sms.models.MessageClass`.
     """
 
     verb: Verb
@@ -48,29 +51,34 @@ class Rule:
     free: bool = False
     spends: bool = False
     permits: bool = False
+    skips: frozenset[str] = frozenset()
+    books: str = "CUSTOMER_MO"
 
 
+_CREDIT = frozenset({"SALDO", "TOKEN", "PULSA", "LISTRIK", "STROOM", "STRUM"})
+_WARNINGS = frozenset({"PERINGATAN", "NOTIFIKASI", "LANGGANAN", "SEMUA"})
 RULES = (
-    Rule(Verb.BALANCE, ("SALDO", "SISA", "CEK", "BALANCE")),
-    Rule(Verb.BUY, ("ISI", "BELI", "BUY"), number="nominal", spends=True),
-    Rule(Verb.HISTORY, ("RIWAYAT", "HISTORY", "HISTORI"), number="count"),
+    Rule(Verb.BALANCE, ("SALDO", "SISA", "CEK", "BALANCE"), skips=_CREDIT),
+    Rule(Verb.BUY, ("ISI", "BELI", "BUY"), number="nominal", spends=True, skips=_CREDIT | {"ULANG"}),
+    Rule(Verb.HISTORY, ("RIWAYAT", "HISTORY", "HISTORI"), number="count", skips=_CREDIT | {"ISI", "PEMBELIAN"}),
     Rule(Verb.LOAD, ("BEBAN", "PROFIL", "PROFILE", "LOAD")),
-    Rule(Verb.THRESHOLD, ("BATAS", "LIMIT"), number="energy"),
+    Rule(Verb.THRESHOLD, ("BATAS", "LIMIT"), number="energy", skips=frozenset({"PERINGATAN"})),
     # What follows AUTO is not read before there are rules to make of it.
     Rule(Verb.AUTO, ("AUTO", "OTOMATIS"), free=True, spends=True),
-    Rule(Verb.REPORT, ("LAPOR", "GANGGUAN", "REPORT"), free=True),
-    Rule(Verb.STATUS, ("STATUS", "TIKET", "TICKET"), free=True),
-    Rule(Verb.TOKEN, ("TOKEN", "STROOM")),
+    Rule(Verb.REPORT, ("LAPOR", "GANGGUAN", "PADAM", "MATI", "BAHAYA", "REPORT"), free=True, books="FAULT_MO"),
+    Rule(Verb.STATUS, ("STATUS", "TIKET", "TICKET"), free=True, books="FAULT_MO"),
+    Rule(Verb.TOKEN, ("TOKEN", "STROOM"), skips=_CREDIT | {"TERAKHIR"}),
     Rule(Verb.SHOP, ("GERAI", "LOKET", "TOKO", "SHOP"), free=True),
-    Rule(Verb.STOP, ("STOP", "SETOP", "BERHENTI")),
-    Rule(Verb.START, ("MULAI", "START")),
+    Rule(Verb.STOP, ("STOP", "SETOP", "BERHENTI", "UNREG"), skips=_WARNINGS),
+    Rule(Verb.START, ("MULAI", "START"), skips=_WARNINGS),
     # Giving authority is like spending: never by a typing error without the PIN.
     Rule(Verb.PERMIT, ("IZIN", "PERMIT"), number="count", spends=True, permits=True),
     Rule(Verb.HELP, ("BANTUAN", "BANTU", "HELP", "INFO"), free=True),
 )
 BY_WORD = {word: rule for rule in RULES for word in rule.words}
-# Words of their own, one letter away from a verb: "cancel", "free", the island, "fill up the shelf".
-NOT_TYPING_ERRORS = frozenset({"BATAL", "BEBAS", "BALI", "STOK"})
+BY_VERB = {rule.verb: rule for rule in RULES}
+# Words of their own, one letter away from a verb: "cancel", "free", the island, "fill up the shelf", "at", "heart".
+NOT_TYPING_ERRORS = frozenset({"BATAL", "BEBAS", "BALI", "STOK", "PADA", "HATI"})
 
 ENDS = "END"
 RIGHTS = {"BACA": "READ", "LIHAT": "READ", "READ": "READ", "BELI": "BUY", "BUY": "BUY", "HAPUS": ENDS, "CABUT": ENDS}
@@ -79,10 +87,20 @@ WORDS_MAX = 8
 TYPING_ERROR_LETTERS_MIN = 4
 _CODE = re.compile(r"[A-Z][0-9][A-Z]")
 _PIN = re.compile(r"[0-9]{6}")
-_ALIAS = re.compile(r"[A-Z][A-Z0-9-]{1,11}|[0-9]{11}|[0-9]{13}")
-_NOISE = frozenset({"PIN", "KODE", "CODE", "RP", "METER", "KWH"})
-# "Cek saldo", "info token", "tolong isi": courtesy before a verb.
-_BEFORE_A_VERB = frozenset({"CEK", "INFO", "TOLONG", "MINTA", "MAU"})
+# A site's alias, a meter's number (11 or 13 digits) or a customer's (12).
+_ALIAS = re.compile(r"[A-Z][A-Z0-9-]{1,11}|[0-9]{11,13}")
+_NOISE = frozenset(
+    {"PIN", "KODE", "CODE", "RP", "METER", "KWH", "DONG", "YA", "KAK", "MIN", "PAK", "BU", "SAYA", "BERAPA", "UTK",
+     "UNTUK", "TOLONG", "MOHON", "SEKARANG"}
+)  # fmt: skip
+# "Cek saldo", "selamat pagi tolong isi", "listrik mati": what stands before a verb.
+_BEFORE_A_VERB = frozenset(
+    {"CEK", "INFO", "TOLONG", "MOHON", "MINTA", "MAU", "UBAH", "SAYA", "HALO", "SELAMAT", "PAGI", "SIANG", "SORE",
+     "MALAM", "LISTRIK", "LAMPU"}
+)  # fmt: skip
+# "ISI#50000#123456", "ISI*50000*123456": how other services of the phone are written to.
+_SEPARATORS = str.maketrans(dict.fromkeys(":;#*=/_|", " "))
+_STUCK = re.compile(r"([A-Z]+)((?:RP\.?)?[0-9].*)")
 
 
 @dataclass(frozen=True)
@@ -113,9 +131,7 @@ class Asked:
 
 def parse(text: str) -> Asked:
     """Read one SMS; an empty verb means that we did not understand, or are unsure."""
-    words = [word for raw in text.replace(":", " ").split() if (word := raw.strip("<>.,!?\"'()").upper())]
-    if len(words) > 1 and words[0] in _BEFORE_A_VERB and words[1] in BY_WORD:
-        words = words[1:]
+    words = _words(text)
     if not words:
         return Asked(None)
     exact = BY_WORD.get(words[0])
@@ -123,11 +139,35 @@ def parse(text: str) -> Asked:
     if len(rules) > 1:
         return Asked(None, unsure=tuple(rule.verb for rule in rules))
     if not rules:
-        return Asked(None)
+        return Asked(None, unsure=(Verb.BUY,) if _buys_without_verb(words) else ())
     asked = _read(rules[0], words[1:])
     if exact is None and rules[0].spends and asked.verb is not None and asked.code is None and asked.pin is None:
         return Asked(None, unsure=(rules[0].verb,))
     return asked
+
+
+def _words(text: str) -> list[str]:
+    """The words in upper case, from the verb on where courtesy stands before it; "ISI50RB" is two words."""
+    raw = (word.strip("<>.,!?\"'()").upper() for word in text.translate(_SEPARATORS).split())
+    words = [word for word in raw if any(letter.isalnum() for letter in word)]
+    for at in range(_courtesy(words), 0, -1):
+        if at < len(words) and (words[at] in BY_WORD or _near(words[at])):
+            words = words[at:]
+            break
+    stuck = _STUCK.fullmatch(words[0]) if words else None
+    return [*stuck.groups(), *words[1:]] if stuck is not None and stuck[1] in BY_WORD else words
+
+
+def _courtesy(words: list[str]) -> int:
+    """How many words at the beginning may stand before a verb."""
+    return next((at for at, word in enumerate(words) if word not in _BEFORE_A_VERB), len(words))
+
+
+def _buys_without_verb(words: list[str]) -> bool:
+    """ "50000 K7P": the answer to our own warning, its verb forgotten. Asked about, never done."""
+    asked = _read(BY_VERB[Verb.BUY], words)
+    secret = asked.code is not None or asked.pin is not None
+    return secret and asked.nominal_idr in NOMINALS_IDR and asked.alias is None
 
 
 def _near(written: str) -> list[Rule]:
@@ -155,7 +195,9 @@ def _read(rule: Rule, words: list[str]) -> Asked:
         pin = next((word for word in words if _PIN.fullmatch(word)), None) if rule.spends else None
         return Asked(rule.verb, pin=pin)
     asked, numbers = Asked(rule.verb), []
-    kept = [word for word in words if word not in _NOISE]
+    kept = [word for word in words if word not in _NOISE and word not in rule.skips and word not in rule.words]
+    if not rule.spends:
+        kept = [word for word in kept if not _PIN.fullmatch(word)]
     if len(kept) >= WORDS_MAX:
         return Asked(None)
     while kept:
@@ -193,6 +235,9 @@ def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
         asked, numbers = _take_pin(asked, numbers, nominals=rule.number == "nominal")
     if not numbers:
         return asked
+    if len(numbers) == 2 and rule.number == "nominal" and asked.pin is None and asked.code is None:
+        # ISI 50000 1234: a PIN that is none. Nothing can be bought without one, so the answer may say what is missing.
+        numbers = [number for number in numbers if number.whole in NOMINALS_IDR] or numbers
     if len(numbers) > 1:
         return Asked(None)
     (number,) = numbers

@@ -7,7 +7,7 @@ import datetime as dt
 
 from duaarah.messaging.addressing import meter_name
 from duaarah.messaging.texts import kwh, local_day, rupiah
-from duaarah.notices.preferences import start_warnings, stop_warnings
+from duaarah.notices.preferences import start_warnings, stop_warnings, wants_no_warning
 from duaarah.notices.settings import Asker, MeterDoesNotTalk, ThresholdRange, order_threshold
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms
@@ -50,7 +50,8 @@ def threshold(
     """
     if asked.energy_text is None:
         values = {"meter": meter_name(pairing), "kwh": kwh(pairing.meter.low_credit_threshold_wh, language)}
-        return Reply("threshold_now", values, "threshold_now")
+        silent = wants_no_warning(phone=phone, meter_id=pairing.meter_id)
+        return Reply("threshold_now_silent" if silent else "threshold_now", values, "threshold_now")
     asker = Asker(
         reference=f"sms:{inbound.pk}",
         phone=phone,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -13,7 +12,6 @@ from duaarah.core.sts import (
     Decoded,
     DecoderKey,
     Explanation,
-    KeyConfiguration,
     KeyRegister,
     KeyStore,
     STSError,
@@ -26,6 +24,7 @@ from duaarah.core.sts.token import seal
 from duaarah.keystore import KeyFileDamaged, ModuleError, TwoPlaces, Unwrapped, WrappingKey
 from duaarah.vending.ports import KeyTerms
 from duaarah.vending.sts_ports import MachineAway, MachineRefused
+from duaarah.wiring.token_sources import configuration_of_terms
 
 _UTILITY_ZONE = ZoneInfo("Asia/Jakarta")
 _AWAY = "The keys cannot be reached now. Send the same message id again later."
@@ -70,7 +69,7 @@ class OwnMachine:
     def explain(self, *, digits: str, pan: str, keys: KeyTerms) -> Explanation:
         """See vending.sts_ports.TokenMachine."""
         try:
-            return explain(digits, self._key(pan, keys), _configuration(keys))
+            return explain(digits, self._key(pan, keys), configuration_of_terms(keys))
         except STSError as error:
             raise MachineRefused(error.code, str(error)) from error
 
@@ -94,12 +93,8 @@ class OwnMachine:
 
     def _key(self, pan: str, keys: KeyTerms) -> DecoderKey:
         try:
-            return self._store().decoder_key(keys.register, _configuration(keys), pan)
+            return self._store().decoder_key(keys.register, configuration_of_terms(keys), pan)
         except (STSError, UnknownRegister) as error:
             raise MachineRefused(error.code, str(error)) from error
         except ModuleError as error:
             raise MachineAway(_AWAY) from error
-
-
-def _configuration(keys: KeyTerms) -> KeyConfiguration:
-    return KeyConfiguration(**{field.name: getattr(keys, field.name) for field in fields(KeyConfiguration)})

@@ -37,7 +37,8 @@ _ELECTRICITY_CREDIT = (0, 0)
 _SECTIONS = ("2.3", "2.4", "2.8", "2.9")
 
 
-def _configuration(keys: KeyTerms) -> KeyConfiguration:
+def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
+    """The engine's form of a key configuration. Raises BadRequest."""
     return KeyConfiguration(
         dkga=keys.dkga,
         ea=keys.ea,
@@ -48,11 +49,6 @@ def _configuration(keys: KeyTerms) -> KeyConfiguration:
         ken=keys.ken,
         base_date=keys.base_date,
     )
-
-
-def configuration_of_terms(keys: KeyTerms) -> KeyConfiguration:
-    """The engine's form of a key configuration. Raises BadRequest."""
-    return _configuration(keys)
 
 
 class OwnKeys:
@@ -69,7 +65,7 @@ class OwnKeys:
         keys = request.keys
         try:
             at = instant_of(request.tid, keys.base_date)
-            key = issuing_key(self._store, keys.register, _configuration(keys), request.pan, at)
+            key = issuing_key(self._store, keys.register, configuration_of_terms(keys), request.pan, at)
             token = issue_electricity_credit(
                 key, energy_wh=request.energy_wh, tid=request.tid, rnd=request.rnd, ken=keys.ken
             )
@@ -96,12 +92,12 @@ class OwnKeys:
         if not isinstance(proof, Issued):
             return proof
         try:
-            old_key = self._store.decoder_key(old.register, _configuration(old), request.pan)
-            new_key = self._store.decoder_key(new.register, _configuration(new), request.pan)
+            old_key = self._store.decoder_key(old.register, configuration_of_terms(old), request.pan)
+            new_key = self._store.decoder_key(new.register, configuration_of_terms(new), request.pan)
             made = issue_key_change(
                 old_key,
                 new_key,
-                _configuration(new),
+                configuration_of_terms(new),
                 rollover=request.rollover,
                 new_tid_now=request.proof_tid,
             )
@@ -115,7 +111,7 @@ class OwnKeys:
     def read(self, *, digits: str, pan: str, keys: KeyTerms) -> TokenFacts:
         """See vending.ports.TokenReader."""
         try:
-            key = self._store.decoder_key(keys.register, _configuration(keys), pan)
+            key = self._store.decoder_key(keys.register, configuration_of_terms(keys), pan)
             decoded = decode(digits, key, kt=keys.kt, ken=keys.ken)
         except (STSError, UnknownRegister) as error:
             raise TokenNotForMeter("These digits are not a token for this meter.") from error

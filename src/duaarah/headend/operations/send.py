@@ -19,19 +19,18 @@ from duaarah.core.replay import COUNTER_MAX
 from duaarah.core.smsplan import ReportingPlan
 from duaarah.headend.models import Command
 from duaarah.headend.ports import Driver, KeyUnwrapper
-from duaarah.sms.models import MessageClass
+from duaarah.sms.models import Bind, MessageClass
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
-from duaarah.sms.queries import route
+from duaarah.sms.queries import frame_route
 
 LOG = logging.getLogger(__name__)
 BATCH_MAX = 50
-SHORT_CODE = "3123"
 DATA_CODING_8BIT = 4
 
 # The counter row is locked with the command: one sender at a time for each meter, and no counter is given twice.
 _CLAIM = """
 SELECT c.id, c.kind, c.payload, c.priority, c.correlation, c.attempts, c.meter_id,
-    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn, m.zone
+    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn, s.operator_id, m.zone
 FROM headend_command c
 JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
 JOIN registry_meter m ON m.id = c.meter_id
@@ -74,6 +73,7 @@ class _Due:
     keys_wrapped: bytes
     counter: int
     msisdn: str
+    operator_id: int
     zone: str
 
 
@@ -107,31 +107,21 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
     first: dict[int, _Due] = {}
     for row in rows:
         payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
+        wrapped, counter, msisdn, operator_id = bytes(row[9]), row[10] + 1, row[11], row[12]
         item = _Due(
-            row[0],
-            row[1],
-            payload,
-            row[3],
-            row[4],
-            row[5],
-            row[6],
-            row[7],
-            row[8],
-            bytes(row[9]),
-            row[10] + 1,
-            row[11],
-            row[12],
+            *(row[0], row[1], payload, row[3], row[4], row[5], row[6], row[7], row[8], wrapped),
+            *(counter, msisdn, operator_id, row[13]),
         )
         first.setdefault(item.meter_id, item)
     return list(first.values())
 
 
 def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> None:
-    bind_id = route(source=SHORT_CODE).pk
+    routes = {operator_id: frame_route(operator_id=operator_id) for operator_id in {d.operator_id for d in due}}
     with connection.cursor() as cursor:
         # Before use: a counter that a crash loses is skipped, never repeated.
         cursor.execute(_COUNT, [[d.meter_id for d in due], [d.counter for d in due]])
-    orders = [_order(d, bind_id, driver, keys, now, lease_s) for d in due]
+    orders = [_order(d, *routes[d.operator_id], driver, keys, now, lease_s) for d in due]
     segments = enqueue_segments(orders, now=now)
     with connection.cursor() as cursor:
         cursor.execute(_SENT, [lease_s, [d.command_id for d in due]])
@@ -141,7 +131,9 @@ def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime,
         )
 
 
-def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> SegmentOrder:
+def _order(
+    due: _Due, bind: Bind, source: str, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int
+) -> SegmentOrder:
     if due.counter > COUNTER_MAX:
         raise OverflowError(f"The invocation counter of meter {due.drn} is used up; its key must be rotated.")
     payload = driver.build(
@@ -151,12 +143,12 @@ def _order(due: _Due, bind_id: int, driver: Driver, keys: KeyUnwrapper, now: dt.
         counter=due.counter,
     )
     return SegmentOrder(
-        bind_id=bind_id,
+        bind_id=bind.pk,
         meter_id=due.meter_id,
         message_class=MessageClass.METER_FRAME,
         priority=due.priority,
         retry=due.attempts > 0,
-        source=SHORT_CODE,
+        source=source,
         destination=due.msisdn,
         data_coding=DATA_CODING_8BIT,
         payload=payload,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import codecs
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.db import transaction
@@ -34,16 +34,16 @@ class FormatRefused(Exception):
 class Format:
     """The fields of RecordFormat; `classes`: his class -> those of ours that it may be."""
 
-    delimiter: str
-    encoding: str
-    message_id_column: str
-    at_column: str
-    destination_column: str
-    class_column: str
-    price_column: str
-    at_format: str
-    zone: str
-    classes: Mapping[str, Sequence[str]]
+    delimiter: str = ";"
+    encoding: str = "utf-8-sig"
+    message_id_column: str = "message_id"
+    at_column: str = "time"
+    destination_column: str = "destination"
+    class_column: str = "class"
+    price_column: str = "price"
+    at_format: str = "%Y-%m-%d %H:%M:%S"
+    zone: str = "Asia/Jakarta"
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def set_record_format(*, operator: Organisation, form: Format, actor: str, now: dt.datetime) -> RecordFormat:

@@ -22,8 +22,7 @@ from duaarah.core.sts import (
 )
 from duaarah.registry.models import Meter
 from duaarah.vending.models import KeyChange, KeyChangePart, Vend
-from duaarah.vending.operations.notification import meter_key_terms
-from duaarah.vending.operations.top_up import key_terms
+from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.ports import KeyTerms
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_sources import configuration_of_terms
@@ -112,7 +111,7 @@ def _keys(digits: str, meter: Meter | None) -> Iterator[tuple[KeyTerms, DecoderK
     vends = Vend.objects.filter(meter=meter, token__digits=digits)
     changes = KeyChange.objects.filter(meter=meter).order_by("-pk")[:FORMER_KEYS]
     candidates = [
-        meter_key_terms(meter),
+        key_terms(meter),
         *(key_terms(vend) for vend in vends),
         *(KeyTerms(**terms) for change in changes for terms in (change.old, change.new)),
     ]

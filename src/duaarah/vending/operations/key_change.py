@@ -29,9 +29,9 @@ from duaarah.people.operations import ApprovalRefused, request_approval, use_app
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.vending.models import KeyChange, KeyChangePart, Vend
+from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, OBTAIN_RETRY_S_MAX
 from duaarah.vending.operations.key_progress import advance, fail, queue_part
-from duaarah.vending.operations.notification import meter_key_terms
 from duaarah.vending.operations.tids import lock_tids, next_tid
 from duaarah.vending.ports import KeyChangeRequest, KeyChangeSource, KeyChangeTokens, KeyTerms, Refused, Unknown
 
@@ -116,7 +116,7 @@ def plan_key_change(*, meter: Meter, target: KeyTerms, now: dt.datetime, rollove
     Raises:
         KeyChangeRefused: TargetRefused, SameKey, MeterUnreachable, KeyChangeUnderWay, PartsRemembered, TokensPending.
     """
-    old = meter_key_terms(meter)
+    old = key_terms(meter)
     _check_target(old, target, now)
     if pairing_of_meter(meter_id=meter.pk, at=now) is None:
         raise MeterUnreachable("The meter has no modem.")
@@ -173,7 +173,7 @@ def request_key_change(
     detail = {
         "meter": meter.pk,
         "drn": meter.drn,
-        "old": asdict(meter_key_terms(meter)),
+        "old": asdict(key_terms(meter)),
         "new": asdict(target),
         "rollover": plan.rollover,
     }
@@ -207,7 +207,7 @@ def _fix(approval_id: int, meter_id: int, actor: str, now: dt.datetime) -> KeyCh
         approval = use_approval(approval_id=approval_id, verb=VERB, subject=f"meter:{meter_id}", now=now)
         old, new = KeyTerms(**approval.detail["old"]), KeyTerms(**approval.detail["new"])
         lock_tids(meter_id=meter_id, base_dates={old.base_date, new.base_date})
-        if meter_key_terms(meter) != old:
+        if key_terms(meter) != old:
             raise ConfigurationChanged("The meter's key is not the one that was to be left.")
         plan = plan_key_change(meter=meter, target=new, now=now, rollover=approval.detail["rollover"])
         change = KeyChange.objects.create(

@@ -16,10 +16,10 @@ from duaarah.core.sts import tid_at
 from duaarah.registry.access import MeterUnknown, meter_for_channel, pairing_of_meter
 from duaarah.registry.models import Meter
 from duaarah.vending.models import Channel, Notification, Token, Vend
-from duaarah.vending.operations.configuration import configuration_of
+from duaarah.vending.operations.configuration import configuration_of, key_terms
 from duaarah.vending.operations.issue import send_to_meter
 from duaarah.vending.operations.tids import keep_foreign_tid
-from duaarah.vending.ports import KeyTerms, TokenFacts, TokenNotForMeter, TokenReader
+from duaarah.vending.ports import TokenFacts, TokenNotForMeter, TokenReader
 
 LOG = logging.getLogger(__name__)
 AHEAD_MINUTES_MAX = 24 * 60
@@ -97,7 +97,7 @@ def _read(sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Meter, Tok
     try:
         meter_for_channel(drn=sale.drn, idpel=sale.idpel, at=now)
         meter = Meter.objects.get(drn=sale.drn)
-        facts = reader.read(digits=sale.digits, pan=meter.pan, keys=meter_key_terms(meter))
+        facts = reader.read(digits=sale.digits, pan=meter.pan, keys=key_terms(meter))
     except MeterUnknown as error:
         raise NotificationRefused(error.code, str(error)) from error
     except TokenNotForMeter as error:
@@ -106,21 +106,6 @@ def _read(sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Meter, Tok
     if facts.tid > tid_at(now.astimezone(_WIB).replace(tzinfo=None), meter.base_date) + AHEAD_MINUTES_MAX:
         raise NotificationRefused("token_not_for_meter", "The token's time lies in the future.")
     return meter, facts
-
-
-def meter_key_terms(meter: Meter) -> KeyTerms:
-    """The key configuration that a meter has now."""
-    return KeyTerms(
-        register=meter.sts_register,
-        dkga=meter.dkga,
-        ea=meter.ea,
-        sgc=meter.sgc,
-        ti=meter.ti,
-        krn=meter.krn,
-        kt=meter.kt,
-        ken=meter.ken,
-        base_date=meter.base_date,
-    )
 
 
 def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> tuple[Vend, bool]:

@@ -24,10 +24,10 @@ from duaarah.vending.operations.books import (
     book,
     wallet_account,
 )
-from duaarah.vending.operations.configuration import COLUMNS, configuration_of
+from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
 from duaarah.vending.operations.tids import next_tid
-from duaarah.vending.ports import KeyTerms, TokenRequest, TokenSource
+from duaarah.vending.ports import TokenRequest, TokenSource
 
 LOG = logging.getLogger(__name__)
 _WIB = ZoneInfo("Asia/Jakarta")
@@ -258,21 +258,6 @@ def _record_refusal(meter: Meter, channel: Channel, reference: str, error: TopUp
             reason=str(error),
             detail={"reference": reference},
         )
-
-
-def key_terms(vend: Vend) -> KeyTerms:
-    """The configuration that was stored with the vend in T1: a key roll in between does not change the digits."""
-    return KeyTerms(
-        register=vend.sts_register,
-        dkga=vend.dkga,
-        ea=vend.ea,
-        sgc=vend.sgc,
-        ti=vend.ti,
-        krn=vend.krn,
-        kt=vend.kt,
-        ken=vend.ken,
-        base_date=vend.base_date,
-    )
 
 
 def obtain_token(*, vend: Vend, token_source: TokenSource, now: dt.datetime) -> TopUpOutcome:

@@ -68,10 +68,15 @@ class TopUpIn(Schema):
     reference: str = Field(min_length=1, max_length=40, pattern=r"^[\x21-\x7e]+$")
 
 
+def bearer(request: HttpRequest) -> str:
+    """What stands behind `Authorization: Bearer`; empty when nothing does, which is nobody's key."""
+    scheme, _, plain = request.headers.get("Authorization", "").partition(" ")
+    return plain.strip() if scheme.lower() == "bearer" else ""
+
+
 def api_key(request: HttpRequest) -> APIKey:
     """The living key of `Authorization: Bearer da_...`. Raises Refused (401)."""
-    scheme, _, plain = request.headers.get("Authorization", "").partition(" ")
-    key = holder_of_key(plain.strip()) if scheme.lower() == "bearer" else None
+    key = holder_of_key(bearer(request))
     if key is None:
         raise Refused(401, "key_refused", "The API key is missing, wrong or revoked.")
     return key

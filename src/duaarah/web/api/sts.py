@@ -26,7 +26,7 @@ from duaarah.vending.operations.sts_issue import decode_sts, explain_sts, fetch_
 from duaarah.vending.operations.sts_limits import applying, named, used
 from duaarah.vending.sts_ports import MachineAway
 from duaarah.web.api import sts_words as words
-from duaarah.web.api.customer import Refused
+from duaarah.web.api.customer import Refused, bearer
 from duaarah.web.api.refusals import record_refused
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_machine import OwnMachine
@@ -70,8 +70,7 @@ def operator_key(request: HttpRequest) -> OperatorKey:
     """The living key of `Authorization: Bearer do_...`, from an address that is answered. Raises Refused (404, 401)."""
     if not _is_local(request):
         raise Refused(404, "not_found", "There is no such address in this API.")
-    scheme, _, plain = request.headers.get("Authorization", "").partition(" ")
-    key = operator_of_key(plain.strip()) if scheme.lower() == "bearer" else None
+    key = operator_of_key(bearer(request))
     if key is None:
         raise Refused(401, "key_refused", "The operator's key is missing, wrong or revoked.")
     return key

@@ -21,8 +21,8 @@ from duaarah.registry.models import Meter
 from duaarah.registry.queries import key_uses
 from duaarah.vending.models import KeyChange
 from duaarah.vending.operations import plan_key_change, request_key_change, withdraw_key_change
+from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.key_change import VERB, KeyChangeRefused
-from duaarah.vending.operations.notification import meter_key_terms
 from duaarah.vending.ports import KeyTerms
 from duaarah.vending.queries import key_change_steps, key_changes_of
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
@@ -84,7 +84,7 @@ def _target(meter: Meter, form: QueryDict) -> KeyTerms:
     register = next((each for each in key_store().registers() if each.register_id == chosen), None)
     if register is None:
         raise Http404
-    present = meter_key_terms(meter)
+    present = key_terms(meter)
     names = ("dkga", "sgc", "krn", "kt", "ken", "base_date")
     target = replace(present, register=chosen, **{name: getattr(register, name) for name in names})
     return replace(target, ea=EXTENDED_EA) if form.get("ea") == EXTENDED_EA else target
