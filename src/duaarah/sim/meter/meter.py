@@ -8,7 +8,6 @@ switches that a test turns.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +19,11 @@ from duaarah.sim.meter import registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
+from duaarah.sim.meter.parts import Faults, MeterConfig, Register
 from duaarah.sim.meter.past import MeterPast
 from duaarah.sim.meter.reporting import Reporting, plan_written
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
-from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 MWH_PER_WH = 1000
@@ -32,48 +31,6 @@ THRESHOLD_MAX_WH = 1_000_000
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterConfig:
-    """
-    What a meter leaves the factory with. `client_titles`: the head end first, then other readers. Without a reporting
-    plan it tells of every outage and sends no blocks.
-    """
-
-    kind: str
-    drn: str
-    system_title: bytes
-    keys: Keys
-    client_titles: tuple[bytes, ...]
-    decoder: MeterDecoder
-    credit_wh: int
-    low_credit_threshold_wh: int
-    reporting: ReportingPlan | None = None
-
-
-@dataclass(slots=True)
-class Faults:
-    """What a test may break. `lose_next_answer` counts token answers that never reach the network."""
-
-    tid_store_off: bool = False
-    modem_dead: bool = False
-    lose_next_answer: int = 0
-
-
-@dataclass(slots=True)
-class _Register:
-    """The credit register and the audit of tokens, kept over a power failure. Credit is in mWh: nothing is rounded."""
-
-    credit_mwh: int
-    armed: bool
-    relay_closed: bool
-    threshold_wh: int
-    powered: bool = True
-    token_energy_wh: int = 0
-    tokens_accepted: int = 0
-    distinct: set[int] = field(default_factory=set)
-    used_mwh: int = 0
 
 
 class SimMeter:
@@ -90,7 +47,7 @@ class SimMeter:
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
         above = config.credit_wh >= config.low_credit_threshold_wh
-        self._register = _Register(
+        self._register = Register(
             config.credit_wh * MWH_PER_WH,
             armed=above,
             relay_closed=config.credit_wh > 0,
@@ -410,7 +367,7 @@ class SimMeter:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former `state()`; counters never go back."""
-        self._register = _Register(
+        self._register = Register(
             state["credit_mwh"],
             state["armed"],
             state["relay_closed"],
