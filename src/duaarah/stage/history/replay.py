@@ -136,7 +136,9 @@ class _Life:
         stops += [(p.at_us, "bought", (n, p)) for n, p in enumerate(self._past.purchases)]
         stops += [(at_us, "asked", None) for at_us in self._past.asked_us]
         stops += self._data_stops()
-        for at_us, kind, what in sorted(stops, key=lambda stop: stop[0]):
+        for planned_us, kind, what in sorted(stops, key=lambda stop: stop[0]):
+            # A frame under way (and its repeat) takes minutes: what fell into them comes right after its answer.
+            at_us = max(planned_us, self._at_us)
             yield from self._draw(at_us)
             if kind == "cut":
                 yield from self._heard(self.sim.power_cut(instant_of(at_us)), at_us)
