@@ -175,9 +175,12 @@ class _Life:
         """Use energy until then, stopping where the threshold is crossed, as the town does."""
         if self.sim.armed and self.sim.powered:
             needed_mwh = self.sim.credit_mwh - self._known.threshold_wh * _MWH_PER_WH + 1
-            low_us = self._drawn.instant_us(self._drawn.until_mwh(self._at_us) + needed_mwh, self._at_us, to_us)
-            if low_us < to_us:
-                yield from self._use(low_us)
+            low_mwh = self._drawn.until_mwh(self._at_us) + needed_mwh
+            # The search is dear, and most stops do not come to it.
+            if self._drawn.until_mwh(to_us) >= low_mwh:
+                low_us = self._drawn.instant_us(low_mwh, self._at_us, to_us)
+                if low_us < to_us:
+                    yield from self._use(low_us)
         yield from self._use(to_us)
 
     def _use(self, to_us: int) -> Iterator[Deed]:
