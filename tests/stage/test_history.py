@@ -10,18 +10,20 @@ from django.db import connection
 
 from duaarah.audit import operations as audit
 from duaarah.audit.models import AuditSeal
-from duaarah.core.smsplan import Bucket
+from duaarah.core.smsplan import Bucket, daily_plan
 from duaarah.headend.models import Command, InvocationCounter, MeterEvent
 from duaarah.keystore import FileKeyStore
 from duaarah.registry.access import pairing_of_meter
 from duaarah.registry.models import Meter
-from duaarah.sim.town.packages import reporting_of
-from duaarah.sim.town.past import Past, make_past
+from duaarah.sim.town.load import DAY_US
+from duaarah.sim.town.packages import data_minute, reporting_of
+from duaarah.sim.town.past import Past, PastPurchase, make_past
 from duaarah.sim.town.world import START, World, make_world
 from duaarah.sms.models import OutboundSegment, PackageEntry
 from duaarah.sms.package.plans import sold_plans
 from duaarah.sms.package.queries import meter_months
 from duaarah.stage.history import Loaded, Replayed, load_history, replay
+from duaarah.stage.history.replay import Heard
 from duaarah.stage.invariants import FromOutside, broken, figures
 from duaarah.stage.registration import make_keys, register_world
 from duaarah.vending.models import Channel, LedgerLine, Payment, Token, Vend, Wallet
@@ -154,3 +156,26 @@ def test_a_past_whose_books_do_not_balance_is_not_loaded(database: str, tmp_path
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM sms_inboundsms")
         assert cursor.fetchone() == (0,)
+
+
+def test_data_that_falls_due_while_a_frame_is_under_way_comes_after_its_answer() -> None:
+    world = make_world(7, 200)
+    past = make_past(world, DAYS)
+
+    def during(bought: PastPurchase, at_us: int) -> bool:
+        """Whether an instant of each day lies between a purchase and the meter's answer, its frame's repeat included."""
+        return (at_us - bought.at_us) % DAY_US < (248_000_000 if bought.frame_lost else 8_000_000)
+
+    met = [
+        one
+        for one in past.meters
+        if reporting_of(7, one.meter) == daily_plan(4)
+        and any(during(p, at_us) for p in one.purchases for at_us in (0, data_minute(7, one.meter) * 60_000_000))
+    ]
+    assert met
+    replayed = replay(world, Past(past.begin_us, tuple(met)))
+    latest: dict[str, int] = {}
+    for deed in replayed.deeds:
+        if isinstance(deed, Heard):
+            assert deed.counter == latest.get(deed.meter.drn, 0) + 1
+            latest[deed.meter.drn] = deed.counter

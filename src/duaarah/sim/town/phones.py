@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from duaarah.sim.town.clock import MINUTE_US, Event, instant_of
 from duaarah.sim.town.plans import AnswerWarning, Ask, Deed, PhoneDeed, WalkToATM, WalkToMeter
-from duaarah.sim.town.world import TownMeter
+from duaarah.sim.town.world import TownMeter, World
 
 KEPT_MESSAGES = 200
 INBOX, OUTBOX = "in", "out"
@@ -179,3 +179,11 @@ class Phone:
         """A plan of before the restart is in the town's queue again."""
         if isinstance(deed, AnswerWarning | WalkToATM):
             self._planned[deed.drn] = event
+
+
+def meters_by_phone(world: World) -> dict[str, list[TownMeter]]:
+    """Which meters each phone answers for."""
+    by_phone: dict[str, list[TownMeter]] = {}
+    for meter in world.meters:
+        by_phone.setdefault(meter.holder.phone, []).append(meter)
+    return by_phone

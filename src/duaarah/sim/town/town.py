@@ -22,7 +22,7 @@ from duaarah.sim.town.clock import MINUTE_US, Action, Event, EventQueue, instant
 from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.memory import Memory, Remembered
 from duaarah.sim.town.packages import data_minute
-from duaarah.sim.town.phones import INBOX, OUTBOX, Phone
+from duaarah.sim.town.phones import INBOX, OUTBOX, Phone, meters_by_phone
 from duaarah.sim.town.plans import Ask, BeginDay, BuyUnasked, Deed, PhoneDeed, SendData, SetModem, questions_of
 from duaarah.sim.town.sms import BINARY, Outgoing, text_of, written
 from duaarah.sim.town.supply import Supply
@@ -77,7 +77,7 @@ class Town:
         self._by_sim = {supply.known.msisdn: supply for supply in self.supplies.values()}
         # Where in the first three the ATM's turn falls is the seed's.
         self._purchases, self._at_atm = world.seed % ATM_ONE_IN, 0
-        for holder, meters in _meters_by_phone(world).items():
+        for holder, meters in meters_by_phone(world).items():
             self.phones[holder] = Phone(holder, meters, world.seed, self)
         if memory is not None and memory.restored:
             self._restore(memory.load())
@@ -399,10 +399,3 @@ class Town:
                 self.phones[deed.phone].take_up(deed, event)
         for sms in was.outgoing:
             self._send(sms)
-
-
-def _meters_by_phone(world: World) -> dict[str, list[TownMeter]]:
-    by_phone: dict[str, list[TownMeter]] = {}
-    for meter in world.meters:
-        by_phone.setdefault(meter.holder.phone, []).append(meter)
-    return by_phone

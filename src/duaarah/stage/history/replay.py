@@ -136,7 +136,9 @@ class _Life:
         stops += [(p.at_us, "bought", (n, p)) for n, p in enumerate(self._past.purchases)]
         stops += [(at_us, "asked", None) for at_us in self._past.asked_us]
         stops += self._data_stops()
-        for at_us, kind, what in sorted(stops, key=lambda stop: stop[0]):
+        for planned_us, kind, what in sorted(stops, key=lambda stop: stop[0]):
+            # A frame under way (and its repeat) takes minutes: what fell into them comes right after its answer.
+            at_us = max(planned_us, self._at_us)
             yield from self._draw(at_us)
             if kind == "cut":
                 yield from self._heard(self.sim.power_cut(instant_of(at_us)), at_us)
@@ -173,9 +175,12 @@ class _Life:
         """Use energy until then, stopping where the threshold is crossed, as the town does."""
         if self.sim.armed and self.sim.powered:
             needed_mwh = self.sim.credit_mwh - self._known.threshold_wh * _MWH_PER_WH + 1
-            low_us = self._drawn.instant_us(self._drawn.until_mwh(self._at_us) + needed_mwh, self._at_us, to_us)
-            if low_us < to_us:
-                yield from self._use(low_us)
+            low_mwh = self._drawn.until_mwh(self._at_us) + needed_mwh
+            # The search is dear, and most stops do not come to it.
+            if self._drawn.until_mwh(to_us) >= low_mwh:
+                low_us = self._drawn.instant_us(low_mwh, self._at_us, to_us)
+                if low_us < to_us:
+                    yield from self._use(low_us)
         yield from self._use(to_us)
 
     def _use(self, to_us: int) -> Iterator[Deed]:

@@ -35,13 +35,6 @@ _TABLES = (
     *("sms_inboundsms", "sms_outboundsegment", "sms_receipt", "sms_packageentry", "notices_replycode"),
     *("messaging_message", "headend_attempt", "headend_meterevent"),
 )
-_OUTCOMES = {
-    "LOW_CREDIT": "low_credit",
-    "LAST_GASP": "last_gasp",
-    "POWER_RESTORED": "power_restored",
-    "DATA_BLOCK": "data_block",
-    "DAILY_SUMMARY": "daily_summary",
-}
 
 
 @dataclass(frozen=True)
@@ -158,7 +151,7 @@ class Rows:
         """A meter's frame: event, package, and what follows from what it says."""
         meter, at, report = deed.meter, deed.at, deed.report
         kind = KINDS[type(report)].value
-        outcome = f"token_{report.result}" if isinstance(report, TokenResult) else _OUTCOMES[kind]
+        outcome = f"token_{report.result}" if isinstance(report, TokenResult) else kind.lower()
         inbound = self._inbound("BINARY", meter.msisdn, deed.payload, BINARY, outcome, at)
         purchase = self.money.purchase(deed) if deed.purchase is not None else None
         self._package(
