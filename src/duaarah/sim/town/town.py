@@ -76,7 +76,7 @@ class Town:
         self._by_sim = {supply.known.msisdn: supply for supply in self.supplies.values()}
         # Where in the first three the ATM's turn falls is the seed's.
         self._purchases, self._at_atm = world.seed % ATM_ONE_IN, 0
-        for holder, meters in world.meters_by_phone().items():
+        for holder, meters in _meters_by_phone(world).items():
             self.phones[holder] = Phone(holder, meters, world.seed, self)
         if memory is not None and memory.restored:
             self._restore(memory.load())
@@ -369,3 +369,10 @@ class Town:
                 self.phones[deed.phone].take_up(deed, event)
         for sms in was.outgoing:
             self._send(sms)
+
+
+def _meters_by_phone(world: World) -> dict[str, list[TownMeter]]:
+    by_phone: dict[str, list[TownMeter]] = {}
+    for meter in world.meters:
+        by_phone.setdefault(meter.holder.phone, []).append(meter)
+    return by_phone

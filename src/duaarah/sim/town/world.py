@@ -148,13 +148,6 @@ class World:
         """The key that this meter left the factory with."""
         return DecoderKey(meter.sts.ea, derive(self.vending_key, meter.sts, meter.pan))
 
-    def meters_by_phone(self) -> dict[str, list[TownMeter]]:
-        """Every payer's number with the meters that it pays for."""
-        by_phone: dict[str, list[TownMeter]] = {}
-        for meter in self.meters:
-            by_phone.setdefault(meter.holder.phone, []).append(meter)
-        return by_phone
-
     @property
     def holders(self) -> tuple[Holder, ...]:
         """Every payer once, in the order of their first meter."""
