@@ -313,7 +313,10 @@ def ask(
     next_counter: Callable[[], int],
     window: ReplayWindow | None = None,
 ) -> Result:
-    """Run `work` in a session of its own, from a thread that has no loop."""
+    """Run `work` in a session of its own, from a thread that has no loop.
+
+    Between threads and processes nothing here keeps a second connection away: the lease of the meter's command does.
+    """
 
     async def whole() -> Result:
         async with session(endpoint, next_counter=next_counter, window=window) as opened:

@@ -323,6 +323,17 @@ def test_a_plain_error_is_told_as_nobodys_word() -> None:
         line.client.receive_data(WrapperAnswer(apdu.encode(error)))
 
 
+def test_an_event_in_between_is_nobodys_answer() -> None:
+    line = Line(terms(Style.PLAIN, Mechanism.NONE))
+    line.run(line.client.connect())
+    line.client.send(apdu.GetRequest(line.client.next_invoke(), 3, GATEWAY, 2))
+    event = bytes.fromhex("c20000010000600100ff021105")
+    assert line.client.receive_data(WrapperAnswer(event)) == []
+    assert line.client.state is State.WAITING
+    with pytest.raises(OutOfOrder):  # a request is no answer either
+        line.client.receive_data(WrapperAnswer(apdu.encode(apdu.GetRequest(0xC1, 3, GATEWAY, 2))))
+
+
 def test_an_exception_instead_of_an_aare_is_a_refusal() -> None:
     line = Line(terms())
     line.client.connect()

@@ -222,9 +222,7 @@ class Town:
         self.note(supply)
         supply.modem_dead = dead
         if not dead:
-            held = list(supply.held)
-            supply.held.clear()
-            self._emit(supply, held)
+            self._emit(supply, [supply.held.popleft() for _ in range(len(supply.held))])
 
     def set_power(self, drn: str, on: bool) -> None:
         """The network takes a meter's supply away, or brings it back. Raises UnknownInTown."""

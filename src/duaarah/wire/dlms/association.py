@@ -10,6 +10,8 @@ answers (the next block, an acknowledgement, pass 3). What does not fit the stat
 
 from __future__ import annotations
 
+from typing import cast
+
 from duaarah.wire.dlms import acse, apdu, axdr, blocks, general_blocks, hls, initiate
 from duaarah.wire.dlms.acse import Aare, Aarq, Context, Mechanism, Result
 from duaarah.wire.dlms.blocks import AttributeOf, Block
@@ -34,6 +36,8 @@ from duaarah.wire.dlms.terms import (
     State,
     Terms,
 )
+
+_EVENT_NOTIFICATION = 0xC2
 
 
 class Association:
@@ -237,12 +241,10 @@ class Association:
         return Associated(self.conformance, self.pdu_max, self._cipher.peer_title if self._cipher else None)
 
     def _closed(self) -> Event | None:
-        if isinstance(self._link, HdlcLink):
-            self.state = State.UNLINKING
-            self._link.disconnect()
-            return None
-        self.state = State.CLOSED
-        return Released()
+        hdlc = isinstance(self._link, HdlcLink)
+        self.state = State.UNLINKING if hdlc else State.CLOSED
+        self._link.disconnect()
+        return None if hdlc else Released()
 
     # -- services --------------------------------------------------------------------------------------------------
 
@@ -297,6 +299,8 @@ class Association:
             error = initiate.decode(octets)
             assert isinstance(error, initiate.ConfirmedServiceError)
             return self._answered(error)
+        if octets[0] == _EVENT_NOTIFICATION:
+            return None  # nobody's answer; who listens for pushes reads it
         service = blocks.decode(octets)
         if isinstance(service, apdu.DataNotification | apdu.EventNotification):
             return Notified(service)
@@ -305,7 +309,7 @@ class Association:
         self._expect(State.WAITING, State.PROVING)
         exchange = self._exchange
         assert exchange is not None
-        if service.invoke_octet & 0x0F != exchange.invoke_octet & 0x0F:
+        if getattr(service, "invoke_octet", -1) & 0x0F != exchange.invoke_octet & 0x0F:
             raise OutOfOrder("The answer does not belong to the request.")
         match service:
             case blocks.GetBlock():
@@ -359,9 +363,7 @@ class Association:
             self._send(blocks.encode(blocks.ActionNext(exchange.invoke_octet, service.block.number)))
             return None
         head = bytes((apdu.ACTION_RESPONSE, apdu.NORMAL, service.invoke_octet))
-        whole = apdu.decode(head + bytes(exchange.received))
-        assert isinstance(whole, apdu.ActionResponse)
-        return self._answered(whole)
+        return self._answered(cast(apdu.ActionResponse, apdu.decode(head + bytes(exchange.received))))
 
     def _on_taken(
         self, service: blocks.SetBlockResponse | blocks.ActionBlockResponse, exchange: Exchange
@@ -379,9 +381,7 @@ class Association:
 
     def _first_block(self, request: Request, exchange: Exchange) -> bytes:
         """The first block of a request that is longer than the meter receives."""
-        head = 40 + OVERHEAD[self.terms.style]
-        size = self.pdu_max - head
-        invoke = request.invoke_octet
+        size, invoke = self.pdu_max - OVERHEAD[self.terms.style] - 40, request.invoke_octet
         if isinstance(request, apdu.SetRequest) and Conformance.BLOCK_SET in self.conformance and size > 0:
             first, *exchange.to_send = blocks.split(axdr.encode(request.value), size)
             item = AttributeOf(request.class_id, request.obis, request.attribute, request.selector, request.selection)
