@@ -74,7 +74,7 @@ def settle(ids: list[int]) -> None:
     from duaarah.workers import links_sql
 
     with connection.cursor() as cursor:
-        cursor.execute(links_sql.SETTLE, {"ids": ids})
+        cursor.execute(links_sql.BOOK.format(kind="SETTLE", moved="= ANY(%(ids)s)"), {"ids": ids})
 
 
 def test_a_household_sees_what_is_left_and_when_the_next_month_begins(

@@ -24,7 +24,7 @@ from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRan
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
-from duaarah.vending.operations.notification import meter_key_terms
+from duaarah.vending.operations.configuration import key_terms
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, DESK, DATA = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}
@@ -243,7 +243,7 @@ def compared_and_invoiced(town: Town) -> dict[str, object]:
 
 def withdrawn(town: Town, household: House) -> KeyChange:
     asked, decided = (Login.objects.create_user(name) for name in ("asks", "decides"))
-    to = replace(meter_key_terms(household.meter), ti="02")
+    to = replace(key_terms(household.meter), ti="02")
     request = request_key_change(meter=household.meter, target=to, reason="roll", requested_by=asked, now=town.now)
     decide_approval(approval_id=request.pk, approve=True, decided_by=decided, now=town.now)
     change = order_key_change(approval_id=request.pk, source=town.source, actor="login:0", now=town.now)
