@@ -16,9 +16,12 @@ from typing import Protocol
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.errors import SMPPError
 from duaarah.wire.smpp.pdu import PDU
-from duaarah.wire.smpp.session import Answered, LinkDead, Request, Session, State, Unanswered
+from duaarah.wire.smpp.session import Answered, Event, LinkDead, Request, Session, State, Unanswered
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
+# Who refuses a bind is asked less often; a bind that lasted is come back to at once.
+REFUSED_FIRST_S, REFUSED_MAX_S = 1.0, 60.0
+LASTED_S, LASTED_DEAD_S = 10.0, 60.0
 TICK_S = 0.2
 READ_OCTETS = 65_536
 
@@ -44,7 +47,7 @@ class ESMEConfig:
     tls: bool = False
     tls_ca: str = ""
     tls_pin: str = ""
-    # So many refusals in a row and `run` ends, so that no account is locked; 0 never ends.
+    # So many wrong passwords or system ids in a row and `run` ends, so that no account is locked; 0 never ends.
     bind_refusals_max: int = 0
     keep_late: bool = False
 
@@ -53,6 +56,31 @@ class BindRefused(SMPPError):
     """The SMSC does not take us as who we say we are."""
 
     code = "bind_refused"
+
+
+class SMSCSilent(SMPPError):
+    """The SMSC does not answer enquire_link, or leaves messages without a response."""
+
+    code = "smsc_silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a connection ended: the seconds that it was bound, None when it never was."""
+
+    reason: str
+    bound_s: float | None = None
+    refused: bool = False
+    dead: bool = False
+
+
+def pause_s(before_s: float, ended: Ended) -> float:
+    """Seconds to the next attempt: doubled each time, from the beginning after a bind that lasted, slower after a refusal."""
+    if ended.refused:
+        return min(max(before_s * 2, REFUSED_FIRST_S), REFUSED_MAX_S)
+    if ended.bound_s is not None and ended.bound_s >= (LASTED_DEAD_S if ended.dead else LASTED_S):
+        return BACKOFF_FIRST_S
+    return min(max(before_s * 2, BACKOFF_FIRST_S), BACKOFF_MAX_S)
 
 
 class ESMEHandler(Protocol):
@@ -75,6 +103,7 @@ class ESME:
         self._writer: asyncio.StreamWriter | None = None
         self._stopping = False
         self._refusals = 0
+        self._bound_at_s: float | None = None
 
     @property
     def free(self) -> int:
@@ -135,14 +164,14 @@ class ESME:
 
     async def run(self) -> None:
         """Bind, pump, come back; until `stop`."""
-        backoff_s = BACKOFF_FIRST_S
+        backoff_s = 0.0
         while not self._stopping:
-            was_bound, reason = await self._connection()
-            self._refusals = 0 if was_bound else self._refusals
-            self._handler.on_down(reason)
+            ended = await self._connection()
+            self._refusals = 0 if ended.bound_s is not None else self._refusals
+            self._handler.on_down(ended.reason)
             if self._is_stopping() or 0 < self.config.bind_refusals_max <= self._refusals:
                 return
-            backoff_s = BACKOFF_FIRST_S if was_bound else min(backoff_s * 2, BACKOFF_MAX_S)
+            backoff_s = pause_s(backoff_s, ended)
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
 
     def _is_stopping(self) -> bool:
@@ -184,22 +213,22 @@ class ESME:
                 raise ssl.SSLError("not the pinned certificate")
         return reader, writer
 
-    async def _connection(self) -> tuple[bool, str]:
-        """One connection from connect to loss: whether it was bound, and why it ended."""
+    async def _connection(self) -> Ended:
+        """One connection from connect to loss."""
         config = self.config
         try:
             reader, writer = await self._open()
         except (OSError, TimeoutError) as error:
-            return False, f"cannot connect ({type(error).__name__})"
+            return Ended(f"cannot connect ({type(error).__name__})")
         self._writer = writer
+        self._bound_at_s = None
         self._session = session = Session(
             window=config.window,
             response_timeout_s=config.response_timeout_s,
             enquire_link_s=config.enquire_link_s,
             keep_late=config.keep_late,
         )
-        was_bound = False
-        reason = "closed by the peer"
+        reason, refused, dead = "closed by the peer", False, False
         try:
             writer.write(
                 session.bind(
@@ -211,36 +240,52 @@ class ESME:
                     system_type=config.system_type,
                 )
             )
-            while session.state is not State.CLOSED:
-                with contextlib.suppress(TimeoutError):
-                    data = await asyncio.wait_for(reader.read(READ_OCTETS), TICK_S)
-                    if not data:
-                        break
-                    events, replies = session.receive(data, time.monotonic())
-                    writer.write(replies)
-                    was_bound = self._dispatch(events) or was_bound
-                events, request = session.tick(time.monotonic())
-                writer.write(request)
-                was_bound = self._dispatch(events) or was_bound
+            await self._converse(session, reader, writer)
         except (OSError, SMPPError) as error:
             reason = str(error) or type(error).__name__
+            refused, dead = isinstance(error, BindRefused), isinstance(error, SMSCSilent)
         finally:
             self._session = self._writer = None
             for event in session.lost():
                 if isinstance(event, Unanswered):
                     self._handler.on_ambiguous(event.token)
             writer.close()
-        return was_bound, reason
+        bound_s = None if self._bound_at_s is None else time.monotonic() - self._bound_at_s
+        return Ended(reason, bound_s, refused, dead)
 
-    def _dispatch(self, events: list[Request | Answered | Unanswered | LinkDead]) -> bool:
-        bound = False
+    async def _converse(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Bytes in, events out, until the session is closed or the peer gone. Raises OSError and SMPPError."""
+        # One read stays open over the ticks: the system's own ETIMEDOUT is a TimeoutError too, and ends the connection.
+        read: asyncio.Task[bytes] | None = None
+        try:
+            while session.state is not State.CLOSED:
+                read = read or asyncio.create_task(reader.read(READ_OCTETS))
+                done, _ = await asyncio.wait({read}, timeout=TICK_S)
+                if done:
+                    data, read = read.result(), None
+                    if not data:
+                        return
+                    events, replies = session.receive(data, time.monotonic())
+                    writer.write(replies)
+                    self._dispatch(events)
+                events, request = session.tick(time.monotonic())
+                writer.write(request)
+                self._dispatch(events)
+        finally:
+            if read is not None:
+                read.cancel()
+
+    def _dispatch(self, events: list[Event]) -> None:
+        """Every event is told before one of them ends the connection. Raises BindRefused and SMSCSilent."""
+        end: SMPPError | None = None
         for event in events:
             match event:
                 case Answered(pdu=pdu) if pdu.command & ~p.RESPONSE in p.BINDS:
                     if pdu.status != p.ESME_ROK:
-                        self._refusals += pdu.status in (p.ESME_RBINDFAIL, p.ESME_RINVPASWD, p.ESME_RINVSYSID)
-                        raise BindRefused(f"The SMSC refuses the bind with status {pdu.status:#x}.")
-                    bound = True
+                        self._refusals += pdu.status in (p.ESME_RINVPASWD, p.ESME_RINVSYSID)
+                        end = BindRefused(f"The SMSC refuses the bind with status {pdu.status:#x}.")
+                        continue
+                    self._bound_at_s = time.monotonic()
                     self._handler.on_bound()
                 case Answered(pdu=pdu, token=token) if pdu.command in (p.SUBMIT_SM | p.RESPONSE, p.GENERIC_NACK):
                     # A generic_nack is never an acceptance, whatever its status says.
@@ -250,6 +295,7 @@ class ESME:
                     self._handler.on_ambiguous(token)
                 case Request(pdu=pdu) if pdu.command == p.DELIVER_SM:
                     self._handler.on_deliver(pdu)
-                case LinkDead():
-                    raise SMPPError("The SMSC does not answer.")
-        return bound
+                case LinkDead(why=why):
+                    end = SMSCSilent(why)
+        if end is not None:
+            raise end

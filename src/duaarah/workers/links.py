@@ -254,7 +254,7 @@ class Link:
                 validity_s=row["validity_s"],
                 registered=row["registered"],
             )
-        self._pace.took(len(rows) - len(unwritten))
+        self._pace.took(len(rows) - len(unwritten), time.monotonic())
         if unwritten:
             await db.execute(sql.UNWRITTEN, {"ids": unwritten})
         return len(rows)
