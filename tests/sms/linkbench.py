@@ -140,13 +140,17 @@ class Bench:
 
     def bind(self, name: str = "b1", **fields: Any) -> Bind:
         return Bind.objects.create(
-            name=name,
-            operator=self.operator,
-            host="127.0.0.1",
-            port=self.smsc.port,
-            system_id="x",
-            password_wrapped=b"",
-            **{"short_codes": ["3123"], "tps_max": 10_000, **fields},
+            **{
+                "name": name,
+                "operator": self.operator,
+                "host": "127.0.0.1",
+                "port": self.smsc.port,
+                "system_id": "x",
+                "password_wrapped": b"",
+                "short_codes": ["3123"],
+                "tps_max": 10_000,
+                **fields,
+            },
         )
 
     def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:

@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -27,6 +28,7 @@ from psycopg.rows import dict_row
 from duaarah.net.esme import ESME
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp import receipt
+from duaarah.wire.smpp.errors import MalformedPDU
 from duaarah.wire.smpp.pacing import Pace
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.workers import links_sql as sql
@@ -121,7 +123,7 @@ class Link:
 
     def on_response(self, token: object, status: int, message_id: str) -> None:
         assert isinstance(token, int)
-        self._responses.append((token, status, message_id))
+        self._responses.append((token, status, message_id[: receipt.ID_MAX]))
         self._work.set()
 
     def on_ambiguous(self, token: object) -> None:
@@ -234,30 +236,44 @@ class Link:
             return int(free > 0)
         values = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
         rows = await (await db.execute(sql.CLAIM, values)).fetchall()
-        unwritten = []
+        unwritten, unwritable = [], []
         for row in sorted(rows, key=lambda r: (r["priority"], r["id"])):
             if not self._esme.free:
                 # The link went away between claim and write; that it was not written is known.
                 unwritten.append(row["id"])
                 continue
-            self._in_flight.add(row["id"])
-            LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
-            self._esme.submit(
-                row["id"],
-                source=row["source"],
-                destination=row["destination"],
-                short_message=outbound_octets(
-                    bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"]
-                ),
-                data_coding=row["data_coding"],
-                esm_class=row["esm_class"],
-                validity_s=row["validity_s"],
-                registered=row["registered"],
-            )
-        self._pace.took(len(rows) - len(unwritten), time.monotonic())
+            try:
+                self._write(row)
+            except (MalformedPDU, ValueError) as error:
+                LOG.error("segment %d is no SMS (%s)", row["id"], error, extra={"correlation": row["correlation"]})
+                unwritable.append(row["id"])
+        self._pace.took(len(rows) - len(unwritten) - len(unwritable), time.monotonic())
         if unwritten:
             await db.execute(sql.UNWRITTEN, {"ids": unwritten})
+        if unwritable:
+            await self._refuse(db, dict.fromkeys(unwritable))
         return len(rows)
+
+    def _write(self, row: dict[str, Any]) -> None:
+        """One claimed row to the wire. Raises MalformedPDU and ValueError, and then nothing was written."""
+        self._esme.submit(
+            row["id"],
+            source=row["source"],
+            destination=row["destination"],
+            short_message=outbound_octets(bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"]),
+            data_coding=row["data_coding"],
+            esm_class=row["esm_class"],
+            validity_s=row["validity_s"],
+            registered=row["registered"],
+        )
+        self._in_flight.add(row["id"])
+        LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
+
+    async def _refuse(self, db: psycopg.AsyncConnection[dict[str, Any]], refused: Mapping[int, int | None]) -> None:
+        """Refused for good, by a status of the SMSC, or by ourselves (None): the reservation ends in the same transaction."""
+        async with db.transaction():
+            moved = await db.execute(sql.REFUSED, [list(refused), list(refused.values())])
+            await db.execute(sql.RELEASE, {"ids": [row["id"] for row in await moved.fetchall()]})
 
     async def _commit_responses(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
         group, self._responses = self._responses[:GROUP_MAX], self._responses[GROUP_MAX:]
@@ -279,8 +295,7 @@ class Link:
             if again:
                 await db.execute(sql.AGAIN, {"ids": again})
             if refused:
-                moved = await db.execute(sql.REFUSED, [list(refused), list(refused.values())])
-                await db.execute(sql.RELEASE, {"ids": [row["id"] for row in await moved.fetchall()]})
+                await self._refuse(db, refused)
         if any(item[1] in SLOW_DOWN for item in group):
             self._pace.throttled(time.monotonic())
         if any(item[1] in BIND_TROUBLE for item in group):
@@ -302,9 +317,27 @@ class Link:
     async def _commit_inbound(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> int:
         """Rows first, then the acknowledgements: a crash in between means one more delivery, never one less."""
         group, self._delivered = self._delivered[:GROUP_MAX], self._delivered[GROUP_MAX:]
-        if not group:
-            return 0
-        receipts = [row for pdu in group if receipt.is_receipt(pdu) and (row := receipt_row(pdu, self._bind))]
+        if group:
+            await self._take(db, group)
+        return len(group)
+
+    async def _take(self, db: psycopg.AsyncConnection[dict[str, Any]], group: list[PDU]) -> None:
+        """Commit and acknowledge; one that no row can hold is refused for good, alone: it must not come again for ever."""
+        try:
+            await self._commit(db, group)
+        except psycopg.DataError as error:
+            if len(group) > 1:
+                for pdu in group:
+                    await self._take(db, [pdu])
+                return
+            LOG.error("a delivery that no row can hold is refused (%s)", type(error).__name__)
+            self._esme.ack(group[0], p.ESME_RX_P_APPN)
+            return
+        for pdu in group:
+            self._esme.ack(pdu)
+
+    async def _commit(self, db: psycopg.AsyncConnection[dict[str, Any]], group: list[PDU]) -> None:
+        receipts = [receipt_row(pdu, self._bind) for pdu in group if receipt.is_receipt(pdu)]
         inbound = [inbound_row(pdu, self._bind, self._group) for pdu in group if not receipt.is_receipt(pdu)]
         async with db.transaction(), db.cursor() as cursor:
             if receipts:
@@ -314,6 +347,3 @@ class Link:
             for part in (row for row in inbound if row["total"]):
                 await cursor.execute(sql.OVERTAKEN, part)
                 await cursor.execute(sql.JOIN, part)
-        for pdu in group:
-            self._esme.ack(pdu)
-        return len(group)

@@ -22,6 +22,8 @@ REDELIVERY_TEXT_S, REDELIVERY_PART_S, REDELIVERY_BINARY_S = 60, 3_600, 86_400
 # What the worker itself writes, which is no configuration.
 _SEEN = frozenset({"state", "state_at", "state_reason"})
 _LATIN_1 = 3
+# An address that is longer than SMPP allows is nobody's.
+ADDRESS_MAX = 21
 
 
 def configuration(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def outbound_octets(payload: bytes, data_coding: int, alphabet: str) -> bytes:
 
 def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str, Any]:
     """Values of links_sql.INBOUND (and of OVERTAKEN and JOIN, when `total` is set)."""
-    source, destination = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
+    source, destination = (pdu.text.get(name, "")[:ADDRESS_MAX] for name in ("source_addr", "destination_addr"))
     coding, esm_class = pdu.number.get("data_coding", 0), pdu.number.get("esm_class", 0)
     part = part_of(pdu)
     place = f"{part.reference}/{part.total}/{part.number}|" if part else ""
@@ -98,12 +100,12 @@ def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str
     }
 
 
-def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> list[Any] | None:
-    """Values of links_sql.RECEIPT; None when the receipt names no message."""
+def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> list[Any]:
+    """Values of links_sql.RECEIPT; a receipt that names no message is kept as it came, without keys, for a person."""
     zone = zone_of(bind["receipt_zone"])
     found = receipt.parse(pdu, base=bind["id_base"], dialect=bind["receipt_dialect"], zone=zone)
+    handset, short_code = (pdu.text.get(name, "")[:ADDRESS_MAX] for name in ("source_addr", "destination_addr"))
     if found is None:
-        return None
-    handset, short_code = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
+        return [bind["id"], [], receipt.UNKNOWN, "", receipt.raw_text(pdu), handset, short_code, None]
     keys = list(found.message_ids)
     return [bind["id"], keys, found.state, found.error[:10], found.text, handset, short_code, found.done_at]

@@ -17,7 +17,7 @@ class Pace:
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
-        self._depth = max(1.0, per_s * BURST_SHARE)
+        self._depth = 1 + per_s * BURST_SHARE
         self._tokens = 1.0
         self._share = 1.0
         self._at_s: float | None = None
