@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import django
@@ -37,6 +38,13 @@ def cluster_conninfo() -> str:
 @pytest.fixture
 def database(cluster_conninfo: str) -> Iterator[str]:
     """A fresh database for one test; Django's default connection points at it. Yields its conninfo."""
+    with fresh_database(cluster_conninfo) as conninfo:
+        yield conninfo
+
+
+@contextmanager
+def fresh_database(cluster_conninfo: str) -> Iterator[str]:
+    """The same for as long as one likes: a module whose tests look at one story."""
     import psycopg
     from django.db import connections
     from psycopg.conninfo import conninfo_to_dict, make_conninfo

@@ -80,7 +80,8 @@ WITH lone AS (
 found AS (
     SELECT DISTINCT ON (l.segment_id) l.segment_id, r.id AS receipt_id, r.state, r.message_ids[1] AS message_key
     FROM lone l JOIN sms_outboundsegment s ON s.id = l.segment_id
-    JOIN sms_receipt r ON r.segment_id IS NULL AND cardinality(r.message_ids) > 0 AND r.handset = l.destination AND r.short_code = l.source
+    JOIN sms_receipt r ON r.segment_id IS NULL AND cardinality(r.message_ids) > 0
+        AND r.handset = l.destination AND r.short_code = l.source
         AND r.received_at > s.submitted_at AND r.received_at < clock_timestamp() - 5 * interval '1 second'
     JOIN sms_bind rb ON rb.id = r.bind_id AND coalesce(nullif(rb.bind_group, ''), rb.name) = l.pool
     WHERE NOT EXISTS (SELECT 1 FROM sms_outboundsegment o
