@@ -22,10 +22,12 @@ from duaarah.sms.operations import (
     book_inbound,
     decide_ambiguous,
     enqueue_segments,
+    enqueue_text,
     judge_stale_segments,
     match_parked_receipts,
 )
 from duaarah.wire.smpp import pdu as p
+from duaarah.wire.smpp.parts import part_of
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.workers import links
 
@@ -229,6 +231,52 @@ def test_a_receipt_without_an_id_resolves_no_lost_response(bench: Bench) -> None
         cursor.execute("UPDATE sms_outboundsegment SET submitted_at = submitted_at - interval '9 s'")
         cursor.execute("UPDATE sms_receipt SET received_at = received_at - interval '6 s'")
     assert match_parked_receipts() == 0 and states() == ["AMBIGUOUS"] and kinds() == ["RESERVE", "HOLD"]
+
+
+def long_order(bind: Bind, message_class: str, payload: bytes) -> SegmentOrder:
+    return SegmentOrder(
+        bind_id=bind.pk,
+        meter_id=None,
+        message_class=message_class,
+        priority=4,
+        retry=False,
+        source="8123",
+        destination=PHONE,
+        data_coding=0,
+        payload=payload,
+        validity_s=600,
+        registered=False,
+        correlation=None,
+    )
+
+
+def test_a_long_text_goes_in_parts_each_a_row_and_a_unit(bench: Bench) -> None:
+    # Also where the operator takes message_payload: what a package counts is counted by the SMS.
+    bind = bench.bind(long_text="PAYLOAD", default_alphabet="LATIN1")
+    text = b"@" * 151 + b"\0" + b"b" * 100
+    with transaction.atomic():
+        ids = enqueue_text(long_order(bind, "WARNING", text), now=NOW)
+    bench.until(lambda: states() == ["ACCEPTED"] * 2)
+    first, second = [pdu for _, pdu in bench.smsc.submitted]
+    assert (first.number["esm_class"], first.tlvs, second.tlvs) == (p.ESM_UDHI, (), ())
+    # The header is not taken for text; 0x00 of GSM 03.38 is the at sign of Latin-1.
+    assert first.short_message[:3] == b"\6\x08\4" and first.short_message[5:7] == b"\2\1"
+    parts = [part_of(pdu) for pdu in (first, second)]
+    assert b"".join(part.octets for part in parts if part) == "¡".encode("latin-1") * 151 + b"@" + b"b" * 100
+    assert PackageEntry.objects.filter(kind="SETTLE", segment__in=ids).count() == 2
+
+
+def test_a_long_text_that_no_package_counts_goes_whole_where_the_operator_takes_it(bench: Bench) -> None:
+    whole, parts = bench.bind("whole", long_text="PAYLOAD"), bench.bind("parts")
+    text = b"p" * 400
+    with transaction.atomic():
+        assert len(enqueue_text(long_order(whole, "NOTICE", text), now=NOW)) == 1
+        assert len(enqueue_text(long_order(whole, "NOTICE", b"short"), now=NOW)) == 1
+        assert len(enqueue_text(long_order(parts, "NOTICE", text), now=NOW)) == 3
+    bench.until(lambda: states() == ["ACCEPTED"] * 5)
+    sent = [(len(pdu.short_message), dict(pdu.tlvs)) for _, pdu in bench.smsc.submitted]
+    assert (0, {p.TLV_MESSAGE_PAYLOAD: text}) in sent and (5, {}) in sent
+    assert sorted(length for length, tlvs in sent if not tlvs) == [5, 103, 159, 159]
 
 
 def test_a_segment_that_is_no_sms_is_refused_alone(bench: Bench) -> None:

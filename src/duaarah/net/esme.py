@@ -15,6 +15,7 @@ from typing import Protocol
 
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.errors import SMPPError
+from duaarah.wire.smpp.parts import one_sms
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.wire.smpp.session import Answered, Event, LinkDead, Request, Session, State, Unanswered
 
@@ -50,6 +51,8 @@ class ESMEConfig:
     # So many wrong passwords or system ids in a row and `run` ends, so that no account is locked; 0 never ends.
     bind_refusals_max: int = 0
     keep_late: bool = False
+    # A text that fits no single SMS goes whole, as the TLV message_payload.
+    message_payload: bool = False
 
 
 class BindRefused(SMPPError):
@@ -133,6 +136,9 @@ class ESME:
         config = self.config
         source_ton, source_npi = config.msisdn if len(source) > 6 else config.short_code
         dest_ton, dest_npi = config.msisdn if len(destination) > 6 else config.short_code
+        tlvs: tuple[tuple[int, bytes], ...] = ()
+        if config.message_payload and not esm_class & p.ESM_UDHI and not one_sms(len(short_message), data_coding):
+            short_message, tlvs = b"", ((p.TLV_MESSAGE_PAYLOAD, short_message),)
         self._writer.write(
             self._session.send_message(
                 p.SUBMIT_SM,
@@ -154,6 +160,7 @@ class ESME:
                     "esm_class": esm_class,
                 },
                 short_message=short_message,
+                tlvs=tlvs,
             )
         )
 

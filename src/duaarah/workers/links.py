@@ -260,7 +260,9 @@ class Link:
             row["id"],
             source=row["source"],
             destination=row["destination"],
-            short_message=outbound_octets(bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"]),
+            short_message=outbound_octets(
+                bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"], row["esm_class"]
+            ),
             data_coding=row["data_coding"],
             esm_class=row["esm_class"],
             validity_s=row["validity_s"],

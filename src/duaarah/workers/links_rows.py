@@ -52,6 +52,7 @@ def esme_config(row: Mapping[str, Any]) -> ESMEConfig:
         tls_pin=row["tls_pin"],
         bind_refusals_max=row["bind_refusals_max"],
         keep_late=True,
+        message_payload=row["long_text"] == "PAYLOAD",
     )
 
 
@@ -63,10 +64,13 @@ def zone_of(name: str) -> dt.tzinfo:
         return dt.UTC
 
 
-def outbound_octets(payload: bytes, data_coding: int, alphabet: str) -> bytes:
-    """A segment as this SMSC reads data_coding 0: GSM 03.38 one octet a character, or Latin-1."""
+def outbound_octets(payload: bytes, data_coding: int, alphabet: str, esm_class: int = 0) -> bytes:
+    """A segment as this SMSC reads data_coding 0: GSM 03.38 one octet a character, or Latin-1; a part's header stays."""
     if data_coding or alphabet == "GSM":
         return payload
+    if esm_class & p.ESM_UDHI and payload:
+        end = 1 + payload[0]
+        return payload[:end] + outbound_octets(payload[end:], data_coding, alphabet)
     return gsm7.decode(payload).encode("latin-1", "replace")
 
 
