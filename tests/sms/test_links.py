@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from tests.sms.linkbench import Bench, states
 
 from duaarah.audit.models import AuditRecord
@@ -366,6 +367,23 @@ def ambiguous(bench: Bench, bind: Bind, message_class: str = "WARNING") -> int:
         )
     assert judge_stale_segments(now=NOW) == 1
     return segment
+
+
+def test_a_clock_that_is_set_back_keeps_no_sms_waiting(bench: Bench) -> None:
+    bind = bench.bind()
+    with transaction.atomic():
+        put_off, stepped = enqueue(bind, 2)
+        for segment, later in ((put_off, 30), (stepped, 3_600)):
+            OutboundSegment.objects.filter(pk=segment).update(
+                not_before_at=Now() + dt.timedelta(seconds=later), attempts=1
+            )
+    bench.until(lambda: states() == ["QUEUED", "ACCEPTED"])
+    # And a lease that was given before is not held for an hour more.
+    for later, judged in ((30, 0), (3_600, 1)):
+        OutboundSegment.objects.filter(pk=stepped).update(
+            state="SUBMITTING", lease_until_at=Now() + dt.timedelta(seconds=later)
+        )
+        assert judge_stale_segments(now=NOW) == judged
 
 
 def test_no_answer_is_never_a_resend_and_a_late_answer_resolves_it(bench: Bench) -> None:
