@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from duaarah.core.smsparts import one_sms
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.errors import SMPPError
-from duaarah.wire.smpp.parts import one_sms
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.wire.smpp.session import Answered, Event, LinkDead, Request, Session, State, Unanswered
 

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from django.db import connection
 
+from duaarah.core.smsparts import UDHI, split
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments, package_month
-from duaarah.wire.smpp.parts import split
-from duaarah.wire.smpp.pdu import ESM_UDHI
 
 # The operator charges a message_payload by the SMS that he makes of it, which one row cannot count: only what no package counts
 # goes whole.
@@ -41,5 +40,5 @@ def enqueue_text(order: SegmentOrder, *, now: dt.datetime) -> list[int]:
         if cursor.fetchone() == (True,):
             return enqueue_segments([replace(order, message_payload=True)], now=now)
         ids = enqueue_segments([replace(order, payload=part) for part in parts], now=now)
-        cursor.execute(_PARTS, [ESM_UDHI, ids])
+        cursor.execute(_PARTS, [UDHI, ids])
     return ids

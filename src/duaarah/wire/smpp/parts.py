@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Parts of a longer message: by user data header (3GPP TS 23.040 9.2.3.24.1 and .8) or by SAR TLVs (SMPP 5.3.2.22-24).
-
-Ours have a user data header with a 16-bit reference: seven octets, which take eight septets.
-"""
+"""Parts of a longer message: by user data header (3GPP TS 23.040 9.2.3.24.1 and .8) or by SAR TLVs (SMPP 5.3.2.22-24)."""
 
 from __future__ import annotations
 
@@ -13,9 +9,6 @@ from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.pdu import PDU
 
 _SHORT, _LONG = 0x00, 0x08
-_GSM, _UCS2, _ESCAPE = 0, 8, 0x1B
-GSM_WHOLE, GSM_PART, OCTETS_WHOLE, OCTETS_PART = 160, 152, 140, 133
-PARTS_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +39,6 @@ def part_of(pdu: PDU) -> Part | None:
     if total < 2 or not 1 <= number <= total <= 255 or reference > 0xFFFF:
         return None
     return Part(reference, total, number, body)
-
-
-def one_sms(octets: int, data_coding: int) -> bool:
-    """Whether so many octets (septets, unpacked, for data_coding 0) fit one SMS."""
-    return octets <= (GSM_WHOLE if data_coding == _GSM else OCTETS_WHOLE)
-
-
-def split(payload: bytes, *, data_coding: int, reference: int) -> list[bytes]:
-    """
-    The short_messages of a text: itself when it fits one SMS, else parts with their header (their esm_class has ESM_UDHI).
-
-    No character is cut: no escape from its septet, no UCS-2 character, no surrogate pair.
-
-    Raises:
-        ValueError: more than 255 parts.
-    """
-    if one_sms(len(payload), data_coding):
-        return [payload]
-    room = {_GSM: GSM_PART, _UCS2: OCTETS_PART - 1}.get(data_coding, OCTETS_PART)
-    pieces, start = [], 0
-    while start < len(payload):
-        end = start + room
-        if end < len(payload) and data_coding == _GSM and payload[end - 1] == _ESCAPE:
-            end -= 1
-        elif end < len(payload) and data_coding == _UCS2 and 0xD8 <= payload[end - 2] <= 0xDB:
-            end -= 2
-        pieces.append(payload[start:end])
-        start = end
-    if len(pieces) > PARTS_MAX:
-        raise ValueError(f"A text has at most {PARTS_MAX} parts.")
-    head = bytes((6, _LONG, 4)) + reference.to_bytes(2, "big") + bytes((len(pieces),))
-    return [head + bytes((number,)) + piece for number, piece in enumerate(pieces, 1)]
 
 
 def _by_header(header: bytes) -> tuple[int, int, int] | None:
