@@ -143,28 +143,31 @@ def test_refused_five_times_the_bind_stops_until_a_person_changes_it(bench: Benc
 
 
 def test_throttled_comes_again_0x08_has_a_limit_and_0x0b_is_for_good(bench: Bench) -> None:
-    throttles = [0x58, 0x14]
+    throttles, unsure = [0x58, 0x14], [0, 0x04]
     bench.smsc.plan = lambda number, pdu: {
         b"slow": throttles.pop(0) if pdu.payload == b"slow" and throttles else 0,
         b"ill": 0x08,
+        b"unsure": unsure.pop() if pdu.payload == b"unsure" else 0,
         b"bad": 0x0B,
     }[pdu.payload]
     bind = bench.bind(attempts_max=2)
     bench.up(bind)
-    ids = [enqueue(bind, payload=payload)[0] for payload in (b"slow", b"ill", b"bad")]
-    bench.until(lambda: states() == ["ACCEPTED", "REFUSED", "REFUSED"], 20)
+    ids = [enqueue(bind, payload=payload)[0] for payload in (b"slow", b"ill", b"bad", b"unsure")]
+    bench.until(lambda: states() == ["ACCEPTED", "REFUSED", "REFUSED", "ACCEPTED"], 20)
     assert list(OutboundSegment.objects.order_by("id").values_list("attempts", "smsc_status")) == [
         (3, 0),
         (2, 8),
         (1, 11),
+        (2, 0),
     ]
     booked = list(PackageEntry.objects.order_by("id").values_list("segment_id", "kind"))
     assert [[kind for segment, kind in booked if segment == one] for one in ids] == [
         ["RESERVE", "SETTLE"],
         ["RESERVE", "RELEASE"],
         ["RESERVE", "RELEASE"],
+        ["RESERVE", "SETTLE"],
     ]
-    assert len(bench.smsc.submitted) == 6
+    assert len(bench.smsc.submitted) == 8
 
 
 def test_urgent_first_and_never_more_than_the_window(bench: Bench) -> None:

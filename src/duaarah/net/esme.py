@@ -107,6 +107,8 @@ class ESME:
         self._stopping = False
         self._refusals = 0
         self._bound_at_s: float | None = None
+        # Deliveries of this connection that wait for their answer, by sequence number.
+        self._owed: dict[int, PDU] = {}
 
     @property
     def free(self) -> int:
@@ -165,7 +167,14 @@ class ESME:
         )
 
     def ack(self, request: PDU, status: int = p.ESME_ROK) -> None:
-        """deliver_sm_resp; a link that is gone needs none, the SMSC will deliver again."""
+        """
+        deliver_sm_resp, on the connection that brought the request; when that is gone the SMSC delivers again.
+
+        On the next connection the same sequence number is another delivery, which may not be committed yet.
+        """
+        if self._owed.get(request.sequence) is not request:
+            return
+        del self._owed[request.sequence]
         if self._session is not None and self._writer is not None and self._session.state is not State.CLOSED:
             self._writer.write(self._session.respond(request, status))
 
@@ -229,6 +238,7 @@ class ESME:
             return Ended(f"cannot connect ({type(error).__name__})")
         self._writer = writer
         self._bound_at_s = None
+        self._owed.clear()
         self._session = session = Session(
             window=config.window,
             response_timeout_s=config.response_timeout_s,
@@ -301,6 +311,7 @@ class ESME:
                 case Unanswered(token=token):
                     self._handler.on_ambiguous(token)
                 case Request(pdu=pdu) if pdu.command == p.DELIVER_SM:
+                    self._owed[pdu.sequence] = pdu
                     self._handler.on_deliver(pdu)
                 case LinkDead(why=why):
                     end = SMSCSilent(why)

@@ -135,3 +135,47 @@ def test_only_a_wrong_name_or_password_ends_the_tries(monkeypatch: pytest.Monkey
 
     ended, downs = asyncio.run(run())
     assert ended is ends and (downs == 3 if ends else downs > 3)
+
+
+def test_an_answer_goes_to_the_connection_that_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next connection counts from 1 again: a late answer there would acknowledge what nobody has committed."""
+    written: list[PDU] = []
+
+    class Kept(Writer):
+        def write(self, octets: bytes) -> None:
+            super().write(octets)
+            if octets:
+                written.append(p.decode(octets))
+
+    async def run() -> list[PDU]:
+        readers, got = [], []
+
+        async def opened(self: ESME) -> tuple[asyncio.StreamReader, Writer]:
+            readers.append(asyncio.StreamReader())
+            delivery = p.encode(PDU(p.DELIVER_SM, 1, short_message=f"SMS {len(readers)}".encode()))
+            return readers[-1], Kept(readers[-1], GRANTED + delivery)
+
+        class Slow(Told):
+            def on_deliver(self, pdu: PDU) -> None:
+                got.append(pdu)
+
+        monkeypatch.setattr(ESME, "_open", opened)
+        esme = ESME(ESMEConfig(host="h", port=1, system_id="s", password="p"), Slow())
+        task = asyncio.create_task(esme.run())
+        await asyncio.sleep(0.05)
+        readers[0].feed_eof()
+        for _ in range(200):
+            if len(got) == 2:
+                break
+            await asyncio.sleep(0.01)
+        first, second = got
+        assert first == PDU(p.DELIVER_SM, 1, 0, first.text, first.number, b"SMS 1")
+        written.clear()
+        esme.ack(first)
+        assert written == []
+        esme.ack(second)
+        esme.ack(second)
+        task.cancel()
+        return written
+
+    assert [(pdu.command, pdu.sequence) for pdu in asyncio.run(run())] == [(p.DELIVER_SM | p.RESPONSE, 1)]
