@@ -35,8 +35,7 @@ def enqueue_text(order: SegmentOrder, *, now: dt.datetime) -> list[int]:
     if len(parts) == 1:
         return enqueue_segments([order], now=now)
     with connection.cursor() as cursor:
-        values = {"class": order.message_class, "month": package_month(now), "bind": order.bind_id}
-        cursor.execute(_WHOLE, values)
+        cursor.execute(_WHOLE, {"class": order.message_class, "month": package_month(now), "bind": order.bind_id})
         if cursor.fetchone() == (True,):
             return enqueue_segments([replace(order, message_payload=True)], now=now)
         ids = enqueue_segments([replace(order, payload=part) for part in parts], now=now)

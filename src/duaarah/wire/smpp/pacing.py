@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import deque
 
-# The bucket holds 80 ms: a process that was away for so long loses nothing of its rate.
-BURST_SHARE = 0.08
+# The bucket holds 200 ms: a process that was away for so long loses nothing of its rate.
+BURST_SHARE = 0.2
 SLOWEST = 0.1
 RECOVERY_PER_S = 0.1
 PAUSE_S = 1.0
