@@ -31,10 +31,14 @@ class Pace:
         self._at_s = now_s
         self._tokens = min(self._depth, self._tokens + elapsed_s * self._per_s * self._share)
         self._share = min(1.0, self._share + elapsed_s * RECOVERY_PER_S)
+        if now_s < self._paused_until_s:
+            # Who asked for less is not met by a burst afterwards.
+            self._tokens = 0.0
+            return 0
         while self._left and self._left[0][0] <= now_s - 1:
             self._in_second -= self._left.popleft()[1]
         room = max(1, int(self._per_s)) - self._in_second
-        return max(0, min(int(self._tokens), room)) if now_s >= self._paused_until_s else 0
+        return max(0, min(int(self._tokens), room))
 
     def took(self, count: int, now_s: float) -> None:
         """So many left, the last of them at `now_s`."""
