@@ -96,6 +96,25 @@ class ESMEHandler(Protocol):
     def on_down(self, reason: str) -> None: ...
 
 
+async def open_link(config: ESMEConfig) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection, over TLS where configured. Raises OSError (ssl.SSLError is one) and TimeoutError."""
+    context: ssl.SSLContext | None = None
+    if config.tls:
+        context = ssl.create_default_context(cadata=config.tls_ca or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if config.tls_pin:
+            # The pin names one certificate; it replaces authority and name.
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+    reader, writer = await asyncio.wait_for(asyncio.open_connection(config.host, config.port, ssl=context), 10)
+    if config.tls_pin and config.tls:
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+        if not hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), config.tls_pin.lower()):
+            writer.close()
+            raise ssl.SSLError("not the pinned certificate")
+    return reader, writer
+
+
 class ESME:
     """`run` keeps the bind up until `stop`; `submit` and `ack` write at once."""
 
@@ -132,8 +151,13 @@ class ESME:
         validity_s: int,
         registered: bool,
         esm_class: int = 0,
+        service_type: str = "",
     ) -> None:
-        """submit_sm; its end comes by on_response or on_ambiguous. Raises LocalProtocolError when `free` is 0."""
+        """
+        submit_sm; its end comes by on_response or on_ambiguous. `service_type` empty: the bind's.
+
+        Raises LocalProtocolError when `free` is 0.
+        """
         assert self._session is not None and self._writer is not None
         config = self.config
         source_ton, source_npi = config.msisdn if len(source) > 6 else config.short_code
@@ -147,7 +171,7 @@ class ESME:
                 token,
                 time.monotonic(),
                 text={
-                    "service_type": self.config.service_type,
+                    "service_type": service_type or config.service_type,
                     "source_addr": source,
                     "destination_addr": destination,
                     "validity_period": p.relative_validity(validity_s),
@@ -210,30 +234,11 @@ class ESME:
         if self._writer is not None:
             self._writer.close()
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection, over TLS where configured. Raises OSError (ssl.SSLError is one) and TimeoutError."""
-        config = self.config
-        context: ssl.SSLContext | None = None
-        if config.tls:
-            context = ssl.create_default_context(cadata=config.tls_ca or None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if config.tls_pin:
-                # The pin names one certificate; it replaces authority and name.
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(config.host, config.port, ssl=context), 10)
-        if config.tls_pin and config.tls:
-            certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
-            if not hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), config.tls_pin.lower()):
-                writer.close()
-                raise ssl.SSLError("not the pinned certificate")
-        return reader, writer
-
     async def _connection(self) -> Ended:
         """One connection from connect to loss."""
         config = self.config
         try:
-            reader, writer = await self._open()
+            reader, writer = await open_link(config)
         except (OSError, TimeoutError) as error:
             return Ended(f"cannot connect ({type(error).__name__})")
         self._writer = writer

@@ -267,6 +267,7 @@ class Link:
             esm_class=row["esm_class"],
             validity_s=row["validity_s"],
             registered=row["registered"],
+            service_type=self._bind["tariffs"].get(row["source"], ""),
         )
         self._in_flight.add(row["id"])
         LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})

@@ -76,10 +76,10 @@ def meet(monkeypatch: pytest.MonkeyPatch, answers: bytes, error: Exception | Non
     async def run() -> list[Any]:
         reader, told = asyncio.StreamReader(), Told()
 
-        async def opened(self: ESME) -> tuple[asyncio.StreamReader, Writer]:
+        async def opened(config: ESMEConfig) -> tuple[asyncio.StreamReader, Writer]:
             return reader, Writer(reader, answers)
 
-        monkeypatch.setattr(ESME, "_open", opened)
+        monkeypatch.setattr(module, "open_link", opened)
         esme = ESME(ESMEConfig(host="h", port=1, system_id="s", password="p", **config), told)
         task = asyncio.create_task(esme._connection())
         await asyncio.sleep(0.05)
@@ -121,11 +121,11 @@ def test_only_a_wrong_name_or_password_ends_the_tries(monkeypatch: pytest.Monkey
     async def run() -> tuple[bool, int]:
         told = Told()
 
-        async def opened(self: ESME) -> tuple[asyncio.StreamReader, Writer]:
+        async def opened(config: ESMEConfig) -> tuple[asyncio.StreamReader, Writer]:
             reader = asyncio.StreamReader()
             return reader, Writer(reader, refusal)
 
-        monkeypatch.setattr(ESME, "_open", opened)
+        monkeypatch.setattr(module, "open_link", opened)
         config = ESMEConfig(host="h", port=1, system_id="s", password="p", bind_refusals_max=3)
         task = asyncio.create_task(ESME(config, told).run())
         await asyncio.wait({task}, timeout=0.5)
@@ -150,7 +150,7 @@ def test_an_answer_goes_to_the_connection_that_asked(monkeypatch: pytest.MonkeyP
     async def run() -> list[PDU]:
         readers, got = [], []
 
-        async def opened(self: ESME) -> tuple[asyncio.StreamReader, Writer]:
+        async def opened(config: ESMEConfig) -> tuple[asyncio.StreamReader, Writer]:
             readers.append(asyncio.StreamReader())
             delivery = p.encode(PDU(p.DELIVER_SM, 1, short_message=f"SMS {len(readers)}".encode()))
             return readers[-1], Kept(readers[-1], GRANTED + delivery)
@@ -159,7 +159,7 @@ def test_an_answer_goes_to_the_connection_that_asked(monkeypatch: pytest.MonkeyP
             def on_deliver(self, pdu: PDU) -> None:
                 got.append(pdu)
 
-        monkeypatch.setattr(ESME, "_open", opened)
+        monkeypatch.setattr(module, "open_link", opened)
         esme = ESME(ESMEConfig(host="h", port=1, system_id="s", password="p"), Slow())
         task = asyncio.create_task(esme.run())
         await asyncio.sleep(0.05)
