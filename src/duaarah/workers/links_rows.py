@@ -52,7 +52,7 @@ def esme_config(row: Mapping[str, Any]) -> ESMEConfig:
         tls_pin=row["tls_pin"],
         bind_refusals_max=row["bind_refusals_max"],
         keep_late=True,
-        message_payload=row["long_text"] == "PAYLOAD",
+        message_payload=row.get("long_text") == "PAYLOAD",
     )
 
 
