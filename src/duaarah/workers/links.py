@@ -33,7 +33,15 @@ from duaarah.wire.smpp.errors import MalformedPDU
 from duaarah.wire.smpp.pacing import Pace
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.workers import links_sql as sql
-from duaarah.workers.links_rows import configuration, esme_config, inbound_row, outbound_octets, receipt_row
+from duaarah.workers.links_rows import (
+    Answer,
+    accepted_columns,
+    configuration,
+    esme_config,
+    inbound_row,
+    receipt_row,
+    submission,
+)
 from duaarah.workers.links_trials import start_trials
 
 LOG = logging.getLogger(__name__)
@@ -54,8 +62,7 @@ BIND_TROUBLE = frozenset({p.ESME_RBINDFAIL, p.ESME_RINVPASWD, p.ESME_RINVSYSID})
 BINDS_MAX = 8
 # The row of a segment holds no more; nobody defines a status up there.
 STATUS_MAX = 0x7FFFFFFF
-# (segment, command_status, message id) of a response.
-Answer = tuple[int, int, str]
+Db = psycopg.AsyncConnection[dict[str, Any]]
 
 
 def main() -> int:
@@ -195,7 +202,7 @@ class Link:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _leave(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> None:
+    async def _leave(self, db: Db) -> None:
         """Graceful end: what was submitted is waited for and committed, what came in is committed and acknowledged."""
         leaving = asyncio.create_task(self._esme.stop(DRAIN_S))
         while not leaving.done():
@@ -205,7 +212,7 @@ class Link:
         await self._turn(db, claiming=False)
         await db.execute(sql.BIND_STATE, ["DOWN", "unbound", self._bind_id])
 
-    async def _changed(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> bool:
+    async def _changed(self, db: Db) -> bool:
         """Whether somebody changed the bind or its group since it was taken; looked at every RELOAD_S."""
         if time.monotonic() - self._looked_at_s < RELOAD_S:
             return False
@@ -219,12 +226,7 @@ class Link:
             if notice.payload == "segment":
                 self._work.set()
 
-    async def _pump(
-        self,
-        db: psycopg.AsyncConnection[dict[str, Any]],
-        stopping: asyncio.Event,
-        tasks: list[asyncio.Task[None]],
-    ) -> None:
+    async def _pump(self, db: Db, stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
         esme_task, _ = tasks
         while not stopping.is_set() and not await self._changed(db):
             for task in tasks:
@@ -244,7 +246,7 @@ class Link:
                 async with asyncio.timeout(at_most_s):
                     await event.wait()
 
-    async def _turn(self, db: psycopg.AsyncConnection[dict[str, Any]], *, claiming: bool = True) -> int:
+    async def _turn(self, db: Db, *, claiming: bool = True) -> int:
         """
         What came in, the answers, and the next claim in one transaction; then the acknowledgements and the claimed segments.
 
@@ -273,9 +275,7 @@ class Link:
             await self._send(db, rows)
         return len(delivered) + len(answers) + (len(rows) if limit else int(free > 0))
 
-    async def _commit(
-        self, db: psycopg.AsyncConnection[dict[str, Any]], delivered: list[PDU], accepted: list[Answer], limit: int
-    ) -> list[dict[str, Any]]:
+    async def _commit(self, db: Db, delivered: list[PDU], accepted: list[Answer], limit: int) -> list[dict[str, Any]]:
         """
         One journey to the database and one flush of its log, whatever there is; the claimed rows. All or nothing of it.
 
@@ -288,15 +288,13 @@ class Link:
         async with db.pipeline(), db.transaction():
             await self._take(db, delivered)
             if accepted:
-                keys = [receipt.response_key(item[2], self._bind["id_base"]) for item in accepted]
-                values = [[item[0] for item in accepted], [item[2] for item in accepted], keys]
-                await db.execute(sql.ACCEPTED, values)
+                await db.execute(sql.ACCEPTED, accepted_columns(accepted, self._bind))
             if limit:
                 lease = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
                 claimed = await db.execute(sql.CLAIM, lease)
         return await claimed.fetchall() if claimed is not None else []
 
-    async def _take(self, db: psycopg.AsyncConnection[dict[str, Any]], delivered: list[PDU]) -> None:
+    async def _take(self, db: Db, delivered: list[PDU]) -> None:
         """Receipts and inbound SMS as rows; joins the transaction."""
         receipts = [receipt_row(pdu, self._bind) for pdu in delivered if receipt.is_receipt(pdu)]
         inbound = [inbound_row(pdu, self._bind, self._group) for pdu in delivered if not receipt.is_receipt(pdu)]
@@ -309,13 +307,7 @@ class Link:
             await db.execute(sql.OVERTAKEN, part)
             await db.execute(sql.JOIN, part)
 
-    async def _apart(
-        self,
-        db: psycopg.AsyncConnection[dict[str, Any]],
-        delivered: list[PDU],
-        accepted: list[Answer],
-        error: psycopg.DataError,
-    ) -> None:
+    async def _apart(self, db: Db, delivered: list[PDU], accepted: list[Answer], error: psycopg.DataError) -> None:
         """
         What could not be committed together, by halves. The one that no row can hold stands alone in the end: a delivery is
         refused for good, as it must not come again for ever; a segment whose response it was is of unknown outcome.
@@ -344,7 +336,7 @@ class Link:
             self._esme.ack(pdu, more=True)
         self._esme.flush()
 
-    async def _send(self, db: psycopg.AsyncConnection[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    async def _send(self, db: Db, rows: list[dict[str, Any]]) -> None:
         """What was claimed: written, given back when the link went away in between, or refused when it is no SMS."""
         unwritten, unwritable = self._write(sorted(rows, key=lambda r: (r["priority"], r["id"])))
         self._pace.took(len(rows) - len(unwritten) - len(unwritable), time.monotonic())
@@ -372,30 +364,17 @@ class Link:
 
     def _submit(self, row: dict[str, Any]) -> None:
         """One claimed row, kept for the flush. Raises MalformedPDU and ValueError, and then nothing of it was kept."""
-        self._esme.submit(
-            row["id"],
-            source=row["source"],
-            destination=row["destination"],
-            short_message=outbound_octets(
-                bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"], row["esm_class"]
-            ),
-            data_coding=row["data_coding"],
-            esm_class=row["esm_class"],
-            validity_s=row["validity_s"],
-            registered=row["registered"],
-            service_type=self._bind["tariffs"].get(row["source"], ""),
-            more=True,
-        )
+        self._esme.submit(row["id"], **submission(row, self._bind), more=True)
         self._in_flight.add(row["id"])
         LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
 
-    async def _refuse(self, db: psycopg.AsyncConnection[dict[str, Any]], refused: Mapping[int, int | None]) -> None:
+    async def _refuse(self, db: Db, refused: Mapping[int, int | None]) -> None:
         """Refused for good, by a status of the SMSC, or by ourselves (None): the reservation ends in the same transaction."""
         async with db.transaction():
             moved = await db.execute(sql.REFUSED, [list(refused), list(refused.values())])
             await db.execute(sql.RELEASE, {"ids": [row["id"] for row in await moved.fetchall()]})
 
-    async def _commit_refusals(self, db: psycopg.AsyncConnection[dict[str, Any]], group: list[Answer]) -> None:
+    async def _commit_refusals(self, db: Db, group: list[Answer]) -> None:
         again = [item[0] for item in group if item[1] in SLOW_DOWN or item[1] in BIND_TROUBLE]
         limited = {item[0]: item[1] for item in group if item[1] in RETRYABLE}
         known = SLOW_DOWN | BIND_TROUBLE | RETRYABLE

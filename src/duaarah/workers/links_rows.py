@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duaarah.core import gsm7
@@ -24,6 +24,8 @@ _SEEN = frozenset({"state", "state_at", "state_reason"})
 _LATIN_1 = 3
 # An address that is longer than SMPP allows is nobody's.
 ADDRESS_MAX = 21
+# (segment, command_status, message id) of a response.
+Answer = tuple[int, int, str]
 
 
 def configuration(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,6 +74,28 @@ def outbound_octets(payload: bytes, data_coding: int, alphabet: str, esm_class: 
         end = 1 + payload[0]
         return payload[:end] + outbound_octets(payload[end:], data_coding, alphabet)
     return gsm7.decode(payload).encode("latin-1", "replace")
+
+
+def submission(row: Mapping[str, Any], bind: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ESME.submit for a claimed row. Raises UnicodeError (a ValueError): its text has no such octets."""
+    return {
+        "source": row["source"],
+        "destination": row["destination"],
+        "short_message": outbound_octets(
+            bytes(row["payload"]), row["data_coding"], bind["default_alphabet"], row["esm_class"]
+        ),
+        "data_coding": row["data_coding"],
+        "esm_class": row["esm_class"],
+        "validity_s": row["validity_s"],
+        "registered": row["registered"],
+        "service_type": bind["tariffs"].get(row["source"], ""),
+    }
+
+
+def accepted_columns(accepted: Sequence[Answer], bind: Mapping[str, Any]) -> list[list[Any]]:
+    """Values of links_sql.ACCEPTED."""
+    keys = [receipt.response_key(message_id, bind["id_base"]) for _, _, message_id in accepted]
+    return [[item[0] for item in accepted], [item[2] for item in accepted], keys]
 
 
 def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str, Any]:
