@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import django
@@ -52,6 +53,13 @@ def cluster_conninfo() -> str:
 @pytest.fixture
 def database(cluster_conninfo: str) -> Iterator[str]:
     """A fresh database for one test; Django's default connection points at it. Yields its conninfo."""
+    with fresh_database(cluster_conninfo) as conninfo:
+        yield conninfo
+
+
+@contextmanager
+def fresh_database(cluster_conninfo: str) -> Iterator[str]:
+    """The same for as long as one likes: a module whose tests look at one story."""
     import psycopg
     from django.db import connections
     from psycopg.conninfo import conninfo_to_dict, make_conninfo

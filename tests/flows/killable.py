@@ -53,11 +53,11 @@ POINTS = (
     Point("T3 committed", "headend", "duaarah.workers.headend:claim_and_send", "after", busy=True),
     # 5: the link
     Point("segment claimed and not written", "links", "duaarah.net.esme:ESME.submit", "before"),
-    Point("segment written and not answered", "links", "duaarah.net.esme:ESME.submit", "after"),
+    Point("segment written and not answered", "links", "duaarah.workers.links:Link._write", "after"),
     Point("response read and not committed", "links", "duaarah.workers.links:Link.on_response", "after"),
     Point("delivery read and not committed", "links", "duaarah.workers.links:Link.on_deliver", "after"),
     Point("delivery committed and not acknowledged", "links", "duaarah.net.esme:ESME.ack", "before"),
-    Point("delivery acknowledged", "links", "duaarah.net.esme:ESME.ack", "after"),
+    Point("delivery acknowledged", "links", "duaarah.workers.links:Link._acknowledge", "after"),
     # 6, 7: T4
     Point("frame claimed", "headend", "duaarah.workers.headend:take_frame", "before"),
     Point("T4 before its commit", "headend", "duaarah.notices.operations:record_delivery", "after"),

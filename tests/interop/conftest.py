@@ -19,17 +19,19 @@ USER, PASSWORD = "both", "s3cret"
 
 
 class NodeSMSC:
-    """The process; `ask` is one verb of smsc.js."""
+    """The process; `ask` is one verb of its script."""
 
-    def __init__(self, modules: Path, *flags: str) -> None:
+    def __init__(self, modules: Path, *flags: str, script: str = "smsc.js", account: tuple[str, ...] = (USER,)) -> None:
         self.process = subprocess.Popen(
-            [str(node()), str(HERE / "smsc.js"), USER, PASSWORD, *flags],
+            [str(node()), str(HERE / script), *account, PASSWORD, *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "NODE_PATH": str(modules)},
         )
-        self.port: int = self._read()["port"]
+        said = self._read()
+        self.port: int = said["port"]
+        self.tls_port: int | None = said.get("tls_port")
 
     def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None

@@ -112,8 +112,9 @@ class ScriptedSMSC:
 class Bench:
     """`with Bench(conninfo) as bench`: SMSC and links worker in a thread of their own."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, binds_max: int = 8) -> None:
         self.conninfo = conninfo
+        self.binds_max = binds_max
         self.smsc = ScriptedSMSC()
         self.operator = Organisation.objects.create(code="OPS", name="Opsel", kind="MOBILE_OPERATOR")
         self._ready = threading.Event()
@@ -126,7 +127,7 @@ class Bench:
         server = await asyncio.start_server(self.smsc.serve, "127.0.0.1", 0)
         self.smsc.port = server.sockets[0].getsockname()[1]
         self._ready.set()
-        await links.serve(self.conninfo, self._stopping, 8)
+        await links.serve(self.conninfo, self._stopping, self.binds_max)
         server.close()
 
     def __enter__(self) -> Bench:
@@ -140,13 +141,17 @@ class Bench:
 
     def bind(self, name: str = "b1", **fields: Any) -> Bind:
         return Bind.objects.create(
-            name=name,
-            operator=self.operator,
-            host="127.0.0.1",
-            port=self.smsc.port,
-            system_id="x",
-            password_wrapped=b"",
-            **{"short_codes": ["3123"], "tps_max": 10_000, **fields},
+            **{
+                "name": name,
+                "operator": self.operator,
+                "host": "127.0.0.1",
+                "port": self.smsc.port,
+                "system_id": "x",
+                "password_wrapped": b"",
+                "short_codes": ["3123"],
+                "tps_max": 10_000,
+                **fields,
+            },
         )
 
     def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from tests.sms.linkbench import Bench, states
 
 from duaarah.audit.models import AuditRecord
+from duaarah.sms.console import parked
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment, PackageEntry, Receipt
 from duaarah.sms.operations import (
     NotAmbiguous,
@@ -18,11 +23,14 @@ from duaarah.sms.operations import (
     book_inbound,
     decide_ambiguous,
     enqueue_segments,
+    enqueue_text,
     judge_stale_segments,
     match_parked_receipts,
 )
 from duaarah.wire.smpp import pdu as p
+from duaarah.wire.smpp.parts import part_of
 from duaarah.wire.smpp.pdu import PDU
+from duaarah.workers import links
 
 pytestmark = pytest.mark.slow
 NOW = dt.datetime(2026, 2, 16, 8, 0, tzinfo=dt.UTC)
@@ -147,28 +155,34 @@ def test_refused_five_times_the_bind_stops_until_a_person_changes_it(bench: Benc
 
 
 def test_throttled_comes_again_0x08_has_a_limit_and_0x0b_is_for_good(bench: Bench) -> None:
-    throttles = [0x58, 0x14]
+    throttles, unsure = [0x58, 0x14], [0, 0x04]
     bench.smsc.plan = lambda number, pdu: {
         b"slow": throttles.pop(0) if pdu.payload == b"slow" and throttles else 0,
         b"ill": 0x08,
+        b"unsure": unsure.pop() if pdu.payload == b"unsure" else 0,
         b"bad": 0x0B,
+        b"odd": 0xFFFFFFFF,
     }[pdu.payload]
     bind = bench.bind(attempts_max=2)
     bench.up(bind)
-    ids = [enqueue(bind, payload=payload)[0] for payload in (b"slow", b"ill", b"bad")]
-    bench.until(lambda: states() == ["ACCEPTED", "REFUSED", "REFUSED"], 20)
+    ids = [enqueue(bind, payload=payload)[0] for payload in (b"slow", b"ill", b"bad", b"unsure", b"odd")]
+    bench.until(lambda: states() == ["ACCEPTED", "REFUSED", "REFUSED", "ACCEPTED", "REFUSED"], 20)
     assert list(OutboundSegment.objects.order_by("id").values_list("attempts", "smsc_status")) == [
         (3, 0),
         (2, 8),
         (1, 11),
+        (2, 0),
+        (1, 0x7FFFFFFF),
     ]
     booked = list(PackageEntry.objects.order_by("id").values_list("segment_id", "kind"))
     assert [[kind for segment, kind in booked if segment == one] for one in ids] == [
         ["RESERVE", "SETTLE"],
         ["RESERVE", "RELEASE"],
         ["RESERVE", "RELEASE"],
+        ["RESERVE", "SETTLE"],
+        ["RESERVE", "RELEASE"],
     ]
-    assert len(bench.smsc.submitted) == 6
+    assert len(bench.smsc.submitted) == 9 and len(bench.smsc.binds) == 1
 
 
 def test_urgent_first_and_never_more_than_the_window(bench: Bench) -> None:
@@ -185,12 +199,195 @@ def test_urgent_first_and_never_more_than_the_window(bench: Bench) -> None:
 
 
 def test_the_pace_holds_at_the_smscs_socket(bench: Bench) -> None:
+    """Within 5 % either way; a machine that is busy elsewhere stops both ends, so the best of three."""
     bind = bench.bind(tps_max=50, window=50)
-    enqueue(bind, 150)
-    bench.until(lambda: len(bench.smsc.submitted) == 150)
-    at_s = [at for at, _ in bench.smsc.submitted]
-    most = max(sum(start <= at < start + 1 for at in at_s) for start in at_s)
-    assert most <= 53
+    bench.up(bind)
+    tried = []
+    for _ in range(3):
+        bench.smsc.submitted.clear()
+        enqueue(bind, 150)
+        bench.until(lambda: len(bench.smsc.submitted) == 150)
+        at_s = [at for at, _ in bench.smsc.submitted]
+        most = max(sum(start <= at < start + 1 for at in at_s) for start in at_s)
+        tried.append((most, 149 / (at_s[-1] - at_s[0])))
+        if most <= 52 and tried[-1][1] >= 47.5:
+            return
+    raise AssertionError(tried)
+
+
+def test_nothing_is_acknowledged_before_its_row_is_committed(bench: Bench, database: str) -> None:
+    bind = bench.bind()
+    bench.up(bind)
+    with psycopg.connect(database) as other:
+        # As long as this transaction is open no row of either table can be written.
+        other.execute("LOCK TABLE sms_inboundsms, sms_receipt IN SHARE MODE")
+        bench.smsc.deliver("sms", message(b"SALDO"))
+        bench.smsc.deliver("receipt", message(b"id:m7 stat:DELIVRD", esm_class=4))
+        time.sleep(0.5)
+        assert bench.smsc.acknowledged == []
+    bench.until(lambda: len(bench.smsc.acknowledged) == 2)
+    assert sorted(bench.smsc.acknowledged) == [("receipt", 0), ("sms", 0)]
+    assert (InboundSms.objects.count(), Receipt.objects.count()) == (1, 1)
+
+
+def test_a_receipt_that_names_no_message_is_parked_with_its_words(bench: Bench) -> None:
+    bind = bench.bind()
+    bench.up(bind)
+    bench.smsc.deliver("words", message(b"Pesan Anda\x00 sudah sampai", esm_class=4))
+    bench.smsc.deliver("tlvs", message(b"", esm_class=4, tlvs=((p.TLV_MESSAGE_STATE, b"\2"), (0x1501, b"op"))))
+    bench.smsc.deliver("long", message(b"id:" + b"9" * 200 + b" stat:DELIVRD", esm_class=4))
+    bench.until(lambda: len(bench.smsc.acknowledged) == 3)
+    assert {status for _, status in bench.smsc.acknowledged} == {0}
+    words, tlvs, long = Receipt.objects.order_by("id")
+    assert (words.message_ids, words.state, words.text) == ([], 7, "Pesan Anda. sudah sampai")
+    assert (tlvs.message_ids, tlvs.text, tlvs.handset) == ([], "0427:02 1501:6f70", PHONE)
+    assert long.message_ids == ["9" * 65]
+    assert match_parked_receipts() == 0 and set(parked()) == {words, tlvs, long}
+
+
+def test_a_receipt_without_an_id_resolves_no_lost_response(bench: Bench) -> None:
+    bench.smsc.plan = lambda number, pdu: None
+    bind = bench.bind(response_timeout_s=1)
+    bench.up(bind)
+    ambiguous(bench, bind)
+    bench.smsc.deliver("r", message(b"sampai", esm_class=4))
+    bench.until(lambda: Receipt.objects.exists())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE sms_outboundsegment SET submitted_at = submitted_at - interval '9 s'")
+        cursor.execute("UPDATE sms_receipt SET received_at = received_at - interval '6 s'")
+    assert match_parked_receipts() == 0 and states() == ["AMBIGUOUS"] and kinds() == ["RESERVE", "HOLD"]
+
+
+def long_order(bind: Bind, message_class: str, payload: bytes) -> SegmentOrder:
+    return SegmentOrder(
+        bind_id=bind.pk,
+        meter_id=None,
+        message_class=message_class,
+        priority=4,
+        retry=False,
+        source="8123",
+        destination=PHONE,
+        data_coding=0,
+        payload=payload,
+        validity_s=600,
+        registered=False,
+        correlation=None,
+    )
+
+
+def test_a_long_text_goes_in_parts_each_a_row_and_a_unit(bench: Bench) -> None:
+    # Also where the operator takes message_payload: what a package counts is counted by the SMS.
+    bind = bench.bind(long_text="PAYLOAD", default_alphabet="LATIN1")
+    text = b"@" * 151 + b"\0" + b"b" * 100
+    with transaction.atomic():
+        ids = enqueue_text(long_order(bind, "WARNING", text), now=NOW)
+    bench.until(lambda: states() == ["ACCEPTED"] * 2)
+    first, second = [pdu for _, pdu in bench.smsc.submitted]
+    assert (first.number["esm_class"], first.tlvs, second.tlvs) == (p.ESM_UDHI, (), ())
+    # The header is not taken for text; 0x00 of GSM 03.38 is the at sign of Latin-1.
+    assert first.short_message[:3] == b"\6\x08\4" and first.short_message[5:7] == b"\2\1"
+    parts = [part_of(pdu) for pdu in (first, second)]
+    assert b"".join(part.octets for part in parts if part) == "¡".encode("latin-1") * 151 + b"@" + b"b" * 100
+    assert PackageEntry.objects.filter(kind="SETTLE", segment__in=ids).count() == 2
+
+
+def test_a_long_text_that_no_package_counts_goes_whole_where_the_operator_takes_it(bench: Bench) -> None:
+    whole, parts = bench.bind("whole", long_text="PAYLOAD"), bench.bind("parts")
+    text = b"p" * 400
+    with transaction.atomic():
+        assert len(enqueue_text(long_order(whole, "NOTICE", text), now=NOW)) == 1
+        assert len(enqueue_text(long_order(whole, "NOTICE", b"short"), now=NOW)) == 1
+        assert len(enqueue_text(long_order(parts, "NOTICE", text), now=NOW)) == 3
+    bench.until(lambda: states() == ["ACCEPTED"] * 5)
+    sent = [(len(pdu.short_message), dict(pdu.tlvs)) for _, pdu in bench.smsc.submitted]
+    assert (0, {p.TLV_MESSAGE_PAYLOAD: text}) in sent and (5, {}) in sent
+    assert sorted(length for length, tlvs in sent if not tlvs) == [5, 103, 159, 159]
+
+
+def test_a_segment_that_is_no_sms_is_refused_alone(bench: Bench) -> None:
+    bind = bench.bind()
+    with transaction.atomic():
+        _, first, _, last = [enqueue(bind, payload=payload)[0] for payload in (b"a", b"bad", b"b", b"bad")]
+        # No octet holds this; its neighbours leave in the same claim, also those before the last of it.
+        OutboundSegment.objects.filter(pk__in=[first, last]).update(esm_class=300)
+    bench.until(lambda: states() == ["ACCEPTED", "REFUSED", "ACCEPTED", "REFUSED"])
+    assert [pdu.payload for _, pdu in bench.smsc.submitted] == [b"a", b"b"] and len(bench.smsc.binds) == 1
+    for bad in OutboundSegment.objects.filter(state="REFUSED"):
+        assert bad.smsc_status is None
+        booked = PackageEntry.objects.filter(segment=bad).order_by("id")
+        assert list(booked.values_list("kind", flat=True)) == ["RESERVE", "RELEASE"]
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SMS that says "bad" fits no row."""
+    real = links.inbound_row
+
+    def row(pdu: PDU, *rest: Any) -> dict[str, Any]:
+        made = real(pdu, *rest)
+        return made | {"source": "9" * 200} if pdu.payload.startswith(b"bad") else made
+
+    monkeypatch.setattr(links, "inbound_row", row)
+
+
+def round_with_a_bad_one(bench: Bench, bind: Bind, database: str, number: int) -> None:
+    """Answers of three segments, a claim of two, two SMS, a receipt and a bad SMS between them, all for one turn."""
+    bench.smsc.hold, acked = True, len(bench.smsc.acknowledged)
+    enqueue(bind, 3)
+    bench.until(lambda: len(bench.smsc.held) == 3)
+    with psycopg.connect(database) as other:
+        # The turn that takes the first one waits here; all else is the next turn's.
+        other.execute("LOCK TABLE sms_inboundsms IN SHARE MODE")
+        bench.smsc.deliver(f"gate{number}", message(b"gate %d" % number))
+        time.sleep(0.1)
+        for word in ("one", "bad", "two"):
+            bench.smsc.deliver(f"{word}{number}", message(f"{word} {number}".encode()))
+        bench.smsc.deliver(f"receipt{number}", message(b"id:m%d stat:ENROUTE" % number, esm_class=4))
+        bench.smsc.release()
+        enqueue(bind, 2)
+        time.sleep(0.1)
+    bench.until(lambda: len(bench.smsc.acknowledged) == acked + 5)
+    bench.until(lambda: states() == ["ACCEPTED"] * 5 * (number + 1))
+
+
+def test_a_delivery_that_no_row_can_hold_takes_neither_answers_nor_claims_of_its_turn(
+    bench: Bench, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction holds all of a turn. Ten rounds: statements are prepared after five, and a rollback forgets them."""
+    spoil(monkeypatch)
+    bind = bench.bind(window=50)
+    bench.up(bind)
+    for number in range(10):
+        round_with_a_bad_one(bench, bind, database, number)
+    status = dict(bench.smsc.acknowledged)
+    assert len(status) == 50 and {key for key, value in status.items() if value} == {f"bad{n}" for n in range(10)}
+    assert set(status.values()) == {0, p.ESME_RX_P_APPN}
+    assert InboundSms.objects.count() == 30 and Receipt.objects.count() == 10
+    assert kinds().count("RESERVE") == kinds().count("SETTLE") == 50 and len(bench.smsc.submitted) == 50
+    assert Bind.objects.get().state == "UP" and len(bench.smsc.binds) == 1
+
+
+def test_a_response_that_no_row_can_hold_leaves_its_segment_of_unknown_outcome(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = links.receipt.response_key
+    monkeypatch.setattr(links.receipt, "response_key", lambda key, base: "9" * 200 if key == "m2" else real(key, base))
+    bind = bench.bind()
+    bench.up(bind)
+    enqueue(bind, 3)
+    bench.until(lambda: states() == ["ACCEPTED", "SUBMITTING", "ACCEPTED"])
+    assert kinds() == ["RESERVE"] * 3 + ["SETTLE"] * 2 and len(bench.smsc.binds) == 1
+
+
+def test_a_delivery_that_no_row_can_hold_is_refused_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch)
+    bind = bench.bind()
+    bench.up(bind)
+    for word in (b"one", b"bad", b"two"):
+        bench.smsc.deliver(word, message(word))
+    bench.until(lambda: len(bench.smsc.acknowledged) == 3)
+    assert sorted(bench.smsc.acknowledged) == [(b"bad", p.ESME_RX_P_APPN), (b"one", 0), (b"two", 0)]
+    assert sorted(bytes(sms.payload) for sms in InboundSms.objects.all()) == [b"one", b"two"]
+    assert Bind.objects.get().state == "UP" and len(bench.smsc.binds) == 1
 
 
 def test_parts_in_any_order_twice_are_one_sms_and_a_unit_each(bench: Bench) -> None:
@@ -262,6 +459,23 @@ def ambiguous(bench: Bench, bind: Bind, message_class: str = "WARNING") -> int:
         )
     assert judge_stale_segments(now=NOW) == 1
     return segment
+
+
+def test_a_clock_that_is_set_back_keeps_no_sms_waiting(bench: Bench) -> None:
+    bind = bench.bind()
+    with transaction.atomic():
+        put_off, stepped = enqueue(bind, 2)
+        for segment, later in ((put_off, 30), (stepped, 3_600)):
+            OutboundSegment.objects.filter(pk=segment).update(
+                not_before_at=Now() + dt.timedelta(seconds=later), attempts=1
+            )
+    bench.until(lambda: states() == ["QUEUED", "ACCEPTED"])
+    # And a lease that was given before is not held for an hour more.
+    for later, judged in ((30, 0), (3_600, 1)):
+        OutboundSegment.objects.filter(pk=stepped).update(
+            state="SUBMITTING", lease_until_at=Now() + dt.timedelta(seconds=later)
+        )
+        assert judge_stale_segments(now=NOW) == judged
 
 
 def test_no_answer_is_never_a_resend_and_a_late_answer_resolves_it(bench: Bench) -> None:

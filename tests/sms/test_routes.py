@@ -54,6 +54,7 @@ def test_without_a_bind_of_its_own_an_operators_sim_is_reached_by_another_and_ne
 
 
 def test_a_message_from_a_number_without_a_bind_waits_and_holds_up_no_other(town: Town) -> None:
+    Bind.objects.update(short_codes=["3123"])
     house = town.house()
     for words, to in (("saldo", "8123"), ("bantuan", "3123")):
         row = town.arrive(source=house.pairing.phone, payload=words.encode(), kind="TEXT", data_coding=0)

@@ -13,12 +13,16 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from duaarah.core.smsparts import one_sms
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.errors import SMPPError
 from duaarah.wire.smpp.pdu import PDU
-from duaarah.wire.smpp.session import Answered, LinkDead, Request, Session, State, Unanswered
+from duaarah.wire.smpp.session import Answered, Event, LinkDead, Request, Session, State, Unanswered
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
+# Who refuses a bind is asked less often; a bind that lasted is come back to at once.
+REFUSED_FIRST_S, REFUSED_MAX_S = 1.0, 60.0
+LASTED_S, LASTED_DEAD_S = 10.0, 60.0
 TICK_S = 0.2
 READ_OCTETS = 65_536
 # Whoever paused us longer than this still gets a little: answers and enquire_link come by the same way as messages.
@@ -46,15 +50,42 @@ class ESMEConfig:
     tls: bool = False
     tls_ca: str = ""
     tls_pin: str = ""
-    # So many refusals in a row and `run` ends, so that no account is locked; 0 never ends.
+    # So many wrong passwords or system ids in a row and `run` ends, so that no account is locked; 0 never ends.
     bind_refusals_max: int = 0
     keep_late: bool = False
+    # A text that fits no single SMS goes whole, as the TLV message_payload.
+    message_payload: bool = False
 
 
 class BindRefused(SMPPError):
     """The SMSC does not take us as who we say we are."""
 
     code = "bind_refused"
+
+
+class SMSCSilent(SMPPError):
+    """The SMSC does not answer enquire_link, or leaves messages without a response."""
+
+    code = "smsc_silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a connection ended: the seconds that it was bound, None when it never was."""
+
+    reason: str
+    bound_s: float | None = None
+    refused: bool = False
+    dead: bool = False
+
+
+def pause_s(before_s: float, ended: Ended) -> float:
+    """Seconds to the next attempt: doubled each time, from the beginning after a bind that lasted, slower after a refusal."""
+    if ended.refused:
+        return min(max(before_s * 2, REFUSED_FIRST_S), REFUSED_MAX_S)
+    if ended.bound_s is not None and ended.bound_s >= (LASTED_DEAD_S if ended.dead else LASTED_S):
+        return BACKOFF_FIRST_S
+    return min(max(before_s * 2, BACKOFF_FIRST_S), BACKOFF_MAX_S)
 
 
 class ESMEHandler(Protocol):
@@ -99,6 +130,11 @@ class ESME:
         self._reading.set()
         self._stopping = False
         self._refusals = 0
+        self._bound_at_s: float | None = None
+        # Seconds in which we read nothing, by our own will.
+        self._unread_s = 0.0
+        # Deliveries of this connection that wait for their answer, by sequence number.
+        self._owed: dict[int, PDU] = {}
 
     @property
     def free(self) -> int:
@@ -128,7 +164,7 @@ class ESME:
         """
         submit_sm; its end comes by on_response or on_ambiguous. `service_type` empty: the bind's.
 
-        `more`: the caller writes again at once, and these octets go with those.
+        `more`: the caller writes again at once, or calls `flush`, and these octets go with those.
 
         Raises LocalProtocolError when `free` is 0.
         """
@@ -136,11 +172,14 @@ class ESME:
         config = self.config
         source_ton, source_npi = config.msisdn if len(source) > 6 else config.short_code
         dest_ton, dest_npi = config.msisdn if len(destination) > 6 else config.short_code
+        tlvs: tuple[tuple[int, bytes], ...] = ()
+        if config.message_payload and not esm_class & p.ESM_UDHI and not one_sms(len(short_message), data_coding):
+            short_message, tlvs = b"", ((p.TLV_MESSAGE_PAYLOAD, short_message),)
         self._put(
             self._session.send_message(
                 p.SUBMIT_SM,
                 token,
-                time.monotonic(),
+                self._now_s(),
                 text={
                     "service_type": service_type or config.service_type,
                     "source_addr": source,
@@ -157,12 +196,20 @@ class ESME:
                     "esm_class": esm_class,
                 },
                 short_message=short_message,
+                tlvs=tlvs,
             ),
             more=more,
         )
 
     def ack(self, request: PDU, status: int = p.ESME_ROK, *, more: bool = False) -> None:
-        """deliver_sm_resp (`more` as in `submit`); a link that is gone needs none, the SMSC will deliver again."""
+        """
+        deliver_sm_resp, on the connection that brought the request; when that is gone the SMSC delivers again.
+
+        `more` as in `submit`. On the next connection the same sequence number is another delivery, maybe not committed yet.
+        """
+        if self._owed.get(request.sequence) is not request:
+            return
+        del self._owed[request.sequence]
         if self._session is not None and self._writer is not None and self._session.state is not State.CLOSED:
             self._put(self._session.respond(request, status), more=more)
 
@@ -173,6 +220,14 @@ class ESME:
             self._writer.write(bytes(self._kept))
             self._kept.clear()
 
+    def flush(self) -> None:
+        """Write what was kept."""
+        self._put(b"")
+
+    def _now_s(self) -> float:
+        """Monotonic seconds but for those in which we read nothing: what was answered in time may lie unread meanwhile."""
+        return time.monotonic() - self._unread_s
+
     def pause(self) -> None:
         """Read no more until `resume`, or only a little: the network holds the peer back, nothing has to be refused."""
         self._reading.clear()
@@ -182,14 +237,14 @@ class ESME:
 
     async def run(self) -> None:
         """Bind, pump, come back; until `stop`."""
-        backoff_s = BACKOFF_FIRST_S
+        backoff_s = 0.0
         while not self._stopping:
-            was_bound, reason = await self._connection()
-            self._refusals = 0 if was_bound else self._refusals
-            self._handler.on_down(reason)
+            ended = await self._connection()
+            self._refusals = 0 if ended.bound_s is not None else self._refusals
+            self._handler.on_down(ended.reason)
             if self._is_stopping() or 0 < self.config.bind_refusals_max <= self._refusals:
                 return
-            backoff_s = BACKOFF_FIRST_S if was_bound else min(backoff_s * 2, BACKOFF_MAX_S)
+            backoff_s = pause_s(backoff_s, ended)
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
 
     def _is_stopping(self) -> bool:
@@ -203,7 +258,7 @@ class ESME:
             await asyncio.sleep(0.01)
         if self._session is not None and self._writer is not None and self.bound:
             with contextlib.suppress(OSError, SMPPError, TimeoutError):
-                self._put(self._session.unbind(time.monotonic()))
+                self._put(self._session.unbind(self._now_s()))
                 await asyncio.wait_for(self._writer.drain(), 1)
                 # The answer is waited for, but not for long: who wants to be gone may be gone.
                 deadline_s = time.monotonic() + (1 if drain_s else 0)
@@ -212,70 +267,91 @@ class ESME:
         if self._writer is not None:
             self._writer.close()
 
-    async def _connection(self) -> tuple[bool, str]:
-        """One connection from connect to loss: whether it was bound, and why it ended."""
+    async def _connection(self) -> Ended:
+        """One connection from connect to loss."""
         config = self.config
         try:
             reader, writer = await open_link(config)
         except (OSError, TimeoutError) as error:
-            return False, f"cannot connect ({type(error).__name__})"
+            return Ended(f"cannot connect ({type(error).__name__})")
         self._writer = writer
         self._kept.clear()
+        self._bound_at_s = None
+        self._owed.clear()
         self._session = session = Session(
             window=config.window,
             response_timeout_s=config.response_timeout_s,
             enquire_link_s=config.enquire_link_s,
             keep_late=config.keep_late,
         )
-        was_bound = False
-        reason = "closed by the peer"
+        reason, refused, dead = "closed by the peer", False, False
         try:
             writer.write(
                 session.bind(
                     system_id=config.system_id,
                     password=config.password,
                     address_range=config.address_range,
-                    now_s=time.monotonic(),
+                    now_s=self._now_s(),
                     command=config.command,
                     system_type=config.system_type,
                 )
             )
-            while session.state is not State.CLOSED:
-                if not self._reading.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(PAUSE_MAX_S):
-                            await self._reading.wait()
-                with contextlib.suppress(TimeoutError):
-                    # Not wait_for: it makes a task of every read.
-                    async with asyncio.timeout(TICK_S):
-                        data = await reader.read(READ_OCTETS)
-                    if not data:
-                        break
-                    events, replies = session.receive(data, time.monotonic())
-                    self._put(replies)
-                    was_bound = self._dispatch(events) or was_bound
-                events, request = session.tick(time.monotonic())
-                self._put(request)
-                was_bound = self._dispatch(events) or was_bound
+            await self._converse(session, reader)
         except (OSError, SMPPError) as error:
             reason = str(error) or type(error).__name__
+            refused, dead = isinstance(error, BindRefused), isinstance(error, SMSCSilent)
         finally:
             self._session = self._writer = None
             for event in session.lost():
                 if isinstance(event, Unanswered):
                     self._handler.on_ambiguous(event.token)
             writer.close()
-        return was_bound, reason
+        bound_s = None if self._bound_at_s is None else time.monotonic() - self._bound_at_s
+        return Ended(reason, bound_s, refused, dead)
 
-    def _dispatch(self, events: list[Request | Answered | Unanswered | LinkDead]) -> bool:
-        bound = False
+    async def _converse(self, session: Session, reader: asyncio.StreamReader) -> None:
+        """Bytes in, events out, until the session is closed or the peer gone. Raises OSError and SMPPError."""
+        # One read stays open over the ticks: the system's own ETIMEDOUT is a TimeoutError too, and ends the connection.
+        read: asyncio.Task[bytes] | None = None
+        try:
+            while session.state is not State.CLOSED:
+                if not self._reading.is_set():
+                    await self._hold()
+                read = read or asyncio.create_task(reader.read(READ_OCTETS))
+                done, _ = await asyncio.wait({read}, timeout=TICK_S)
+                if done:
+                    data, read = read.result(), None
+                    if not data:
+                        return
+                    events, replies = session.receive(data, self._now_s())
+                    self._put(replies)
+                    self._dispatch(events)
+                events, request = session.tick(self._now_s())
+                self._put(request)
+                self._dispatch(events)
+        finally:
+            if read is not None:
+                read.cancel()
+
+    async def _hold(self) -> None:
+        """Read nothing until `resume`, PAUSE_MAX_S at most."""
+        began_s = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE_MAX_S):
+                await self._reading.wait()
+        self._unread_s += time.monotonic() - began_s
+
+    def _dispatch(self, events: list[Event]) -> None:
+        """Every event is told before one of them ends the connection. Raises BindRefused and SMSCSilent."""
+        end: SMPPError | None = None
         for event in events:
             match event:
                 case Answered(pdu=pdu) if pdu.command & ~p.RESPONSE in p.BINDS:
                     if pdu.status != p.ESME_ROK:
-                        self._refusals += pdu.status in (p.ESME_RBINDFAIL, p.ESME_RINVPASWD, p.ESME_RINVSYSID)
-                        raise BindRefused(f"The SMSC refuses the bind with status {pdu.status:#x}.")
-                    bound = True
+                        self._refusals += pdu.status in (p.ESME_RINVPASWD, p.ESME_RINVSYSID)
+                        end = BindRefused(f"The SMSC refuses the bind with status {pdu.status:#x}.")
+                        continue
+                    self._bound_at_s = time.monotonic()
                     self._handler.on_bound()
                 case Answered(pdu=pdu, token=token) if pdu.command in (p.SUBMIT_SM | p.RESPONSE, p.GENERIC_NACK):
                     # A generic_nack is never an acceptance, whatever its status says.
@@ -284,7 +360,9 @@ class ESME:
                 case Unanswered(token=token):
                     self._handler.on_ambiguous(token)
                 case Request(pdu=pdu) if pdu.command == p.DELIVER_SM:
+                    self._owed[pdu.sequence] = pdu
                     self._handler.on_deliver(pdu)
-                case LinkDead():
-                    raise SMPPError("The SMSC does not answer.")
-        return bound
+                case LinkDead(why=why):
+                    end = SMSCSilent(why)
+        if end is not None:
+            raise end

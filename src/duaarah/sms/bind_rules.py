@@ -18,7 +18,7 @@ from duaarah.sms.models import Bind
 FIELDS = (
     *("name", "kind", "bind_group", "active", "host", "port", "tls", "tls_ca", "tls_pin"),
     *("system_id", "system_type", "address_range", "short_codes", "service_type", "tariffs"),
-    *("short_code_ton", "short_code_npi", "msisdn_ton", "msisdn_npi", "default_alphabet"),
+    *("short_code_ton", "short_code_npi", "msisdn_ton", "msisdn_npi", "default_alphabet", "long_text"),
     *("window", "tps_max", "enquire_link_s", "response_timeout_s", "attempts_max", "bind_refusals_max"),
     *("id_base", "receipt_dialect", "receipt_zone"),
 )
@@ -47,6 +47,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "id_base": tuple(Bind.IdBase.values),
     "receipt_dialect": tuple(Bind.Dialect.values),
     "default_alphabet": tuple(Bind.Alphabet.values),
+    "long_text": tuple(Bind.LongText.values),
 }
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,34}[a-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")

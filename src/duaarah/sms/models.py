@@ -98,6 +98,10 @@ class Bind(models.Model):
         GSM = "GSM", "GSM 03.38, one octet a character"
         LATIN1 = "LATIN1", "Latin-1 or ASCII"
 
+    class LongText(models.TextChoices):
+        PARTS = "PARTS", "Parts with a user data header"
+        PAYLOAD = "PAYLOAD", "One message_payload, where no package counts it"
+
     name = models.CharField(max_length=40, unique=True)
     kind = models.CharField(max_length=3, choices=Kind.choices, default=Kind.TRX)
     bind_group = models.CharField(max_length=40, blank=True, help_text="Binds that share receipts; empty: by itself")
@@ -126,8 +130,11 @@ class Bind(models.Model):
     receipt_dialect = models.CharField(max_length=4, choices=Dialect.choices, default=Dialect.BOTH)
     receipt_zone = models.CharField(max_length=40, default="Asia/Jakarta")
     default_alphabet = models.CharField(max_length=6, choices=Alphabet.choices, default=Alphabet.GSM)
-    attempts_max = models.PositiveSmallIntegerField(default=5, help_text="Of statuses 0x08 and 0x45")
-    bind_refusals_max = models.PositiveSmallIntegerField(default=5, help_text="One after another, then the bind stops")
+    long_text = models.CharField(max_length=7, choices=LongText.choices, default=LongText.PARTS)
+    attempts_max = models.PositiveSmallIntegerField(default=5, help_text="Of statuses 0x04, 0x08, 0x45 and 0x64")
+    bind_refusals_max = models.PositiveSmallIntegerField(
+        default=5, help_text="0x0E or 0x0F one after another, then the bind stops"
+    )
     window = models.PositiveSmallIntegerField(default=20)
     tps_max = models.PositiveIntegerField(default=100)
     enquire_link_s = models.PositiveSmallIntegerField(default=30)
@@ -161,7 +168,7 @@ class OutboundSegment(models.Model):
     destination = models.CharField(max_length=15)
     data_coding = models.PositiveSmallIntegerField()
     esm_class = models.PositiveSmallIntegerField(default=0)
-    payload = models.BinaryField(max_length=254)
+    payload = models.BinaryField(max_length=4096)
     validity_s = models.PositiveIntegerField()
     registered = models.BooleanField()
     correlation = models.UUIDField(null=True)

@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -28,10 +29,19 @@ from psycopg.types.json import Jsonb
 from duaarah.net.esme import ESME
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp import receipt
+from duaarah.wire.smpp.errors import MalformedPDU
 from duaarah.wire.smpp.pacing import Pace
 from duaarah.wire.smpp.pdu import PDU
 from duaarah.workers import links_sql as sql
-from duaarah.workers.links_rows import configuration, esme_config, inbound_row, outbound_octets, receipt_row
+from duaarah.workers.links_rows import (
+    Answer,
+    accepted_columns,
+    configuration,
+    esme_config,
+    inbound_row,
+    receipt_row,
+    submission,
+)
 from duaarah.workers.links_trials import start_trials
 
 LOG = logging.getLogger(__name__)
@@ -47,9 +57,12 @@ LOCK_SPACE = 0x4455
 RELOAD_S = 2.0
 DRAIN_S = 5.0
 SLOW_DOWN = frozenset({p.ESME_RTHROTTLED, p.ESME_RMSGQFUL})
-RETRYABLE = frozenset({p.ESME_RSYSERR, p.ESME_RSUBMITFAIL})
+RETRYABLE = frozenset({p.ESME_RINVBNDSTS, p.ESME_RSYSERR, p.ESME_RSUBMITFAIL, p.ESME_RX_T_APPN})
 BIND_TROUBLE = frozenset({p.ESME_RBINDFAIL, p.ESME_RINVPASWD, p.ESME_RINVSYSID})
 BINDS_MAX = 8
+# The row of a segment holds no more; nobody defines a status up there.
+STATUS_MAX = 0x7FFFFFFF
+Db = psycopg.AsyncConnection[dict[str, Any]]
 
 
 def main() -> int:
@@ -106,7 +119,7 @@ class Link:
         self._bind: dict[str, Any] = {}
         self._group: list[int] = []
         self._trouble = ""
-        self._responses: list[tuple[int, int, str]] = []
+        self._responses: list[Answer] = []
         self._delivered: list[PDU] = []
         self._in_flight: set[int] = set()
         self._work = asyncio.Event()
@@ -131,7 +144,7 @@ class Link:
 
     def on_response(self, token: object, status: int, message_id: str) -> None:
         assert isinstance(token, int)
-        self._responses.append((token, status, message_id))
+        self._responses.append((token, min(status, STATUS_MAX), message_id[: receipt.ID_MAX]))
         self._heard()
 
     def on_ambiguous(self, token: object) -> None:
@@ -189,7 +202,7 @@ class Link:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _leave(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> None:
+    async def _leave(self, db: Db) -> None:
         """Graceful end: what was submitted is waited for and committed, what came in is committed and acknowledged."""
         leaving = asyncio.create_task(self._esme.stop(DRAIN_S))
         while not leaving.done():
@@ -199,7 +212,7 @@ class Link:
         await self._turn(db, claiming=False)
         await db.execute(sql.BIND_STATE, ["DOWN", "unbound", self._bind_id])
 
-    async def _changed(self, db: psycopg.AsyncConnection[dict[str, Any]]) -> bool:
+    async def _changed(self, db: Db) -> bool:
         """Whether somebody changed the bind or its group since it was taken; looked at every RELOAD_S."""
         if time.monotonic() - self._looked_at_s < RELOAD_S:
             return False
@@ -213,12 +226,7 @@ class Link:
             if notice.payload == "segment":
                 self._work.set()
 
-    async def _pump(
-        self,
-        db: psycopg.AsyncConnection[dict[str, Any]],
-        stopping: asyncio.Event,
-        tasks: list[asyncio.Task[None]],
-    ) -> None:
+    async def _pump(self, db: Db, stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
         esme_task, _ = tasks
         while not stopping.is_set() and not await self._changed(db):
             for task in tasks:
@@ -238,7 +246,7 @@ class Link:
                 async with asyncio.timeout(at_most_s):
                     await event.wait()
 
-    async def _turn(self, db: psycopg.AsyncConnection[dict[str, Any]], *, claiming: bool = True) -> int:
+    async def _turn(self, db: Db, *, claiming: bool = True) -> int:
         """
         What came in, the answers, and the next claim in one transaction; then the acknowledgements and the claimed segments.
 
@@ -252,30 +260,43 @@ class Link:
             await self._commit_refusals(db, [item for item in answers if item[1] != p.ESME_ROK])
         free = self._esme.free if claiming else 0
         limit = max(0, min(free, self._pace.allowed(time.monotonic())))
-        claimed: psycopg.AsyncCursor[dict[str, Any]] | None = None
-        if delivered or accepted or limit:
-            # One journey to the database and one flush of its log, whatever there is; all or nothing of it.
-            async with db.pipeline(), db.transaction():
-                await self._take(db, delivered)
-                if accepted:
-                    keys = [receipt.response_key(item[2], self._bind["id_base"]) for item in accepted]
-                    values = [[item[0] for item in accepted], [item[2] for item in accepted], keys]
-                    await db.execute(sql.ACCEPTED, values)
-                if limit:
-                    lease = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
-                    claimed = await db.execute(sql.CLAIM, lease)
+        try:
+            rows = await self._commit(db, delivered, accepted, limit)
+        except psycopg.DataError as error:
+            await self._apart(db, delivered, accepted, error)
+            rows = await self._commit(db, [], [], limit)
+        else:
+            if delivered:
+                self._acknowledge(delivered)
         if len(self._delivered) < BACKLOG_MAX // 2:
             self._esme.resume()
-        for number, pdu in enumerate(delivered, 1):
-            self._esme.ack(pdu, more=number < len(delivered))
         self._in_flight.difference_update(item[0] for item in answers)
-        rows = await claimed.fetchall() if claimed is not None else []
-        await self._write(db, rows)
+        if rows:
+            await self._send(db, rows)
         return len(delivered) + len(answers) + (len(rows) if limit else int(free > 0))
 
-    async def _take(self, db: psycopg.AsyncConnection[dict[str, Any]], delivered: list[PDU]) -> None:
+    async def _commit(self, db: Db, delivered: list[PDU], accepted: list[Answer], limit: int) -> list[dict[str, Any]]:
+        """
+        One journey to the database and one flush of its log, whatever there is; the claimed rows. All or nothing of it.
+
+        Raises:
+            DataError: something of it fits no row; nothing was committed.
+        """
+        if not (delivered or accepted or limit):
+            return []
+        claimed: psycopg.AsyncCursor[dict[str, Any]] | None = None
+        async with db.pipeline(), db.transaction():
+            await self._take(db, delivered)
+            if accepted:
+                await db.execute(sql.ACCEPTED, accepted_columns(accepted, self._bind))
+            if limit:
+                lease = {"bind": self._bind_id, "limit": limit, "lease": settings.SEGMENT_LEASE_S}
+                claimed = await db.execute(sql.CLAIM, lease)
+        return await claimed.fetchall() if claimed is not None else []
+
+    async def _take(self, db: Db, delivered: list[PDU]) -> None:
         """Receipts and inbound SMS as rows; joins the transaction."""
-        receipts = [row for pdu in delivered if receipt.is_receipt(pdu) and (row := receipt_row(pdu, self._bind))]
+        receipts = [receipt_row(pdu, self._bind) for pdu in delivered if receipt.is_receipt(pdu)]
         inbound = [inbound_row(pdu, self._bind, self._group) for pdu in delivered if not receipt.is_receipt(pdu)]
         if receipts:
             await db.execute(sql.RECEIPT, [self._bind_id, Jsonb(receipts)])
@@ -286,36 +307,74 @@ class Link:
             await db.execute(sql.OVERTAKEN, part)
             await db.execute(sql.JOIN, part)
 
-    async def _write(self, db: psycopg.AsyncConnection[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-        """What was claimed, most urgent first; the rest goes back when the link went away in between."""
-        rows = sorted(rows, key=lambda r: (r["priority"], r["id"]))
-        # No octet comes or goes between two writes: the window stays as it is found here.
-        count = min(len(rows), self._esme.free)
-        for number, row in enumerate(rows[:count], 1):
-            self._in_flight.add(row["id"])
-            LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
-            self._esme.submit(
-                row["id"],
-                source=row["source"],
-                destination=row["destination"],
-                short_message=outbound_octets(
-                    bytes(row["payload"]), row["data_coding"], self._bind["default_alphabet"]
-                ),
-                data_coding=row["data_coding"],
-                esm_class=row["esm_class"],
-                validity_s=row["validity_s"],
-                registered=row["registered"],
-                service_type=self._bind["tariffs"].get(row["source"], ""),
-                more=number < count,
-            )
-        self._pace.took(count)
-        if count < len(rows):
-            # That these were not written is known.
-            await db.execute(sql.UNWRITTEN, {"ids": [row["id"] for row in rows[count:]]})
+    async def _apart(self, db: Db, delivered: list[PDU], accepted: list[Answer], error: psycopg.DataError) -> None:
+        """
+        What could not be committed together, by halves. The one that no row can hold stands alone in the end: a delivery is
+        refused for good, as it must not come again for ever; a segment whose response it was is of unknown outcome.
+        """
+        if len(delivered) + len(accepted) == 1:
+            LOG.error("a delivery or a response that no row can hold (%s)", type(error).__name__)
+            for pdu in delivered:
+                self._esme.ack(pdu, p.ESME_RX_P_APPN)
+            return
+        halves = [(delivered, accepted[:0]), (delivered[:0], accepted)]
+        if not (delivered and accepted):
+            cut = (len(delivered) + len(accepted)) // 2
+            halves = [(delivered[:cut], accepted[:cut]), (delivered[cut:], accepted[cut:])]
+        for half in halves:
+            try:
+                await self._commit(db, *half, 0)
+            except psycopg.DataError as again:
+                await self._apart(db, *half, again)
+            else:
+                if half[0]:
+                    self._acknowledge(half[0])
 
-    async def _commit_refusals(
-        self, db: psycopg.AsyncConnection[dict[str, Any]], group: list[tuple[int, int, str]]
-    ) -> None:
+    def _acknowledge(self, delivered: list[PDU]) -> None:
+        """What is committed, in one write; the last of them may be of a connection that is gone."""
+        for pdu in delivered:
+            self._esme.ack(pdu, more=True)
+        self._esme.flush()
+
+    async def _send(self, db: Db, rows: list[dict[str, Any]]) -> None:
+        """What was claimed: written, given back when the link went away in between, or refused when it is no SMS."""
+        unwritten, unwritable = self._write(sorted(rows, key=lambda r: (r["priority"], r["id"])))
+        self._pace.took(len(rows) - len(unwritten) - len(unwritable), time.monotonic())
+        if unwritten:
+            # That these were not written is known.
+            await db.execute(sql.UNWRITTEN, {"ids": unwritten})
+        if unwritable:
+            await self._refuse(db, dict.fromkeys(unwritable))
+
+    def _write(self, rows: list[dict[str, Any]]) -> tuple[list[int], list[int]]:
+        """Claimed rows to the wire, in one write; the ids of those that the window did not take, and of those that are no SMS."""
+        unwritten, unwritable = [], []
+        for row in rows:
+            if not self._esme.free:
+                unwritten.append(row["id"])
+                continue
+            try:
+                self._submit(row)
+            except (MalformedPDU, ValueError) as error:
+                LOG.error("segment %d is no SMS (%s)", row["id"], error, extra={"correlation": row["correlation"]})
+                unwritable.append(row["id"])
+        # Not with the last of them: it may be the one that could not be written.
+        self._esme.flush()
+        return unwritten, unwritable
+
+    def _submit(self, row: dict[str, Any]) -> None:
+        """One claimed row, kept for the flush. Raises MalformedPDU and ValueError, and then nothing of it was kept."""
+        self._esme.submit(row["id"], **submission(row, self._bind), more=True)
+        self._in_flight.add(row["id"])
+        LOG.info("segment %d submitted", row["id"], extra={"correlation": row["correlation"]})
+
+    async def _refuse(self, db: Db, refused: Mapping[int, int | None]) -> None:
+        """Refused for good, by a status of the SMSC, or by ourselves (None): the reservation ends in the same transaction."""
+        async with db.transaction():
+            moved = await db.execute(sql.REFUSED, [list(refused), list(refused.values())])
+            await db.execute(sql.RELEASE, {"ids": [row["id"] for row in await moved.fetchall()]})
+
+    async def _commit_refusals(self, db: Db, group: list[Answer]) -> None:
         again = [item[0] for item in group if item[1] in SLOW_DOWN or item[1] in BIND_TROUBLE]
         limited = {item[0]: item[1] for item in group if item[1] in RETRYABLE}
         known = SLOW_DOWN | BIND_TROUBLE | RETRYABLE
@@ -329,8 +388,7 @@ class Link:
             if again:
                 await db.execute(sql.AGAIN, {"ids": again})
             if refused:
-                moved = await db.execute(sql.REFUSED, [list(refused), list(refused.values())])
-                await db.execute(sql.RELEASE, {"ids": [row["id"] for row in await moved.fetchall()]})
+                await self._refuse(db, refused)
         if any(item[1] in SLOW_DOWN for item in group):
             self._pace.throttled(time.monotonic())
         if any(item[1] in BIND_TROUBLE for item in group):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duaarah.core import gsm7
@@ -22,6 +22,10 @@ REDELIVERY_TEXT_S, REDELIVERY_PART_S, REDELIVERY_BINARY_S = 60, 3_600, 86_400
 # What the worker itself writes, which is no configuration.
 _SEEN = frozenset({"state", "state_at", "state_reason"})
 _LATIN_1 = 3
+# An address that is longer than SMPP allows is nobody's.
+ADDRESS_MAX = 21
+# (segment, command_status, message id) of a response.
+Answer = tuple[int, int, str]
 
 
 def configuration(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +54,7 @@ def esme_config(row: Mapping[str, Any]) -> ESMEConfig:
         tls_pin=row["tls_pin"],
         bind_refusals_max=row["bind_refusals_max"],
         keep_late=True,
+        message_payload=row.get("long_text") == "PAYLOAD",
     )
 
 
@@ -61,16 +66,41 @@ def zone_of(name: str) -> dt.tzinfo:
         return dt.UTC
 
 
-def outbound_octets(payload: bytes, data_coding: int, alphabet: str) -> bytes:
-    """A segment as this SMSC reads data_coding 0: GSM 03.38 one octet a character, or Latin-1."""
+def outbound_octets(payload: bytes, data_coding: int, alphabet: str, esm_class: int = 0) -> bytes:
+    """A segment as this SMSC reads data_coding 0: GSM 03.38 one octet a character, or Latin-1; a part's header stays."""
     if data_coding or alphabet == "GSM":
         return payload
+    if esm_class & p.ESM_UDHI and payload:
+        end = 1 + payload[0]
+        return payload[:end] + outbound_octets(payload[end:], data_coding, alphabet)
     return gsm7.decode(payload).encode("latin-1", "replace")
+
+
+def submission(row: Mapping[str, Any], bind: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ESME.submit for a claimed row. Raises UnicodeError (a ValueError): its text has no such octets."""
+    return {
+        "source": row["source"],
+        "destination": row["destination"],
+        "short_message": outbound_octets(
+            bytes(row["payload"]), row["data_coding"], bind["default_alphabet"], row["esm_class"]
+        ),
+        "data_coding": row["data_coding"],
+        "esm_class": row["esm_class"],
+        "validity_s": row["validity_s"],
+        "registered": row["registered"],
+        "service_type": bind["tariffs"].get(row["source"], ""),
+    }
+
+
+def accepted_columns(accepted: Sequence[Answer], bind: Mapping[str, Any]) -> list[list[Any]]:
+    """Values of links_sql.ACCEPTED."""
+    keys = [receipt.response_key(message_id, bind["id_base"]) for _, _, message_id in accepted]
+    return [[item[0] for item in accepted], [item[2] for item in accepted], keys]
 
 
 def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str, Any]:
     """Values of links_sql.INBOUND (and of OVERTAKEN and JOIN, when `total` is set)."""
-    source, destination = pdu.text.get("source_addr", ""), pdu.text.get("destination_addr", "")
+    source, destination = (pdu.text.get(name, "")[:ADDRESS_MAX] for name in ("source_addr", "destination_addr"))
     coding, esm_class = pdu.number.get("data_coding", 0), pdu.number.get("esm_class", 0)
     part = part_of(pdu)
     place = f"{part.reference}/{part.total}/{part.number}|" if part else ""
@@ -98,18 +128,20 @@ def inbound_row(pdu: PDU, bind: Mapping[str, Any], group: list[int]) -> dict[str
     }
 
 
-def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A record of links_sql.RECEIPT, fit for JSON; None when the receipt names no message."""
+def receipt_row(pdu: PDU, bind: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of links_sql.RECEIPT, fit for JSON; one that names no message is kept as it came, without keys, for a person."""
     zone = zone_of(bind["receipt_zone"])
     found = receipt.parse(pdu, base=bind["id_base"], dialect=bind["receipt_dialect"], zone=zone)
+    handset, short_code = (pdu.text.get(name, "")[:ADDRESS_MAX] for name in ("source_addr", "destination_addr"))
     if found is None:
-        return None
+        unknown = {"message_ids": [], "state": receipt.UNKNOWN, "error": "", "text": receipt.raw_text(pdu)}
+        return unknown | {"handset": handset, "short_code": short_code, "done_at": None}
     return {
         "message_ids": found.message_ids,
         "state": found.state,
         "error": found.error[:10],
         "text": found.text,
-        "handset": pdu.text.get("source_addr", ""),
-        "short_code": pdu.text.get("destination_addr", ""),
+        "handset": handset,
+        "short_code": short_code,
         "done_at": found.done_at.isoformat() if found.done_at else None,
     }

@@ -11,12 +11,14 @@ WHERE coalesce(nullif(o.bind_group, ''), o.name) = coalesce(nullif(b.bind_group,
 LOCK = "SELECT pg_try_advisory_lock(%s, %s) AS locked"
 BIND_STATE = "UPDATE sms_bind SET state = %s, state_reason = %s, state_at = clock_timestamp() WHERE id = %s"
 
-# Claimed means that it may be on the wire: a row that was claimed and never answered is ambiguous, never simply retried.
+# Claimed means that it may be on the wire: a row that was claimed and never answered is ambiguous, never simply retried. Nothing
+# is put off by more than a minute: what says later was written before the clock was set back.
 CLAIM = """
 UPDATE sms_outboundsegment SET state = 'SUBMITTING', attempts = attempts + 1, submitted_at = clock_timestamp(),
     lease_until_at = clock_timestamp() + %(lease)s * interval '1 second'
 WHERE id IN (SELECT id FROM sms_outboundsegment
-             WHERE bind_id = %(bind)s AND state = 'QUEUED' AND not_before_at <= clock_timestamp()
+             WHERE bind_id = %(bind)s AND state = 'QUEUED'
+                 AND not_before_at NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '61 s'
              ORDER BY priority, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, priority, source, destination, payload, data_coding, esm_class, validity_s, registered, correlation
 """

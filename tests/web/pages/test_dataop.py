@@ -102,12 +102,23 @@ def test_a_lost_response_a_lonely_receipt_and_an_unreadable_sms_need_a_look(
     assert judge_stale_segments(now=town.now) == 1
     assert [r.pk for r in ambiguous()] == [row.pk]
     Receipt.objects.create(bind=town.bind, message_ids=["a-1"], state=5, error="011", received_at=at)
+    # One whose id nobody can read stands there with its words, a token in them hidden.
+    text = "terkirim: Token 1234 5678 9012 3456 7890"
+    Receipt.objects.create(bind=town.bind, message_ids=[], state=7, text=text, received_at=at)
     inbound = town.arrive(source=household.pairing.phone, payload=b"?", kind="TEXT", data_coding=0)
     InboundSms.objects.filter(pk=inbound).update(state="FAILED", outcome="given_up")
     client = sign_in("dataop")
     page = client.get("/data/perlu-dilihat/").content.decode()
-    for words in (f"/data/pesan/{row.pk}/", "a-1", "could not be delivered", f"/data/pesan/masuk/{inbound}/"):
+    for words in (
+        f"/data/pesan/{row.pk}/",
+        "a-1",
+        "could not be delivered",
+        "none can be read",
+        "terkirim: Token ····",
+        f"/data/pesan/masuk/{inbound}/",
+    ):
         assert words in page
+    assert "1234 5678" not in page
     life = client.get(f"/data/pesan/{row.pk}/").content.decode()
     assert "The response was lost" in life and "Ambiguous: the reservation stays until it is decided" in life
     assert "given_up" in client.get(f"/data/pesan/masuk/{inbound}/").content.decode()

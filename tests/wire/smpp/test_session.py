@@ -10,7 +10,7 @@ from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp import receipt
 from duaarah.wire.smpp.errors import LocalProtocolError, MalformedPDU, RemoteProtocolError
 from duaarah.wire.smpp.pdu import PDU
-from duaarah.wire.smpp.session import Answered, LinkDead, Request, Session, State, Unanswered
+from duaarah.wire.smpp.session import UNANSWERED, Answered, LinkDead, Request, Session, State, Unanswered
 
 
 def bound_pair(window: int = 2) -> tuple[Session, Session]:
@@ -180,6 +180,82 @@ def test_a_late_response_is_still_told_when_asked_for() -> None:
     (answer,), _ = esme.receive(smsc.respond(asked.pdu, message_id="m"), 31)
     assert answer.token == "late" and esme.outstanding == 0
     assert esme.receive(smsc.respond(asked.pdu, message_id="m"), 32)[0] == []
+
+
+def keeping(window: int) -> tuple[Session, Session]:
+    esme, smsc = Session(window=window, keep_late=True), Session()
+    (request,), _ = smsc.receive(esme.bind(system_id="a", password="b", address_range="", now_s=0), 0)
+    esme.receive(smsc.respond(request.pdu), 0)
+    return esme, smsc
+
+
+def test_what_stayed_unanswered_keeps_its_place_until_the_response_or_a_new_connection() -> None:
+    esme, smsc = keeping(3)
+    (asked,), _ = smsc.receive(submit(esme, "late", now_s=1), 1)
+    assert esme.tick(12)[0] == [Unanswered("late")] and (esme.outstanding, esme.free) == (0, 2)
+    submit(esme, "other", now_s=12)
+    assert esme.free == 1
+    esme.receive(smsc.respond(asked.pdu, message_id="m"), 13)
+    assert esme.free == 2
+
+
+def test_half_of_the_window_unanswered_ends_the_link_when_nothing_waits_any_more() -> None:
+    esme, smsc = keeping(4)
+    for number in (1, 2):
+        submit(esme, number, now_s=1)
+    (asked,), _ = smsc.receive(submit(esme, 3, now_s=8), 8)
+    assert esme.tick(12)[0] == [Unanswered(1), Unanswered(2)]
+    # One still waits: nothing new, and not yet the end.
+    assert esme.free == 0 and esme.outstanding == 1
+    esme.receive(smsc.respond(asked.pdu, message_id="m"), 13)
+    assert esme.tick(13)[0] == [LinkDead(UNANSWERED)]
+    assert esme.lost() == []
+
+
+def test_a_response_of_another_command_is_no_answer() -> None:
+    esme, smsc = bound_pair()
+    (asked,), _ = smsc.receive(submit(esme, 1), 1)
+    wrong = p.encode(PDU(p.ENQUIRE_LINK | p.RESPONSE, asked.pdu.sequence))
+    assert esme.receive(wrong, 1) == ([], b"") and esme.outstanding == 1
+    (answer,), _ = esme.receive(smsc.respond(asked.pdu, message_id="m"), 2)
+    assert answer.token == 1
+
+
+@pytest.mark.parametrize("status", [0, p.ESME_RINVCMDID])
+def test_a_bind_that_is_nacked_is_refused(status: int) -> None:
+    esme = Session()
+    esme.bind(system_id="a", password="b", address_range="", now_s=0)
+    (answer,), _ = esme.receive(p.encode(PDU(p.GENERIC_NACK, 1, status)), 0)
+    assert answer.pdu.command == p.BIND_TRANSCEIVER | p.RESPONSE and answer.pdu.status == (status or 0xFF)
+    assert esme.state is State.OPEN
+
+
+def test_a_malformed_response_is_not_answered_and_leaves_its_message_unanswered() -> None:
+    esme, smsc = bound_pair()
+    (asked,), _ = smsc.receive(submit(esme, 1), 1)
+    head = p.HEADER.pack(20, p.SUBMIT_SM | p.RESPONSE, 0, asked.pdu.sequence)
+    assert esme.receive(head + b"noen", 2) == ([], b"") and esme.outstanding == 1
+    assert esme.tick(12)[0] == [Unanswered(1)]
+
+
+def test_who_answers_enquire_link_late_but_speaks_is_not_dead() -> None:
+    esme, smsc = bound_pair()
+    assert esme.tick(40)[1]
+    esme.receive(smsc.send_message(p.DELIVER_SM, 1, 45, text={}, number={}, short_message=b"x"), 45)
+    assert esme.tick(51) == ([], b"")
+    # And is asked again when it falls silent.
+    assert p.decode(esme.tick(76)[1]).command == p.ENQUIRE_LINK
+
+
+def test_what_came_whole_before_the_framing_was_lost_is_told() -> None:
+    esme, smsc = bound_pair()
+    (asked,), _ = smsc.receive(submit(esme, 1), 1)
+    oversized = (70_000).to_bytes(4, "big") + bytes(12)
+    (answer,), _ = esme.receive(smsc.respond(asked.pdu, message_id="m") + oversized, 2)
+    assert answer.token == 1
+    with pytest.raises(RemoteProtocolError):
+        esme.tick(2)
+    assert esme.lost() == []
 
 
 def test_validity_is_relative() -> None:

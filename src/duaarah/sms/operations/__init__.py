@@ -21,6 +21,7 @@ from duaarah.sms.operations.decide import (
 )
 from duaarah.sms.operations.enqueue import SegmentOrder, enqueue_segments
 from duaarah.sms.operations.inbound import book_inbound, claim_inbound, close_inbound, give_up_inbound
+from duaarah.sms.operations.long_text import enqueue_text
 from duaarah.sms.operations.stale import judge_stale_segments, match_parked_receipts
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "decide_ambiguous",
     "decide_segment",
     "enqueue_segments",
+    "enqueue_text",
     "forget_old_drafts",
     "give_up_inbound",
     "judge_stale_segments",

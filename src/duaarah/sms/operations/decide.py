@@ -158,8 +158,12 @@ def _decide(
         destination=segment.destination,
         data_coding=segment.data_coding,
         payload=bytes(segment.payload),
+        message_payload=len(segment.payload) > 254,
         validity_s=segment.validity_s,
         registered=segment.registered,
         correlation=segment.correlation,
     )
-    return enqueue_segments([order], now=now)[0]
+    (again,) = enqueue_segments([order], now=now)
+    # A part stays a part.
+    OutboundSegment.objects.filter(pk=again).update(esm_class=segment.esm_class)
+    return again

@@ -18,7 +18,10 @@ _WIB = ZoneInfo("Asia/Jakarta")
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOrder:
-    """One segment to submit; `payload` is the short_message as it goes on the wire (at most 254 octets)."""
+    """
+    One segment to submit; `payload` is the short_message as it goes on the wire (at most 254 octets), with `message_payload`
+    a longer text that the SMSC cuts itself.
+    """
 
     bind_id: int
     meter_id: int | None
@@ -29,6 +32,7 @@ class SegmentOrder:
     destination: str
     data_coding: int
     payload: bytes
+    message_payload: bool = False
     validity_s: int
     registered: bool
     correlation: uuid.UUID | None
@@ -89,7 +93,7 @@ def enqueue_segments(orders: Sequence[SegmentOrder], *, now: dt.datetime) -> lis
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Segments are queued in the transaction that makes them true.")
-    if len(orders) > BATCH_MAX or any(len(o.payload) > 254 for o in orders):
+    if len(orders) > BATCH_MAX or any(len(o.payload) > (4096 if o.message_payload else 254) for o in orders):
         raise ValueError("Too many segments in one batch, or one is too long.")
     if not orders:
         return []

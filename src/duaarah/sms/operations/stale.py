@@ -6,16 +6,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from duaarah.sms.operations.enqueue import package_month
 
 # The SMSC may have it or not: the table sms_ambiguityrule decides per class. Frames are sent again by their command under a
 # new counter; a receipt with digits goes once more, because a second SMS is better than a lost token; the rest is listed.
+# A lease that ends later than one that begins now was given before the clock was set back.
 _AMBIGUOUS = """
 UPDATE sms_outboundsegment SET state = 'AMBIGUOUS', lease_until_at = NULL
 WHERE id IN (SELECT id FROM sms_outboundsegment
-             WHERE state = 'SUBMITTING' AND lease_until_at < clock_timestamp()
+             WHERE state = 'SUBMITTING' AND (lease_until_at < clock_timestamp()
+                 OR lease_until_at > clock_timestamp() + %(lease)s * interval '1 second')
              ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
@@ -80,7 +83,8 @@ WITH lone AS (
 found AS (
     SELECT DISTINCT ON (l.segment_id) l.segment_id, r.id AS receipt_id, r.state, r.message_ids[1] AS message_key
     FROM lone l JOIN sms_outboundsegment s ON s.id = l.segment_id
-    JOIN sms_receipt r ON r.segment_id IS NULL AND r.handset = l.destination AND r.short_code = l.source
+    JOIN sms_receipt r ON r.segment_id IS NULL AND cardinality(r.message_ids) > 0
+        AND r.handset = l.destination AND r.short_code = l.source
         AND r.received_at > s.submitted_at AND r.received_at < clock_timestamp() - 5 * interval '1 second'
     JOIN sms_bind rb ON rb.id = r.bind_id AND coalesce(nullif(rb.bind_group, ''), rb.name) = l.pool
     WHERE NOT EXISTS (SELECT 1 FROM sms_outboundsegment o
@@ -102,7 +106,7 @@ ON CONFLICT DO NOTHING
 def judge_stale_segments(*, now: dt.datetime) -> int:
     """Entry: segments whose link died between write and response become AMBIGUOUS; returns how many."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_AMBIGUOUS)
+        cursor.execute(_AMBIGUOUS, {"lease": settings.SEGMENT_LEASE_S + 1})
         ids = [row[0] for row in cursor.fetchall()]
         if ids:
             values: dict[str, Any] = {"ids": ids, "now": now, "month": package_month(now)}

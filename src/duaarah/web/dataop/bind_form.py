@@ -25,6 +25,7 @@ _CHOICES = {
     "id_base": Bind.IdBase.choices,
     "receipt_dialect": Bind.Dialect.choices,
     "default_alphabet": Bind.Alphabet.choices,
+    "long_text": Bind.LongText.choices,
 }
 
 

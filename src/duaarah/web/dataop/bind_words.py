@@ -61,11 +61,17 @@ LABELS = {
         _("Alphabet of data_coding 0"),
         _("Nearly always GSM. Try @ and _ in a test SMS to find out."),
     ),
+    "long_text": (
+        _("Longer texts"),
+        _(
+            "In parts every part is one SMS of ours. Whole only where the SMSC takes message_payload: it cuts and charges."
+        ),
+    ),
     "window": (
         _("Window"),
         _("SMS without an answer at once, 1 to 1,000. 10 to 50 is usual; more than the operator grants is refused."),
     ),
-    "tps_max": (_("SMS a second"), _("The rate in your contract, 1 to 10,000. It is never exceeded for long.")),
+    "tps_max": (_("SMS a second"), _("The rate in your contract, 1 to 10,000. It is not exceeded in any second.")),
     "enquire_link_s": (
         _("enquire_link after (seconds)"),
         _("Silence after which we ask whether the SMSC is there, 5 to 600."),
@@ -73,11 +79,13 @@ LABELS = {
     "response_timeout_s": (_("Wait for a response (seconds)"), _("Then an SMS counts as of unknown outcome, 1 to 59.")),
     "attempts_max": (
         _("Attempts"),
-        _("How often an SMS goes again after a system error (0x08, 0x45), 1 to 50. Throttling has no limit."),
+        _(
+            "How often an SMS goes again after a system error (0x04, 0x08, 0x45, 0x64), 1 to 50. Throttling has no limit."
+        ),
     ),
     "bind_refusals_max": (
         _("Refused binds"),
-        _("So many in a row and the link stops until a person looks, so that the account is not locked."),
+        _("So many wrong passwords or system_ids in a row and the link stops, so that the account is not locked."),
     ),
     "id_base": (
         _("Message ids"),
@@ -105,6 +113,7 @@ GROUPS = (
             "msisdn_ton",
             "msisdn_npi",
             "default_alphabet",
+            "long_text",
         ),
     ),
     (_("Receipts"), ("id_base", "receipt_dialect", "receipt_zone")),

@@ -60,7 +60,9 @@ def console(request: HttpRequest) -> HttpResponse:
 @for_data_operator
 def attention(request: HttpRequest) -> HttpResponse:
     """What no rule decides: lost responses, receipts without a segment, SMS that could not be read."""
-    receipts = [{"row": r, "state": receipt_state(r.state)} for r in parked()[:SHOWN_MAX]]
+    receipts = [
+        {"row": r, "state": receipt_state(r.state), "text": without_tokens(r.text)} for r in parked()[:SHOWN_MAX]
+    ]
     context = {
         "ambiguous": ambiguous()[:SHOWN_MAX],
         "ambiguous_n": ambiguous().count(),

@@ -23,10 +23,10 @@ SUBMIT_SM, DELIVER_SM = 0x04, 0x05
 UNBIND, ENQUIRE_LINK = 0x06, 0x15
 BINDS = (BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER)
 
-ESME_ROK, ESME_RINVCMDID, ESME_RINVBNDSTS, ESME_RSYSERR = 0x00, 0x03, 0x04, 0x08
+ESME_ROK, ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVBNDSTS, ESME_RSYSERR = 0x00, 0x02, 0x03, 0x04, 0x08
 ESME_RINVDSTADR, ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID = 0x0B, 0x0D, 0x0E, 0x0F
 ESME_RSUBMITFAIL, ESME_RUNKNOWNERR = 0x45, 0xFF
-ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x14, 0x58, 0x64
+ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN, ESME_RX_P_APPN = 0x14, 0x58, 0x64, 0x65
 
 TLV_RECEIPTED_MESSAGE_ID, TLV_MESSAGE_STATE, TLV_MESSAGE_PAYLOAD = 0x001E, 0x0427, 0x0424
 TLV_SAR_REFERENCE, TLV_SAR_TOTAL, TLV_SAR_NUMBER = 0x020C, 0x020E, 0x020F
@@ -107,7 +107,7 @@ def encode(pdu: PDU) -> bytes:
     Octets of a PDU.
 
     Raises:
-        MalformedPDU: an unknown command, a field too long, or a short_message over 254 octets.
+        MalformedPDU: an unknown command, a field too long, a number out of its range, a short_message over 254 octets.
     """
     layout = _FIELDS.get(pdu.command)
     if layout is None:
@@ -120,14 +120,21 @@ def encode(pdu: PDU) -> bytes:
                 raise MalformedPDU(f"{name} has at most {longest} octets.", pdu.sequence)
             body += value + b"\0"
         else:
-            body.append(pdu.number.get(name, 0))
+            number = pdu.number.get(name, 0)
+            if not 0 <= number <= 0xFF:
+                raise MalformedPDU(f"{name} is one octet.", pdu.sequence)
+            body.append(number)
     if pdu.command in _WITH_MESSAGE:
         if len(pdu.short_message) > 254:
             raise MalformedPDU("short_message has at most 254 octets.", pdu.sequence)
         body.append(len(pdu.short_message))
         body += pdu.short_message
     for tag, content in pdu.tlvs:
+        if not 0 <= tag <= 0xFFFF or len(content) > 0xFFFF:
+            raise MalformedPDU("A TLV has a tag of two octets, and at most 65,535 octets.", pdu.sequence)
         body += struct.pack(">HH", tag, len(content)) + content
+    if not 0 <= pdu.status <= 0xFFFFFFFF or not 0 <= pdu.sequence <= 0xFFFFFFFF:
+        raise MalformedPDU("Status and sequence are four octets.")
     return HEADER.pack(HEADER.size + len(body), pdu.command, pdu.status, pdu.sequence) + bytes(body)
 
 

@@ -20,6 +20,9 @@ STATES = {
     "UNKNOWN": 7,
     "REJECTD": 8,
 }
+UNKNOWN = 7
+# Longer than any id that the specification knows; responses and receipts are cut alike.
+ID_MAX, TEXT_MAX = 65, 254
 _HEX = re.compile(r"[0-9a-f]{1,16}")
 _RECEIPT_BITS, _RECEIPT, _INTERMEDIATE = 0x3C, 0x04, 0x20
 _ID = re.compile(r"\bid:\s*(\S+)", re.IGNORECASE)
@@ -82,6 +85,7 @@ def parse(pdu: PDU, *, base: str = "ANY", dialect: str = "BOTH", zone: dt.tzinfo
     tagged = pdu.tlv(p.TLV_RECEIPTED_MESSAGE_ID) if dialect != "TEXT" else None
     found = _ID.search(text)
     message_id = tagged.rstrip(b"\0").decode("latin-1") if tagged else found[1] if found else ""
+    message_id = message_id.replace("\0", "")[:ID_MAX]
     if not message_id:
         return None
     state_tlv = pdu.tlv(p.TLV_MESSAGE_STATE) if dialect != "TEXT" else None
@@ -89,7 +93,7 @@ def parse(pdu: PDU, *, base: str = "ANY", dialect: str = "BOTH", zone: dt.tzinfo
     state = state_tlv[0] if state_tlv else STATES.get(stat[1].upper()[:7], 7) if stat else 7
     error = _ERR.search(text)
     keys = receipt_keys(message_id, base)
-    return DeliveryReceipt(keys, state, error[1] if error else "", text.replace("\0", "")[:254], _done(text, zone))
+    return DeliveryReceipt(keys, state, error[1] if error else "", text.replace("\0", "")[:TEXT_MAX], _done(text, zone))
 
 
 def _done(text: str, zone: dt.tzinfo) -> dt.datetime | None:
@@ -101,6 +105,12 @@ def _done(text: str, zone: dt.tzinfo) -> dt.datetime | None:
         return dt.datetime.strptime(found[1].ljust(12, "0"), "%y%m%d%H%M%S").replace(tzinfo=zone)
     except ValueError:
         return None
+
+
+def raw_text(pdu: PDU) -> str:
+    """A receipt as it came, for a person's eyes: its text, or its TLVs in hexadecimal; nothing that is not printable."""
+    text = pdu.payload.decode("latin-1") or " ".join(f"{tag:04x}:{value.hex()}" for tag, value in pdu.tlvs)
+    return "".join(character if character.isprintable() else "." for character in text)[:TEXT_MAX]
 
 
 def text_of(message_id: str, delivered: bool) -> bytes:

@@ -8,7 +8,7 @@ deliver_sm is answered only when the caller says so: after its commit. Times are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from duaarah.wire.smpp import pdu as p
@@ -74,12 +74,14 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class LinkDead:
-    """enquire_link stayed without an answer: close the connection."""
+    """The peer is silent, or too many of our messages stayed without a response: close the connection."""
+
+    why: str = "The SMSC does not answer."
 
 
 Event = Request | Answered | Unanswered | LinkDead
 SEQUENCE_MAX = 0x7FFFFFFF
-LATE_MAX = 1_000
+UNANSWERED = "Half of the window stayed without a response."
 _MESSAGES = (p.SUBMIT_SM, p.DELIVER_SM)
 _TAKING = (State.BOUND, State.UNBINDING, State.DRAINING)
 
@@ -88,7 +90,9 @@ class Session:
     """
     See the module. `window` bounds our unanswered requests; the codec's ceiling bounds a PDU.
 
-    `keep_late`: a response after its timer is still Answered, after Unanswered was told.
+    `keep_late`: a response after its timer is still Answered, after Unanswered was told. Until then the peer may still hold
+    the message, so it keeps its place in the window; when half of the window is such, what waits is waited for and the link is
+    declared dead: a new connection has a whole window.
     """
 
     def __init__(
@@ -107,7 +111,7 @@ class Session:
         self._buffer = bytearray()
         self._waiting: dict[int, tuple[float, object, int]] = {}
         self._outstanding = 0
-        self._late: dict[int, object] = {}
+        self._late: dict[int, tuple[object, int]] = {}
         self._keep_late = keep_late
         self._peer_unbind: PDU | None = None
         self._heard_at_s: float | None = None
@@ -126,7 +130,13 @@ class Session:
     @property
     def free(self) -> int:
         """How many more messages the window takes."""
-        return max(0, self.window - self.outstanding) if self.state is State.BOUND else 0
+        if self.state is not State.BOUND or self._half_lost:
+            return 0
+        return max(0, self.window - self.outstanding - len(self._late))
+
+    @property
+    def _half_lost(self) -> bool:
+        return 2 * len(self._late) >= self.window
 
     def _move(self, move: Move) -> None:
         target = TABLE.get((self.state, move))
@@ -202,7 +212,8 @@ class Session:
         Take bytes as they come, split or joined anywhere; events in order, and bytes to send back at once.
 
         Raises:
-            RemoteProtocolError: the framing is lost (a length below 16 or above the ceiling).
+            RemoteProtocolError: the framing is lost (a length below 16 or above the ceiling). What came whole before it in
+                the same octets is told first, and the next call of `receive` or `tick` raises.
         """
         self._heard_at_s = now_s
         self._enquired_at_s = None
@@ -213,6 +224,8 @@ class Session:
         while len(self._buffer) - start >= p.HEADER.size:
             length = int.from_bytes(self._buffer[start : start + 4], "big")
             if not p.HEADER.size <= length <= p.PDU_OCTETS_MAX:
+                if start:
+                    break
                 raise RemoteProtocolError(f"A PDU of {length} octets is not taken.")
             if len(self._buffer) - start < length:
                 break
@@ -235,7 +248,10 @@ class Session:
         try:
             pdu = p.decode(octets)
         except MalformedPDU as error:
-            return p.encode(PDU(p.GENERIC_NACK, error.sequence, p.ESME_RSYSERR))
+            # A response is never answered; what it was to answer stays unanswered.
+            if int.from_bytes(octets[4:8], "big") & p.RESPONSE:
+                return b""
+            return p.encode(PDU(p.GENERIC_NACK, error.sequence, p.ESME_RINVCMDLEN))
         if pdu.is_response:
             self._take_response(pdu, events)
             return b""
@@ -258,16 +274,24 @@ class Session:
         return p.encode(PDU(p.GENERIC_NACK, pdu.sequence, p.ESME_RINVCMDID))
 
     def _take_response(self, pdu: PDU, events: list[Event]) -> None:
-        waiting = self._waiting.pop(pdu.sequence, None)
-        if waiting is None:
-            if pdu.sequence in self._late:
-                events.append(Answered(pdu, self._late.pop(pdu.sequence)))
+        late = self._late.get(pdu.sequence)
+        waiting = self._waiting.get(pdu.sequence) or (late and (0.0, *late))
+        # The response of another command is no answer to this one.
+        if waiting is None or pdu.command not in (waiting[2] | p.RESPONSE, p.GENERIC_NACK):
             return
         _, token, command = waiting
+        if late is not None:
+            del self._late[pdu.sequence]
+            events.append(Answered(pdu, token))
+            return
+        del self._waiting[pdu.sequence]
         self._outstanding -= command in _MESSAGES
         if command in p.BINDS:
             if self.state is not State.BINDING:
                 return
+            if pdu.command == p.GENERIC_NACK:
+                # Never a grant, whatever its status says.
+                pdu = replace(pdu, command=command | p.RESPONSE, status=pdu.status or p.ESME_RUNKNOWNERR)
             self._move(Move.BIND_GRANTED if pdu.status == p.ESME_ROK else Move.BIND_DENIED)
             events.append(Answered(pdu, token))
         elif command == p.UNBIND:
@@ -278,24 +302,36 @@ class Session:
             events.append(Answered(pdu, token))
 
     def tick(self, now_s: float) -> tuple[list[Event], bytes]:
-        """What the clock brings: requests that stay unanswered, an enquire_link, a dead link."""
+        """
+        What the clock brings: requests that stay unanswered, an enquire_link, a dead link.
+
+        Raises:
+            RemoteProtocolError: the framing was lost behind what `receive` told last.
+        """
+        if len(self._buffer) >= p.HEADER.size:
+            length = int.from_bytes(self._buffer[:4], "big")
+            if not p.HEADER.size <= length <= p.PDU_OCTETS_MAX:
+                raise RemoteProtocolError(f"A PDU of {length} octets is not taken.")
         events: list[Event] = []
         late = [sequence for sequence, (until_s, _, _) in self._waiting.items() if until_s <= now_s]
         for sequence in late:
-            _, token, command = self._waiting.pop(sequence)
+            until_s, token, command = self._waiting.pop(sequence)
+            if command == p.ENQUIRE_LINK and (self._heard_at_s or 0) > until_s - self._response_timeout_s:
+                # It answers late, but it speaks: dead is who is silent.
+                continue
             if command in (p.ENQUIRE_LINK, *p.BINDS, p.UNBIND):
                 events.append(LinkDead())
             else:
                 self._outstanding -= 1
                 if self._keep_late:
-                    self._late[sequence] = token
-                    if len(self._late) > LATE_MAX:
-                        del self._late[next(iter(self._late))]
+                    self._late[sequence] = token, command
                 events.append(Unanswered(token))
         if self.state is State.DRAINING:
             return events, self._drained(events)
         if self.state is not State.BOUND:
             return events, b""
+        if self._half_lost and not self._outstanding:
+            events.append(LinkDead(UNANSWERED))
         if self._heard_at_s is None:
             self._heard_at_s = now_s
         if self._enquired_at_s is None and now_s - self._heard_at_s >= self._enquire_link_s:
@@ -310,5 +346,6 @@ class Session:
             Unanswered(token) for _, token, command in self._waiting.values() if command in _MESSAGES
         ]
         self._waiting.clear()
+        self._late.clear()
         self._outstanding = 0
         return events
