@@ -40,6 +40,7 @@ NEW = {
     "tariffs": "3123=PREM; 8123 = SOC",
     "window": "10",
     "tps_max": "50",
+    "long_text": "PAYLOAD",
 }
 
 
@@ -74,7 +75,7 @@ def test_a_new_link_begins_off_and_keeps_its_password_to_itself(client: Client, 
     answer = client.post(look, {"reason": "contract 7"}, follow=True).content.decode()
     row = Bind.objects.get(name="opsel-2")
     assert (row.active, row.window, row.short_codes, row.operator) == (False, 10, ["3123", "8123"], town.operator)
-    assert row.tariffs == {"3123": "PREM", "8123": "SOC"}
+    assert row.tariffs == {"3123": "PREM", "8123": "SOC"} and row.long_text == "PAYLOAD"
     assert password_of(town, row) == SECRET and SECRET not in answer
     assert BindDraft.objects.get().password_wrapped == b""
     line = AuditRecord.objects.get(verb="sms.set_bind")
@@ -121,6 +122,7 @@ WRONG = [
     ("tls_ca", "no", "ca_form"),
     ("receipt_zone", "Asia/Atlantis", "zone"),
     ("id_base", "OCTAL", "choice"),
+    ("long_text", "CUT", "choice"),
     ("msisdn_npi", "2", "npi"),
     ("msisdn_ton", "7", "range_ton"),
 ]

@@ -31,5 +31,10 @@ class Migration(migrations.Migration):
                 default=5, help_text="0x0E or 0x0F one after another, then the bind stops"
             ),
         ),
+        # Proposals that somebody looks at just now.
+        migrations.RunSQL(
+            """UPDATE sms_binddraft SET values = values || '{"long_text": "PARTS"}'""",
+            "UPDATE sms_binddraft SET values = values - 'long_text'",
+        ),
         migrations.AlterField("outboundsegment", "payload", models.BinaryField(max_length=4096)),
     ]
