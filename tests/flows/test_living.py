@@ -172,7 +172,7 @@ def test_killed_in_the_middle_of_a_busy_town_and_started_again_nothing_is_lost(f
         assert again.rows(ELSEWHERE)[0][0] - elsewhere >= 6
         check_books(again)
         assert again.end() == 0
-        until("nothing is left", lambda: not processes_of(folder), 20)
+        until("nothing is left", lambda: not processes_of(folder), 60)
     finally:
         again.process.kill()
 
@@ -192,7 +192,7 @@ def test_whatever_is_killed_is_started_again_and_shown(folder: Path) -> None:
         until("all is settled", lambda: settled(demo) and demo.town("status")["atm_sold"] >= sold + 2)
         check_books(demo)
         assert demo.end() == 0
-        until("nothing is left", lambda: not processes_of(folder), 20)
+        until("nothing is left", lambda: not processes_of(folder), 60)
     finally:
         demo.process.kill()
 
