@@ -270,3 +270,21 @@ def test_no_key_leaves_by_an_answer() -> None:
 def test_whatever_comes_the_answer_fits_the_schema(line: bytes, framing: str) -> None:
     got = answer({"hex": line.hex(), "framing": framing, **OURS})
     assert faults(json.loads(json.dumps(got)), load("dlms-decode")) == []
+
+
+@pytest.mark.parametrize(
+    ("hex_", "apdu", "detail"),
+    [
+        ("c0024100000001", "get_next", {"number": 1}),
+        ("c4024100000000010002aabb", "get_block", {"block": {"last": False, "number": 1, "raw": "aabb"}}),
+        ("c403410200120005010b", "get_list_response", {"results": [5, 11]}),
+        (
+            "c003410100080000010000ff0200",
+            "get_with_list",
+            {"items": [{"class_id": 8, "obis": "0-0:1.0.0", "number": 2}]},
+        ),
+    ],
+)
+def test_lists_and_blocks_of_a_session_are_shown(hex_: str, apdu: str, detail: dict[str, object]) -> None:
+    read = answer({"hex": hex_, "framing": "raw"})
+    assert (read["apdu"], read["detail"]) == (apdu, detail)

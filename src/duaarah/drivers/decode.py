@@ -13,6 +13,7 @@ from duaarah.core.obis import Obis
 from duaarah.drivers.kinds import UnknownProfile
 from duaarah.drivers.lists import BodyLists, Scale, body_lists
 from duaarah.drivers.readings import VALUE_ATTRIBUTE, Reading, reading, readings
+from duaarah.wire.dlms.blocks import Block
 from duaarah.wire.dlms.data import Data, Tag
 from duaarah.wire.dlms.datetime import DateTime
 from duaarah.wire.dlms.errors import DlmsError, Malformed
@@ -126,7 +127,18 @@ def _detail(apdu: Any) -> dict[str, Any]:
             shown[name] = value.hex()
         elif isinstance(value, int | str) and name != "invoke_octet":
             shown[name] = value
+        elif isinstance(value, Block):
+            shown[name] = _detail(value)
+        elif isinstance(value, tuple):
+            shown[name] = [_item(item) for item in value]
     return shown
+
+
+def _item(item: Any) -> Any:
+    """One of a list: a value, a code, or an attribute's descriptor."""
+    if isinstance(item, Data):
+        return tree(item)
+    return _detail(item) if dataclasses.is_dataclass(item) else item
 
 
 def _reading(one: Reading) -> dict[str, Any]:

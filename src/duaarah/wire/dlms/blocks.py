@@ -290,17 +290,18 @@ def encode_any(service: Service) -> bytes:
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def decode(octets: bytes) -> Service:
-    """Any supported service in these octets, all of them."""
+def decode(octets: bytes, *, tail_ok: bool = False) -> Service:
+    """Any supported service in these octets, all of them unless `tail_ok`."""
     if not octets:
         raise Incomplete("An APDU has at least its tag.")
     read = _READERS.get((octets[0], octets[1])) if len(octets) > 1 else None
     if read is None:
-        return apdu.decode(octets)
+        return apdu.decode(octets, tail_ok=tail_ok)
     reader = Reader(octets)
     reader.take(2)
     form = read(reader, reader.octet())
-    reader.end()
+    if not tail_ok:
+        reader.end()
     return form
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from duaarah.wire.dlms import apdu as apdus
-from duaarah.wire.dlms import axdr, gbt, lenient, link, protection
-from duaarah.wire.dlms.apdu import Apdu
+from duaarah.wire.dlms import axdr, blocks, gbt, lenient, link, protection
+from duaarah.wire.dlms.blocks import Service
 from duaarah.wire.dlms.ciphering import AUTHENTICATED, ENCRYPTED
 from duaarah.wire.dlms.data import Data, Tag
 from duaarah.wire.dlms.errors import (
@@ -34,7 +33,7 @@ _LAYERS_MAX = 4  # blocks in a protected APDU in blocks ...
 class Opened:
     """One APDU (or a value alone, without any), with the counter and the sender of its outermost protection."""
 
-    apdu: Apdu | Data
+    apdu: Service | Data
     counter: int | None = None
     system_title: bytes | None = None
 
@@ -118,10 +117,10 @@ def open_apdu(octets: bytes, keys: ReadKeys, *, tail_ok: bool = False) -> Opened
     raise Malformed(f"An APDU is wrapped in more than {_LAYERS_MAX} blocks and protections.")
 
 
-def _apdu(octets: bytes, *, proven: bool) -> Apdu:
+def _apdu(octets: bytes, *, proven: bool) -> Service:
     try:
         # Encryption alone does not say where the text ends: some meters send a tag without announcing it.
-        return apdus.decode(octets, tail_ok=not proven)
+        return blocks.decode(octets, tail_ok=not proven)
     except UnknownApdu as error:
         if proven:
             raise
