@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher as RawCipher
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
 
+from duaarah.core.replay import ReplayWindow
 from duaarah.core.sts import Entry
 from duaarah.core.sts.decode import Result
 from duaarah.core.sts.fields import Fields
@@ -220,7 +221,7 @@ def _result_lies(device: Device, _line: Outbound) -> None:
 
 
 def _no_lockout(device: Device, _line: Outbound) -> None:
-    device.meter._decoder._count_wrong = lambda _result, _now_s: None  # type: ignore[method-assign]
+    device.meter._decoder._count_wrong = lambda *_given: None  # type: ignore[method-assign]
 
 
 def _threshold_ignored(device: Device, _line: Outbound) -> None:
@@ -261,6 +262,19 @@ def _late_push(_device: Device, line: Outbound) -> None:
     line.every_late_s = LATE_S
 
 
+def _accepts_replay(device: Device, _line: Outbound) -> None:
+    """Over a session and over SMS: the windows are empty whenever something comes."""
+    link = device.meter.link
+    sound = link.open_sms
+
+    def open_sms(payload: bytes) -> tuple[bytes, int]:
+        link._windows = dict.fromkeys(link._windows, ReplayWindow())
+        return sound(payload)
+
+    link.open_sms = open_sms  # type: ignore[method-assign]
+    device.ciphering = _takes_all
+
+
 def _serves(serving: type[Serving], device: Device, _line: Outbound) -> None:
     device.serving = serving
 
@@ -270,7 +284,7 @@ def _ciphers(cipher: Callable[..., Cipher], device: Device, _line: Outbound) -> 
 
 
 DEFECTS: dict[str, tuple[str, Callable[[Device, Outbound], None]]] = {
-    "accepts_replay": ("acts on a request that was sent before", partial(_ciphers, _takes_all)),
+    "accepts_replay": ("acts on a request that was sent before", _accepts_replay),
     "no_auth_check": ("deciphers requests and does not check who wrote them", partial(_ciphers, _Unchecked)),
     "accepts_any_proof": ("takes any answer to its HLS challenge", partial(_serves, _AnyProof)),
     "accepts_any_password": ("takes any LLS password", partial(_serves, _AnyPassword)),

@@ -46,16 +46,18 @@ class Case:
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     finds: str | None = None
+    bearer: str = "ip"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a case ended, and why, in words."""
+    """How a case ended, and why, in words. `defect` only when it was judged: not when the meter could not be understood."""
 
     case: Case
     result: str
     reason: str
     duration_ms: int
+    defect: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Outcome:
     @property
     def defects(self) -> list[str]:
         """The names of what was found, each once."""
-        return list(dict.fromkeys(v.case.finds for v in self.verdicts if v.result == FAIL and v.case.finds))
+        return list(dict.fromkeys(v.defect for v in self.verdicts if v.defect))
 
     @property
     def failed(self) -> list[Verdict]:
@@ -183,36 +185,36 @@ async def run(
     bench: Bench, cases: list[Case], plays: Mapping[str, Play], told: Callable[[Verdict], None] = lambda _verdict: None
 ) -> Outcome:
     """Play all cases in order; `told` hears each verdict as it falls. A case whose play is unknown raises KeyError."""
-    outcome = Outcome(
-        f"{bench.target.host}:{bench.target.port}", bench.target.profile.name, datetime.now(_WIB).replace(microsecond=0)
-    )
+    outcome = Outcome(bench.target.name, bench.target.profile.name, datetime.now(_WIB).replace(microsecond=0))
     passed: set[str] = set()
     loop = asyncio.get_running_loop()
     for case in cases:
         play, begun_s = plays[case.id], loop.time()
-        result, reason = await _judge(bench, case, play, passed)
+        result, reason, judged = await _judge(bench, case, play, passed)
         if result == PASS:
             passed.add(case.id)
-        verdict = Verdict(case, result, reason, int((loop.time() - begun_s) * 1000))
+        defect = case.finds if judged and result == FAIL else None
+        verdict = Verdict(case, result, reason, int((loop.time() - begun_s) * 1000), defect)
         outcome.verdicts.append(verdict)
         told(verdict)
     return outcome
 
 
-async def _judge(bench: Bench, case: Case, play: Play, passed: set[str]) -> tuple[str, str]:
+async def _judge(bench: Bench, case: Case, play: Play, passed: set[str]) -> tuple[str, str, bool]:
+    """Result, reason, and whether the play itself came to it."""
     missing = [need for need in case.needs if not bench.has(need)]
     if missing:
-        return NOT_RUN, _MISSING[missing[0]]
+        return NOT_RUN, _MISSING[missing[0]], False
     unmet = [other for other in case.after if other not in passed]
     if unmet:
-        return NOT_RUN, f"it builds on {unmet[0]}, which did not pass"
+        return NOT_RUN, f"it builds on {unmet[0]}, which did not pass", False
     try:
-        return PASS, await play(bench)
+        return PASS, await play(bench), True
     except Failed as error:
-        return FAIL, str(error)
+        return FAIL, str(error), True
     except NotRun as error:
-        return NOT_RUN, str(error)
+        return NOT_RUN, str(error), True
     except (OSError, TimeoutError) as error:
-        return FAIL, f"The meter cannot be reached: {error or 'no answer in time'}."
-    except (DlmsError, ValueError, TypeError, IndexError, AttributeError) as error:
-        return FAIL, f"The meter's answer makes no sense: {error}"
+        return FAIL, f"The meter cannot be reached: {error or 'no answer in time'}.", False
+    except (DlmsError, ValueError, TypeError, IndexError, AttributeError, AssertionError) as error:
+        return FAIL, f"The meter's answer makes no sense ({type(error).__name__}): {error}", False

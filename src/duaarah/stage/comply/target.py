@@ -50,9 +50,15 @@ class Target:
     clock_tolerance_s: int = 60
     nominal_mv: int = 230_000
     tid: int | None = None
+    quiet_s: float = 30.0  # after which silence is an answer, over SMS
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.host}:{self.port}")
 
     def __repr__(self) -> str:
-        return f"Target({self.host}:{self.port}, {self.profile.name})"
+        return f"Target({self.name}, {self.profile.name})"
 
 
 @dataclass(slots=True)
