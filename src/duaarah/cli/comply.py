@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--reader-sap", type=int, default=2)
     table.add_argument("--public-sap", type=int, default=16)
     table.add_argument("--timeout-s", type=float, default=5.0, help="silence longer than this is an answer")
+    table.add_argument("--pause-s", type=float, default=0.0, help="before each connection, where a modem needs it")
     table.add_argument("--push-s", type=float, default=20.0, help="how long a push may take")
     table.add_argument("--nominal-v", type=int, default=230)
     sms = parser.add_argument_group("over SMS")

@@ -58,6 +58,7 @@ class Verdict:
     reason: str
     duration_ms: int
     defect: str | None = None
+    frames: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -190,11 +191,13 @@ async def run(
     loop = asyncio.get_running_loop()
     for case in cases:
         play, begun_s = plays[case.id], loop.time()
+        bench.seen.frames.clear()
         result, reason, judged = await _judge(bench, case, play, passed)
         if result == PASS:
             passed.add(case.id)
         defect = case.finds if judged and result == FAIL else None
-        verdict = Verdict(case, result, reason, int((loop.time() - begun_s) * 1000), defect)
+        frames = tuple(bench.seen.frames) if result == FAIL else ()
+        verdict = Verdict(case, result, reason, int((loop.time() - begun_s) * 1000), defect, frames)
         outcome.verdicts.append(verdict)
         told(verdict)
     return outcome

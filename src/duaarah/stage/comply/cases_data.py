@@ -103,23 +103,25 @@ async def scaler(bench: Bench) -> str:
 @play("data.rights")
 async def rights(bench: Bench) -> str:
     threshold = bench.target.profile.threshold
+    where = (threshold.class_id, threshold.obis, threshold.attribute)
     async with bench.manager() as manager:
         await associated(manager)
-        before = await manager.get(threshold.class_id, threshold.obis, threshold.attribute)
-        state = await manager.get(70, RELAY, 3)
-        async with bench.reader() as probe:
-            await associated(probe)
-            wrote = await probe.put(
-                threshold.class_id, threshold.obis, threshold.attribute, Data(before.tag, before.value + 1)
-            )
-            switched = await probe.act(70, RELAY, 1, Data(Tag.INTEGER, 0))
-        after = await manager.get(threshold.class_id, threshold.obis, threshold.attribute)
-        if not wrote.refused or after != before:
-            await manager.put(threshold.class_id, threshold.obis, threshold.attribute, before)
-            raise Failed("The reading client writes the threshold.")
-        if not switched.refused or await manager.get(70, RELAY, 3) != state:
+        before, state = await manager.get(*where), await manager.get(70, RELAY, 3)
+    async with bench.reader() as probe:
+        await associated(probe)
+        wrote = await probe.put(*where, Data(before.tag, before.value + 1))
+        switched = await probe.act(70, RELAY, 1, Data(Tag.INTEGER, 0))
+    async with bench.manager() as manager:
+        await associated(manager)
+        moved = [await manager.get(*where) != before, await manager.get(70, RELAY, 3) != state]
+        if moved[0]:
+            await manager.put(*where, before)
+        if moved[1]:
             await manager.act(70, RELAY, 2, Data(Tag.INTEGER, 0))
-            raise Failed("The reading client switches the relay.")
+    if moved[0] or not wrote.refused:
+        raise Failed("The reading client writes the threshold.")
+    if moved[1] or not switched.refused:
+        raise Failed("The reading client switches the relay.")
     return "Both are refused, and nothing has moved."
 
 

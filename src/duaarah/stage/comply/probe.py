@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from dataclasses import dataclass, field
 
 from duaarah.core.obis import Obis
@@ -26,6 +27,7 @@ from duaarah.wire.dlms.wrapper import WRAPPER_OCTETS, Wrapped
 BLOCKS_MAX = 2_000
 CHALLENGE_OCTETS = 16
 PDU_MAX = 1024
+FRAMES_KEPT = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -81,6 +83,11 @@ class Seen:
 
     counters: list[int] = field(default_factory=list)
     title: bytes | None = None
+    frames: deque[str] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+
+    def note(self, way: str, octets: bytes, *, secret: bool = False) -> None:
+        """A frame as it went (">") or came ("<"); one that holds a password is named only."""
+        self.frames.append(f"{way} {'AARQ, its password hidden' if secret else octets.hex()}")
 
 
 class Probe:
@@ -97,6 +104,7 @@ class Probe:
         self._writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Probe:
+        await asyncio.sleep(self.target.pause_s)
         async with asyncio.timeout(self.target.timeout_s):
             self._reader, self._writer = await asyncio.open_connection(self.target.host, self.target.port)
         return self
@@ -114,6 +122,8 @@ class Probe:
     async def say(self, octets: bytes) -> Heard:
         """One APDU as it is; what comes back, data-notifications left out."""
         assert self._writer is not None and self._reader is not None
+        secret = octets[:1] == bytes((acse.AARQ,)) and self.login.mechanism is Mechanism.LLS
+        self.seen.note(">", octets, secret=secret)
         try:
             async with asyncio.timeout(self.target.timeout_s):
                 self._writer.write(wrapper.wrap(Wrapped(self.login.sap, self.target.server_sap, octets)))
@@ -133,6 +143,7 @@ class Probe:
 
     def _heard(self, octets: bytes) -> Heard:
         self.longest = max(self.longest, len(octets))
+        self.seen.note("<", octets)
         if not sealing.is_sealed(octets):
             return Heard(octets, octets)
         return Heard(octets, self._open(octets))

@@ -20,7 +20,7 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left}
 th,td{vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #e5e7eb}
 th{font-size:.85rem;color:#6b7280}.small{color:#6b7280;font-size:.85rem}
 .pass{color:#166534}.fail{color:#b91c1c;font-weight:600}.not_run{color:#6b7280}
-tr.failed td{background:#fef2f2}@media print{body{margin:0;max-width:none}tr{break-inside:avoid}}
+pre{white-space:pre-wrap;word-break:break-all;font-size:.8rem;margin:.3rem 0}tr.failed td{background:#fef2f2}@media print{body{margin:0;max-width:none}tr{break-inside:avoid}}
 """
 
 
@@ -46,6 +46,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
                 "reason": verdict.reason,
                 "defect": verdict.defect,
                 "duration_ms": verdict.duration_ms,
+                "frames": list(verdict.frames),
             }
             for verdict in outcome.verdicts
         ],
@@ -83,11 +84,13 @@ def html(outcome: Outcome) -> str:
 
 def _row(case: dict[str, Any]) -> str:
     result = case["result"]
+    frames = "".join(f"{escape(frame)}\n" for frame in case["frames"])
+    shown = f"<details><summary>the last frames</summary><pre>{frames}</pre></details>" if frames else ""
     defect = f'<br><span class="small">{escape(case["defect"])}</span>' if case["defect"] else ""
     return (
         f'<tr class="{"failed" if result == FAIL else ""}"><td>{escape(case["id"])}</td>'
         f'<td>{escape(case["title"])}<br><span class="small">{escape(case["clause"])}</span></td>'
-        f'<td>{case["weight"]}</td><td class="{result}">{_WORDS[result]}{defect}</td><td>{escape(case["reason"])}</td></tr>'
+        f'<td>{case["weight"]}</td><td class="{result}">{_WORDS[result]}{defect}</td><td>{escape(case["reason"])}{shown}</td></tr>'
     )
 
 

@@ -88,6 +88,7 @@ def target_of(args: argparse.Namespace) -> Target:
             control=_place(args.control, "--control") if args.control else None,
             timeout_s=args.timeout_s,
             push_s=args.push_s,
+            pause_s=args.pause_s,
             quiet_s=args.quiet_s,
             nominal_mv=args.nominal_v * 1000,
             tid=args.tid if args.tid is not None else _later_tid(state),

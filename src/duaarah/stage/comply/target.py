@@ -47,6 +47,7 @@ class Target:
     control: tuple[str, int] | None = None
     timeout_s: float = 5.0
     push_s: float = 20.0
+    pause_s: float = 0.0  # before each connection: some modems need it
     clock_tolerance_s: int = 60
     nominal_mv: int = 230_000
     tid: int | None = None
