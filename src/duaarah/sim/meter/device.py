@@ -28,6 +28,7 @@ from duaarah.wire.dlms.blocks import AttributeOf
 from duaarah.wire.dlms.hls import CURRENT_ASSOCIATION
 from duaarah.wire.dlms.initiate import Conformance
 from duaarah.wire.dlms.sealing import Cipher
+from duaarah.wire.dlms.serving import Serving
 
 PDU_MAX = 1024
 LOAD_PROFILE, DAILY_PROFILE = Obis(1, 0, 99, 1, 0), Obis(1, 0, 99, 2, 0)
@@ -96,6 +97,9 @@ class Device:
         if association_version not in VERSIONS:
             raise ValueError("Association LN comes in the versions 0, 1 and 2 here.")
         self.meter = meter
+        # What associations are made of; `defects` puts others here.
+        self.serving: Callable[..., Serving] = Serving
+        self.ciphering: Callable[..., Cipher] = Cipher
         self.association_version = association_version
         self._outbox: list[bytes] = []
         self.clock = Clock(now)
@@ -166,7 +170,7 @@ class Device:
     def cipher(self) -> Cipher:
         """For one association: the meter's present keys and its counters."""
         link = self.meter.link
-        return Cipher(
+        return self.ciphering(
             keys=link.keys,
             title=self.meter.config.system_title,
             next_counter=link.next_counter,

@@ -58,10 +58,14 @@ class MeterServer:
         if self._server is None:
             return
         self._server.close()
-        for connection in list(self.open_connections):
-            connection.hang_up()
+        self.hang_up()
         await self._server.wait_closed()
         self._server = None
+
+    def hang_up(self) -> None:
+        """End every connection, as a power cut does."""
+        for connection in list(self.open_connections):
+            connection.hang_up()
 
     def session(self) -> MeterSession:
         """For one connection."""

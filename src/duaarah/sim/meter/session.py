@@ -89,6 +89,6 @@ class MeterSession:
         if len(self._serving) >= CLIENTS_MAX:
             raise HungUp
         assert self._device is not None
-        made = Serving(self._device.terms, source, self._device, self._device.cipher())
+        made = self._device.serving(self._device.terms, source, self._device, self._device.cipher())
         self._serving[source] = made
         return made
