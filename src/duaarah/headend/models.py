@@ -43,6 +43,7 @@ class Command(models.Model):
         TARIFF = "TARIFF", "Set the tariff index"
         CLOCK = "CLOCK", "Set the clock"
         PUSH_NOW = "PUSH_NOW", "Read now"
+        DAY_SUMMARY = "DAY_SUMMARY", "Send a day's summary again"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"

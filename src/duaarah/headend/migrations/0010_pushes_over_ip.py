@@ -134,6 +134,30 @@ class Migration(migrations.Migration):
             model_name="inboundframe",
             constraint=models.UniqueConstraint(fields=("meter", "digest"), name="headend_frame_once"),
         ),
+        migrations.AlterField(
+            model_name="command",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("LOAD_CREDIT", "Load a token"),
+                    ("LOAD_KEY", "Load a part of a new key"),
+                    ("SET_THRESHOLD", "Set the low-credit threshold"),
+                    ("SET_PLAN", "Set the reporting plan"),
+                    ("RELAY_OPEN", "Switch off"),
+                    ("RELAY_CLOSE", "Switch on"),
+                    ("POWER_LIMIT", "Set the power limit"),
+                    ("TEMPORARY_SUPPLY", "Temporary supply"),
+                    ("TEMPORARY_DISCONNECT", "Switch off for a time"),
+                    ("CLEAR_TAMPER", "Clear tamper"),
+                    ("CLEAR_CREDIT", "Clear the credit"),
+                    ("TARIFF", "Set the tariff index"),
+                    ("CLOCK", "Set the clock"),
+                    ("PUSH_NOW", "Read now"),
+                    ("DAY_SUMMARY", "Send a day's summary again"),
+                ],
+                max_length=20,
+            ),
+        ),
         # What is ciphered does not compress.
         migrations.RunSQL(SQL, "DROP TRIGGER headend_frame_wake ON headend_inboundframe"),
     ]
