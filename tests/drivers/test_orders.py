@@ -57,6 +57,7 @@ def test_the_rest(kind: str) -> None:
     assert (ordered.tampered, ordered.tariff, ordered.clock_offset_s) == (False, 7, 90)
     assert told(kind, Order(kind=OrderKind.CLEAR_CREDIT), ordered) == "clear_credit"
     assert told(kind, Order(kind=OrderKind.PUSH_NOW), ordered) == "push_data"
+    assert told(kind, Order(kind=OrderKind.DAY_SUMMARY, day=2026_02_15), ordered) == "push_day:20260215"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,10 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
     parser.add_argument("--meters", type=int, help="default: topup 400, web 100000")
+    parser.add_argument("--pushes", type=int, default=8_000, help="dlms: how many over TCP, in each round")
 
 
 def run(args: argparse.Namespace) -> int:
-    return _run_pure(args.name) if args.name in PURE else _run_on_stage(args)
+    status = _run_pure(args.name) if args.name in PURE else 0
+    return status if args.name == "sts" else _run_on_stage(args)
 
 
 def _run_pure(name: str) -> int:
@@ -62,6 +64,10 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
         from duaarah.stage.bench_web import run as measure_web
 
         return measure_web(processes, max(2, args.seconds // 4), meters)
+    if args.name == "dlms":
+        from duaarah.stage.bench_pushes import run as measure_pushes
+
+        return measure_pushes(processes, args.pushes)
     if args.name == "sms":
         from duaarah.stage.bench_sms import run as measure_sms
 

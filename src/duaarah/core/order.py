@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +33,7 @@ class OrderKind(StrEnum):
     TARIFF = "tariff"
     CLOCK = "clock"
     PUSH_NOW = "push_now"
+    DAY_SUMMARY = "day_summary"
 
 
 # The fields that each kind needs; the others stay None.
@@ -48,6 +49,7 @@ ORDER_FIELDS = MappingProxyType(
         OrderKind.TARIFF: ("tariff",),
         OrderKind.CLOCK: ("clock_at",),
         OrderKind.PUSH_NOW: (),
+        OrderKind.DAY_SUMMARY: ("day",),
     }
 )
 # What somebody could do harm with: a second person has to agree.
@@ -74,6 +76,7 @@ SLOTS = MappingProxyType(
         OrderKind.TARIFF: "tariff",
         OrderKind.CLOCK: "clock",
         OrderKind.PUSH_NOW: "push",
+        OrderKind.DAY_SUMMARY: "day",
     }
 )
 
@@ -81,7 +84,8 @@ SLOTS = MappingProxyType(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """
-    One order. `limit_w` is active power; `until_at` and `clock_at` are aware instants in whole seconds; `tariff` an index.
+    One order. `limit_w` is active power; `until_at` and `clock_at` are aware instants in whole seconds; `tariff` an index;
+    `day` the local day as a number, year month day: its summary is sent again.
 
     A temporary supply has its own limit and ends by the meter's own clock; so does a temporary disconnection.
     """
@@ -91,9 +95,10 @@ class Order:
     until_at: datetime | None = None
     tariff: int | None = None
     clock_at: datetime | None = None
+    day: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit_w", "until_at", "tariff", "clock_at"):
+        for name in ("limit_w", "until_at", "tariff", "clock_at", "day"):
             if (getattr(self, name) is None) == (name in ORDER_FIELDS[self.kind]):
                 raise OrderError(
                     f"The order {self.kind} has exactly: {', '.join(ORDER_FIELDS[self.kind]) or 'no field'}."
@@ -102,6 +107,8 @@ class Order:
             raise OrderError(f"A power limit is 1 to {POWER_LIMIT_W_MAX} W.")
         if self.tariff is not None and not 0 <= self.tariff <= TARIFF_MAX:
             raise OrderError(f"A tariff index is 0 to {TARIFF_MAX}.")
+        if self.day is not None:
+            _check_day(self.day)
         for at in (self.until_at, self.clock_at):
             if at is not None and (at.tzinfo is None or at.microsecond):
                 raise OrderError("An instant of an order is aware and in whole seconds.")
@@ -124,3 +131,15 @@ class Order:
             raise
         except (TypeError, ValueError) as error:
             raise OrderError(f"This is no order: {error}.") from error
+
+
+def day_number(day: date) -> int:
+    """A day as an order carries it."""
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def _check_day(day: int) -> None:
+    try:
+        date(day // 10_000, day // 100 % 100, day % 100)
+    except ValueError:
+        raise OrderError(f"{day} is no day.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.gateway_models import GatewayRefusal, InboundFrame
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
@@ -13,6 +14,8 @@ from duaarah.sms.models import InboundSms, OutboundSegment
 __all__ = [
     "Attempt",
     "Command",
+    "GatewayRefusal",
+    "InboundFrame",
     "InvocationCounter",
     "Maker",
     "MeterEvent",
@@ -40,6 +43,7 @@ class Command(models.Model):
         TARIFF = "TARIFF", "Set the tariff index"
         CLOCK = "CLOCK", "Set the clock"
         PUSH_NOW = "PUSH_NOW", "Read now"
+        DAY_SUMMARY = "DAY_SUMMARY", "Send a day's summary again"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -116,7 +120,12 @@ class MeterEvent(models.Model):
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     counter = models.BigIntegerField(help_text="The meter's invocation counter, authenticated")
-    inbound = models.ForeignKey(InboundSms, on_delete=models.PROTECT, db_index=False)
+    inbound = models.ForeignKey(
+        InboundSms, on_delete=models.PROTECT, null=True, db_index=False, help_text="The SMS that carried it, or"
+    )
+    frame = models.ForeignKey(
+        InboundFrame, on_delete=models.PROTECT, null=True, db_index=False, help_text="the frame over IP"
+    )
     meter_at = models.DateTimeField(null=True, help_text="The meter's clock")
     arrived_at = models.DateTimeField(help_text="Business time")
     recorded_at = models.DateTimeField(help_text="Machine time; the partition key")
@@ -126,6 +135,13 @@ class MeterEvent(models.Model):
         indexes = [
             models.Index(fields=["meter", "id"], name="headend_event_meter"),
             models.Index(fields=["kind", "id"], name="headend_event_kind"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(inbound__isnull=True, frame__isnull=False)
+                | models.Q(inbound__isnull=False, frame__isnull=True),
+                name="headend_event_one_bearer",
+            ),
         ]
 
 

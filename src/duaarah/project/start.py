@@ -100,7 +100,9 @@ def web_command(host: str, port: int, threads: int = 4) -> list[str]:
 
 def platform_children(host: str, port: int) -> list[ChildSpec]:
     """Links, workers and web, in the order in which they start."""
-    workers = [ChildSpec(name, [sys.executable, "-m", "duaarah", "worker", name]) for name in WORKERS]
+    # Pushes over IP come to an address that somebody has named, else no port is open.
+    names = (*WORKERS, "gateway") if os.environ.get("DUAARAH_GATEWAY") else WORKERS
+    workers = [ChildSpec(name, [sys.executable, "-m", "duaarah", "worker", name]) for name in names]
     return [*workers, ChildSpec("web", web_command(host, port), death_signal=signal.SIGKILL)]
 
 

@@ -11,10 +11,12 @@ from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import connector_params
 
 from duaarah.clock.queries import now
+from duaarah.headend.operations.missing_days import ask_missing_days
 from duaarah.headend.operations.partitions import make_month_partitions
 from duaarah.notices.plans import order_sold_plans
 from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
+from duaarah.wiring.drivers import DriverDirectory
 
 LOG = logging.getLogger(__name__)
 QUEUE = "chores"
@@ -45,6 +47,11 @@ def make_app() -> procrastinate.App:
     @app.task(queue=QUEUE, queueing_lock="plans", name="chores.plans")
     def plans(timestamp: int) -> None:
         run_plans()
+
+    @app.periodic(cron="*/10 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="days", name="chores.days")
+    def days(timestamp: int) -> None:
+        run_days()
 
     @app.periodic(cron="17 * * * *")
     @app.task(queue=QUEUE, queueing_lock="finished", name="chores.finished")
@@ -86,6 +93,15 @@ def run_plans() -> None:
     try:
         if ordered := order_sold_plans(now=now()):
             LOG.info("%d reporting plans ordered", ordered)
+    finally:
+        close_old_connections()
+
+
+def run_days() -> None:
+    """Daily summaries that did not come are asked for."""
+    try:
+        if asked := ask_missing_days(driver=DriverDirectory(), now=now()):
+            LOG.info("%d missing daily summaries asked for", asked)
     finally:
         close_old_connections()
 

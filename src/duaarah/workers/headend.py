@@ -6,13 +6,16 @@ from __future__ import annotations
 from duaarah.clock.queries import now
 from duaarah.headend.operations import claim_and_send
 from duaarah.notices.operations import take_frame
+from duaarah.notices.pushes import take_pushes
 from duaarah.sms.models import InboundSms
 from duaarah.sms.operations import claim_inbound
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
+from duaarah.wiring.pushes import PushFrames
 from duaarah.workers.loop import Loop, command_lease_s, each, inbound_lease_s
 
 INBOUND_BATCH = 50
+PUSH_BATCH = 200
 PACE_S = 0.01
 
 
@@ -27,4 +30,10 @@ def main() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: take_frame(inbound_id=row, driver=driver, keys=keys, now=now()), "frame")
 
-    return Loop([receive, send], wakers=frozenset({"command", "inbound"}), idle_s=0.5, pace_s=PACE_S).run()
+    frames = PushFrames()
+
+    def pushes() -> int:
+        return take_pushes(frames=frames, keys=keys, now=now(), limit=PUSH_BATCH, lease_s=inbound_lease_s())
+
+    wakers = frozenset({"command", "inbound", "push"})
+    return Loop([receive, send, pushes], wakers=wakers, idle_s=0.5, pace_s=PACE_S).run()

@@ -122,7 +122,7 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
         raise FrameRefused("replayed", str(error)) from error
     newest = window.highest == opened.counter
     # A balance that was overtaken by a newer frame is kept as an event, not as the present one.
-    balance_wh = _balance_wh(opened.report) if newest else None
+    balance_wh = balance_of(opened.report) if newest else None
     with connection.cursor() as cursor:
         cursor.execute(
             _HEARD,
@@ -135,7 +135,7 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
                 "meter": meter.pk,
             },
         )
-    answered = _answered(meter.pk, opened.report)
+    answered = answered_by(meter.pk, opened.report)
     _keep(meter.pk, inbound, opened.counter, opened.report, now)
     book_inbound(
         inbound_id=inbound.pk,
@@ -157,7 +157,8 @@ def _message_class(report: Report) -> MessageClass:
     return MessageClass.METER_FAULT if isinstance(report, _FAULTS) else MessageClass.METER_PUSH
 
 
-def _balance_wh(report: Report) -> int | None:
+def balance_of(report: Report) -> int | None:
+    """The credit that a report tells; None when it tells none."""
     match report:
         case LowCredit(remaining_wh=remaining_wh):
             return remaining_wh
@@ -168,7 +169,7 @@ def _balance_wh(report: Report) -> int | None:
     return None
 
 
-def _answered(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | None, bool]:
+def answered_by(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | None, bool]:
     """The command that an answer belongs to (by the counter or the invoke-id it names), and whether that was a retry."""
     match report:
         case TokenResult(command_counter=counter) if counter:

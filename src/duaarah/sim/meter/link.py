@@ -119,6 +119,12 @@ class MeterLink:
         """One wrapped answer."""
         return wrapper.wrap(self._seal(plain))
 
+    def seal_tcp_long(self, plain: bytes) -> bytes:
+        """One wrapped push of any length that the header can say."""
+        frame = self._seal(plain)
+        head = (wrapper.VERSION, frame.source, frame.destination, len(frame.apdu))
+        return b"".join(number.to_bytes(2, "big") for number in head) + frame.apdu
+
     def _seal(self, plain: bytes) -> Wrapped:
         counter = self.next_counter()
         apdu = ciphering.protect(plain, keys=self._keys, system_title=self._system_title, counter=counter)

@@ -11,7 +11,15 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from duaarah.core.intent import CreditExhausted, DataBlock, LastGasp, LowCredit, PowerRestored, TokenResult
+from duaarah.core.intent import (
+    CreditExhausted,
+    DailySummary,
+    DataBlock,
+    LastGasp,
+    LowCredit,
+    PowerRestored,
+    TokenResult,
+)
 from duaarah.core.obis import TOKEN_GATEWAY
 from duaarah.core.smsplan import PlanError
 from duaarah.core.sts import Entry, MeterDecoder
@@ -48,6 +56,7 @@ class SimMeter(MeterView):
         self._reporting = Reporting(config.reporting) if config.reporting else None
         self.ordered = orders.Ordered()
         self._push_asked = False
+        self._day_asked: DailySummary | None = None
         above = config.credit_wh >= config.low_credit_threshold_wh
         self._register = Register(
             config.credit_wh * MWH_PER_WH,
@@ -224,6 +233,9 @@ class SimMeter(MeterView):
         if self._push_asked:
             self._push_asked = False
             said += self._push(self._block(), now)
+        if self._day_asked is not None:
+            said += self._push(self._day_asked, now)
+            self._day_asked = None
         return said
 
     def _ordered(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int:
@@ -235,6 +247,11 @@ class SimMeter(MeterView):
         if also == "clear_credit":
             self._register.credit_mwh, self._register.relay_closed = 0, False
         self._push_asked = also == "push_data"
+        if also.startswith("push_day:"):
+            told = self._reporting.told_again(int(also[9:]), self.credit_wh) if self._reporting else None
+            if told is None:
+                return apdu.OTHER_REASON
+            self._day_asked = told
         return apdu.SUCCESS
 
     def _set(self, request: apdu.SetRequest, now: datetime) -> apdu.SetResponse:

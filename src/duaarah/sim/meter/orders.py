@@ -20,6 +20,7 @@ from duaarah.wire.dlms.errors import DlmsError
 RELAY, LIMITER, CLOCK = Obis(0, 0, 96, 3, 10), Obis(0, 0, 17, 0, 0), Obis(0, 0, 1, 0, 0)
 TEMPORARY_SUPPLY, TEMPORARY_DISCONNECT = Obis(0, 0, 128, 61, 0), Obis(0, 0, 128, 61, 1)
 ALARM_REGISTER, TARIFF, PUSH_DATA = Obis(0, 0, 97, 98, 0), Obis(0, 0, 96, 14, 0), Obis(0, 6, 25, 9, 0)
+PUSH_DAY = Obis(0, 7, 25, 9, 0)
 LIMIT_W_MAX = 100_000
 CLOCK_STEP_S_MAX = 15 * 60
 
@@ -72,7 +73,7 @@ class Refusal(Exception):
 
 def perform(ordered: Ordered, request: apdu.ActionRequest | apdu.SetRequest, now: datetime, step_w: int) -> str:
     """
-    Do it; returns what the meter has to do besides: "", "clear_credit" or "push_data". Raises Refusal.
+    Do it; returns what the meter has to do besides: "", "clear_credit", "push_data" or "push_day:" and the day. Raises Refusal.
 
     `step_w` is one step of this model's power numbers.
     """
@@ -107,6 +108,8 @@ def perform(ordered: Ordered, request: apdu.ActionRequest | apdu.SetRequest, now
             return "clear_credit"
         case (40, obis, True, 1) if obis == PUSH_DATA:
             return "push_data"
+        case (40, obis, True, 1) if obis == PUSH_DAY:
+            return f"push_day:{_whole(value, Tag.DOUBLE_LONG_UNSIGNED)}"
         case _:
             raise Refusal(apdu.OBJECT_UNDEFINED)
     return ""

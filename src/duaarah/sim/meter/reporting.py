@@ -61,7 +61,7 @@ class Day:
 class Reporting:
     """
     Non-volatile: what went this month, which block was the last, what waits in the log, and the days of the daily plan:
-    the one that runs and those that are over but not told (DAYS_KEPT at most, older ones are lost).
+    the one that runs, those that are over but not told (DAYS_KEPT at most, older ones are lost), and as many that were.
     """
 
     plan: ReportingPlan
@@ -76,6 +76,7 @@ class Reporting:
     cut_at: datetime | None = None
     day: Day | None = None
     over: list[dict[str, Any]] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     def _turn_month(self, now: datetime) -> None:
         month = now.astimezone(_WIB).date().replace(day=1)
@@ -160,8 +161,16 @@ class Reporting:
             return None
         self._turn_month(now)
         told, *self.over = self.over
+        self.told = [*self.told, told][-DAYS_KEPT:]
         self.data_sms += 1
-        return DailySummary(**{**told, "day_date": date.fromisoformat(told["day_date"]), "balance_wh": balance_wh})
+        return _summary(told, balance_wh)
+
+    def told_again(self, day: int, balance_wh: int) -> DailySummary | None:
+        """The summary of a day (year month day as a number) that is over, because somebody asked: the plan does not count it."""
+        for kept in (*self.told, *self.over):
+            if int(kept["day_date"].replace("-", "")) == day:
+                return _summary(kept, balance_wh)
+        return None
 
     # -- what survives ---------------------------------------------------------------------------------------------
 
@@ -180,6 +189,7 @@ class Reporting:
             "cut_at": self.cut_at.isoformat() if self.cut_at else None,
             "day": asdict(self.day) if self.day else None,
             "over": list(self.over),
+            "told": list(self.told),
         }
 
     @classmethod
@@ -198,7 +208,12 @@ class Reporting:
             datetime.fromisoformat(state["cut_at"]) if state["cut_at"] else None,
             Day(**state["day"]) if state["day"] else None,
             list(state["over"]),
+            list(state.get("told", [])),
         )
+
+
+def _summary(kept: dict[str, Any], balance_wh: int) -> DailySummary:
+    return DailySummary(**{**kept, "day_date": date.fromisoformat(kept["day_date"]), "balance_wh": balance_wh})
 
 
 def plan_written(value: Data, *, as_octets: bool) -> ReportingPlan:

@@ -29,6 +29,7 @@ WILL = {
     OrderKind.TARIFF: gettext_lazy("The meter counts under this tariff index from now on."),
     OrderKind.CLOCK: gettext_lazy("The meter's clock is set to the time of the sending."),
     OrderKind.PUSH_NOW: gettext_lazy("The meter sends its registers now. It costs two SMS."),
+    OrderKind.DAY_SUMMARY: gettext_lazy("The meter sends the summary of a day again. It costs three SMS."),
 }
 REFUSALS = {
     "needs_second_person": gettext_lazy("Another person has to agree to this. Nothing was changed."),

@@ -15,7 +15,9 @@ from duaarah.wire.dlms.data import Data, Reader, Tag
 from duaarah.wire.dlms.datetime import OCTETS, DateTime
 from duaarah.wire.dlms.errors import Malformed, Unencodable
 
-DATA_NOTIFICATION, EVENT_NOTIFICATION = 0x0F, 0xC2
+DATA_NOTIFICATION, DATA_NOTIFICATION_CONFIRM, EVENT_NOTIFICATION = 0x0F, 0x10, 0xC2
+# Long-Invoke-Id-And-Priority: 24 bits of number, and whether the sender waits for a Data-Notification-Confirm.
+LONG_INVOKE_MASK, LONG_CONFIRMED = 0xFFFFFF, 1 << 30
 _BODY_TAGS = (Tag.ARRAY, Tag.STRUCTURE, Tag.COMPACT_ARRAY)
 
 
@@ -51,6 +53,26 @@ def encode(apdu: DataNotification | EventNotification) -> bytes:
         return head + apdu.attribute.to_bytes(1, "big", signed=True) + axdr.encode(apdu.value)
     except OverflowError:
         raise Unencodable("A number of the notification does not fit its octets.") from None
+
+
+def confirmed_by(plain: bytes) -> int | None:
+    """The Long-Invoke-Id-And-Priority of a push whose sender waits for a confirmation; None for any other APDU."""
+    if len(plain) < 5 or plain[0] != DATA_NOTIFICATION:
+        return None
+    long_invoke = int.from_bytes(plain[1:5], "big")
+    return long_invoke if long_invoke & LONG_CONFIRMED else None
+
+
+def confirmation(long_invoke: int) -> bytes:
+    """Data-Notification-Confirm without a date-time."""
+    return bytes((DATA_NOTIFICATION_CONFIRM,)) + long_invoke.to_bytes(4, "big") + b"\x00"
+
+
+def confirms(plain: bytes) -> int | None:
+    """Which push a Data-Notification-Confirm confirms; None when it is none."""
+    if len(plain) < 6 or plain[0] != DATA_NOTIFICATION_CONFIRM:
+        return None
+    return int.from_bytes(plain[1:5], "big")
 
 
 def read_data_notification(reader: Reader) -> DataNotification:

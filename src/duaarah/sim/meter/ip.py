@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A meter with a packet modem: each day's load profile as one confirmed push over TCP, the same octets until it is confirmed."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+from duaarah.core.obis import Obis
+from duaarah.core.replay import COUNTER_MAX
+from duaarah.sim.meter.link import Dropped
+from duaarah.sim.meter.meter import SimMeter
+from duaarah.sim.meter.view import MWH_PER_WH
+from duaarah.wire.dlms import apdu, notification
+from duaarah.wire.dlms.apdu import DataNotification
+from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
+from duaarah.wire.dlms.datetime import DateTime
+from duaarah.wire.dlms.notification import LONG_CONFIRMED, LONG_INVOKE_MASK
+
+PERIOD_S = 900
+ROWS_A_DAY = 86_400 // PERIOD_S
+DAYS_KEPT = 7
+WIB = timezone(timedelta(hours=7))
+PROFILE_SETUP = Obis(0, 20, 25, 9, 0)
+_OK, _POWERED_OFF = 0x00, 0x04  # profile status: bit 2 = the supply was away at the interval's end
+
+
+class ProfileSender:
+    """
+    Non-volatile: the quarter-hours of the days that are not told, and the push that waits for its confirmation.
+
+    A row is {clock, status, energy register in Wh} at the interval's end; midnight belongs to the day that it ends.
+    """
+
+    def __init__(self, meter: SimMeter) -> None:
+        self._meter = meter
+        self._rows: deque[tuple[int, int, int]] = deque(maxlen=DAYS_KEPT * ROWS_A_DAY)
+        self._waiting: bytes | None = None
+        self._waiting_day: date | None = None
+        self._long_invoke = 0
+        self.days_told = 0
+
+    def interval(self, end_at: datetime) -> None:
+        """The register at the end of a quarter of an hour."""
+        status = _OK if self._meter.powered else _POWERED_OFF
+        self._rows.append((int(end_at.timestamp()), status, self._meter.used_mwh // MWH_PER_WH))
+
+    def due(self, now: datetime) -> bytes | None:
+        """The wrapped push of the oldest day that is over and not told; None when there is none, or no way to send it."""
+        if self._meter.faults.modem_dead or not self._meter.powered:
+            return None
+        if self._waiting is None:
+            today = now.astimezone(WIB).date()
+            day = next((_day(row[0]) for row in self._rows if _day(row[0]) < today), None)
+            if day is not None and self._meter.link.sent_counter < COUNTER_MAX:
+                self._waiting, self._waiting_day = self._sealed(day, now), day
+        return self._waiting
+
+    def receive(self, payload: bytes) -> bool:
+        """A wrapped answer of the head end: whether it confirms what waits, which is then told and forgotten."""
+        try:
+            plain, _ = self._meter.link.open_tcp(payload)
+        except Dropped as dropped:
+            self._meter.dropped[dropped.code] += 1
+            return False
+        if self._waiting_day is None or notification.confirms(plain) != self._long_invoke:
+            return False
+        while self._rows and _day(self._rows[0][0]) <= self._waiting_day:
+            self._rows.popleft()
+        self._waiting = self._waiting_day = None
+        self.days_told += 1
+        return True
+
+    def _sealed(self, day: date, now: datetime) -> bytes:
+        meter = self._meter
+        self._long_invoke = LONG_CONFIRMED | (meter.link.sent_counter + 1) & LONG_INVOKE_MASK
+        rows = [_row(*row) for row in self._rows if _day(row[0]) == day]
+        body = structure(
+            octets(f"DUA{meter.config.drn:0>13}".encode("ascii")),
+            octets(PROFILE_SETUP.to_octets()),
+            Data(Tag.ARRAY, tuple(rows)),
+        )
+        push = DataNotification(self._long_invoke, DateTime.from_instant(now), body)
+        return meter.link.seal_tcp_long(apdu.encode(push))
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "rows": [list(row) for row in self._rows],
+            "waiting": self._waiting.hex() if self._waiting is not None else None,
+            "day": self._waiting_day.isoformat() if self._waiting_day is not None else None,
+            "long_invoke": self._long_invoke,
+            "days_told": self.days_told,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a former `state()`."""
+        self._rows.extend((row[0], row[1], row[2]) for row in state["rows"])
+        if state["waiting"] is not None:
+            self._waiting, self._waiting_day = bytes.fromhex(state["waiting"]), date.fromisoformat(state["day"])
+        self._long_invoke = state["long_invoke"]
+        self.days_told = state["days_told"]
+
+
+def _day(end_s: int) -> date:
+    return datetime.fromtimestamp(end_s - 1, WIB).date()
+
+
+def _row(end_s: int, status: int, used_wh: int) -> Data:
+    clock = DateTime.from_instant(datetime.fromtimestamp(end_s, UTC).astimezone(WIB)).to_octets()
+    return structure(octets(clock), Data(Tag.UNSIGNED, status), Data(Tag.DOUBLE_LONG_UNSIGNED, used_wh))
