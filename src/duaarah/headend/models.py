@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
@@ -12,6 +13,8 @@ from duaarah.sms.models import InboundSms, OutboundSegment
 
 __all__ = [
     "Attempt",
+    "Campaign",
+    "CampaignItem",
     "Command",
     "InvocationCounter",
     "Maker",
