@@ -27,13 +27,14 @@ _OUTCOME = Case(
 )
 
 
-def items_of(campaign: Campaign) -> QuerySet[CampaignItem]:
-    """Every meter of it with its `outcome` (see OUTCOMES), `result` (the meter's word) and `frames` sent."""
-    return (
+def items_of(campaign: Campaign, outcome: str = "") -> QuerySet[CampaignItem]:
+    """Every meter of it (of one outcome, where one is named) with its `outcome` (see OUTCOMES), `result` (the meter's word) and `frames` sent."""
+    found = (
         campaign.items.select_related("meter", "command")
         .annotate(outcome=_OUTCOME, result=F("command__result"), frames=F("command__attempts"))
         .order_by("pk")
     )
+    return found.filter(outcome=outcome) if outcome else found
 
 
 def counts_of(campaign: Campaign) -> dict[str, int]:
