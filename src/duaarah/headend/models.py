@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.bearer_models import MeterReach, NetworkPace
 from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
@@ -19,7 +20,9 @@ __all__ = [
     "InvocationCounter",
     "Maker",
     "MeterEvent",
+    "MeterReach",
     "MeterState",
+    "NetworkPace",
     "Shipment",
     "ShipmentRow",
 ]

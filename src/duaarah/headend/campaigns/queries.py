@@ -28,7 +28,10 @@ _OUTCOME = Case(
 
 
 def items_of(campaign: Campaign, outcome: str = "") -> QuerySet[CampaignItem]:
-    """Every meter of it (of one outcome, where one is named) with its `outcome` (see OUTCOMES), `result` (the meter's word) and `frames` sent."""
+    """
+    Every meter of it, or those of one outcome, with its `outcome` (see OUTCOMES), `result` (the meter's word) and the
+    `frames` sent.
+    """
     found = (
         campaign.items.select_related("meter", "command")
         .annotate(outcome=_OUTCOME, result=F("command__result"), frames=F("command__attempts"))
