@@ -65,6 +65,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-campaign": ("/operasi/kampanye/{campaign}/", "get", DESK),
     "desk-campaign-part": ("/operasi/kampanye/{campaign}/jejak/", "get", DESK),
     "desk-campaign-step": ("/operasi/kampanye/{campaign}/langkah/", "post-redirect", DESK),
+    "desk-paces": ("/operasi/laju/", "get", DESK),
     "desk-messages": ("/operasi/pesan/", "get", DESK),
     "desk-meter-key": ("/operasi/meter/{drn}/kunci/", "get", DESK),
     "desk-meter-key-part": ("/operasi/meter/{drn}/kunci/jejak/", "get", DESK),

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import approvals, campaigns, keys, orders, shipments, views
+from duaarah.web.utility import approvals, campaigns, keys, orders, paces, shipments, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("kampanye/<int:campaign>/", campaigns.campaign, name="desk-campaign"),
     path("kampanye/<int:campaign>/jejak/", campaigns.campaign_part, name="desk-campaign-part"),
     path("kampanye/<int:campaign>/langkah/", campaigns.campaign_step, name="desk-campaign-step"),
+    path("laju/", paces.paces, name="desk-paces"),
     path("kunci/", keys.registers, name="desk-keys"),
     path("kunci/persetujuan/", approvals.approvals, name="desk-approvals"),
     path("kunci/persetujuan/<int:approval>/", approvals.decide, name="desk-decide"),
