@@ -34,6 +34,7 @@ PAGES = {
         *("/operasi/", "/operasi/meter/", "/operasi/meter/?cari=99", "/operasi/meter/{drn}/", "/operasi/pesan/"),
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
+        *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/"),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.bearer_models import MeterReach, NetworkPace
+from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.gateway_models import GatewayRefusal, InboundFrame
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
@@ -13,13 +15,17 @@ from duaarah.sms.models import InboundSms, OutboundSegment
 
 __all__ = [
     "Attempt",
+    "Campaign",
+    "CampaignItem",
     "Command",
     "GatewayRefusal",
     "InboundFrame",
     "InvocationCounter",
     "Maker",
     "MeterEvent",
+    "MeterReach",
     "MeterState",
+    "NetworkPace",
     "Shipment",
     "ShipmentRow",
 ]

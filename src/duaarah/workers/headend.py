@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from duaarah.clock.queries import now
+from duaarah.headend.campaigns.run import run_campaigns
 from duaarah.headend.operations import claim_and_send
 from duaarah.notices.operations import take_frame
 from duaarah.notices.pushes import take_pushes
@@ -26,6 +27,9 @@ def main() -> int:
     def send() -> int:
         return claim_and_send(driver=driver, keys=keys, now=now(), lease_s=lease_s)
 
+    def campaigns() -> int:
+        return run_campaigns(driver=driver, now=now())
+
     def receive() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: take_frame(inbound_id=row, driver=driver, keys=keys, now=now()), "frame")
@@ -36,4 +40,4 @@ def main() -> int:
         return take_pushes(frames=frames, keys=keys, now=now(), limit=PUSH_BATCH, lease_s=inbound_lease_s())
 
     wakers = frozenset({"command", "inbound", "push"})
-    return Loop([receive, send, pushes], wakers=wakers, idle_s=0.5, pace_s=PACE_S).run()
+    return Loop([receive, send, pushes, campaigns], wakers=wakers, idle_s=0.5, pace_s=PACE_S).run()

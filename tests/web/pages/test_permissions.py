@@ -14,7 +14,9 @@ from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
 from duaarah.core.order import Order, OrderKind
-from duaarah.headend.models import Command, Shipment
+from duaarah.headend.campaigns.choice import Choice
+from duaarah.headend.campaigns.operations import plan_campaign
+from duaarah.headend.models import Campaign, Command, Shipment
 from duaarah.headend.operations import place_order, withdraw_order
 from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
@@ -58,6 +60,12 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-order": ("/operasi/meter/{drn}/perintah/?order=push_now", "get", DESK),
     "desk-meter-orders": ("/operasi/meter/{drn}/perintah/jejak/", "get", DESK),
     "desk-order-withdraw": ("/operasi/perintah/{command}/tarik/", "post-redirect", DESK),
+    "desk-campaigns": ("/operasi/kampanye/", "get", DESK),
+    "desk-campaign-new": ("/operasi/kampanye/baru/", "get", DESK),
+    "desk-campaign": ("/operasi/kampanye/{campaign}/", "get", DESK),
+    "desk-campaign-part": ("/operasi/kampanye/{campaign}/jejak/", "get", DESK),
+    "desk-campaign-step": ("/operasi/kampanye/{campaign}/langkah/", "post-redirect", DESK),
+    "desk-paces": ("/operasi/laju/", "get", DESK),
     "desk-messages": ("/operasi/pesan/", "get", DESK),
     "desk-meter-key": ("/operasi/meter/{drn}/kunci/", "get", DESK),
     "desk-meter-key-part": ("/operasi/meter/{drn}/kunci/jejak/", "get", DESK),
@@ -132,6 +140,23 @@ def discarded_shipment(town: Town) -> Shipment:
     )
 
 
+def planned_campaign(town: Town) -> Campaign:
+    """Of every meter; whoever may go on with it says no step."""
+    return plan_campaign(
+        title="Clock",
+        kind="clear_tamper",
+        values={},
+        choice=Choice(),
+        everything=True,
+        per_hour=1,
+        in_flight_max=1,
+        reason="test",
+        driver=town.driver,
+        actor="test",
+        now=town.now,
+    )
+
+
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
 MOVED = (
@@ -139,6 +164,7 @@ MOVED = (
     Vend,
     Token,
     LedgerLine,
+    Campaign,
     Command,
     Message,
     OutboundSegment,
@@ -193,6 +219,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **compared_and_invoiced(town),
         "command": withdrawn_order(town, household),
         "consignment": discarded_shipment(town).pk,
+        "campaign": planned_campaign(town).pk,
     }
     desk = sign_in("dataop")
     rows |= {

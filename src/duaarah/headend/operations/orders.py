@@ -95,7 +95,7 @@ def place_order(*, meter: Meter, order: Order, reason: str, driver: Driver, acto
         _refused(error.code, str(error), "headend.place_order", meter.pk, actor, now)
         raise
     with transaction.atomic(durable=True):
-        return _queue(meter, order, uuid.uuid4(), "headend.place_order", reason, actor, now)
+        return queue_order(meter, order, uuid.uuid4(), "headend.place_order", reason, actor, now)
 
 
 def request_order(
@@ -146,15 +146,24 @@ def carry_out(*, approval_id: int, driver: Driver, actor: str, now: dt.datetime)
             use_approval(approval_id=approval_id, verb=VERB, subject=f"meter:{meter_id}", now=now)
             order = Order.of_values(approval.detail["order"], approval.detail["values"])
             check_order(meter=meter, order=order, driver=driver, now=now)
-            return _queue(meter, order, request_id, VERB, approval.reason, actor, now)
+            return queue_order(meter, order, request_id, VERB, approval.reason, actor, now)
     except (ApprovalRefused, OrderRefused) as error:
         _refused(error.code, str(error), VERB, meter_id, actor, now)
         raise
 
 
-def _queue(
-    meter: Meter, order: Order, request_id: uuid.UUID, verb: str, reason: str, actor: str, now: dt.datetime
+def queue_order(
+    meter: Meter,
+    order: Order,
+    request_id: uuid.UUID,
+    verb: str,
+    reason: str,
+    actor: str,
+    now: dt.datetime,
+    *,
+    priority: Priority | None = None,
 ) -> int:
+    """Joining: queue an order that was checked and agreed to; the command's id. `priority` None: as the order's kind."""
     # Two who order at once meet here: the later one counts.
     Meter.objects.select_for_update(no_key=True).get(pk=meter.pk)
     for kind, slot in SLOTS.items():
@@ -169,7 +178,7 @@ def _queue(
         meter_id=meter.pk,
         kind=order.kind.value.upper(),
         payload=order.values(),
-        priority=Priority.TOKEN if order.kind in _SWITCHING else Priority.DATA,
+        priority=(Priority.TOKEN if order.kind in _SWITCHING else Priority.DATA) if priority is None else priority,
         correlation=correlation,
         now=now,
         life_s=life_s,

@@ -18,28 +18,40 @@ from duaarah.core.order import Order, OrderKind
 from duaarah.core.replay import COUNTER_MAX
 from duaarah.core.smsplan import ReportingPlan
 from duaarah.headend.models import Command
+from duaarah.headend.operations.paces import lanes
 from duaarah.headend.ports import Driver, KeyUnwrapper
-from duaarah.sms.models import Bind, MessageClass
+from duaarah.sms.models import Bind, MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
 from duaarah.sms.queries import frame_route
 
 LOG = logging.getLogger(__name__)
 BATCH_MAX = 50
+# Of all lanes together: what one call of enqueue_segments takes.
+BATCH_MAX_ALL = 200
 DATA_CODING_8BIT = 4
 
 # The counter row is locked with the command: one sender at a time for each meter, and no counter is given twice.
 _CLAIM = """
 SELECT c.id, c.kind, c.payload, c.priority, c.correlation, c.attempts, c.meter_id,
-    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn, s.operator_id, m.zone
+    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn, s.operator_id, m.zone,
+    coalesce(r.cell, '')
 FROM headend_command c
 JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
 JOIN registry_meter m ON m.id = c.meter_id
 JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::timestamptz
 JOIN registry_sim s ON s.id = p.sim_id
+LEFT JOIN headend_meterreach r ON r.meter_id = c.meter_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
+    AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
 """
+
+# Who is claimed in which round: the networks without a pace together, each other one by itself, so that a network whose
+# bucket is empty keeps nobody else waiting.
+_FREE = "true"
+_UNPACED = "NOT (s.operator_id = ANY(%(paced)s))"
+_LANE = "s.operator_id = %(operator)s AND c.priority {which} %(urgent)s AND NOT (coalesce(r.cell, '') = ANY(%(shut)s))"
 
 _COUNT = """
 UPDATE headend_invocationcounter SET to_meter_latest = v.counter
@@ -75,6 +87,7 @@ class _Due:
     msisdn: str
     operator_id: int
     zone: str
+    cell: str
 
 
 def claim_and_send(
@@ -101,8 +114,31 @@ def claim_and_send(
 
 
 def _claim(now: dt.datetime, limit: int) -> list[_Due]:
+    paced = lanes()
+    if not paced:
+        return list(_fetch(_FREE, {"now": now, "limit": limit}).values())
+    due = _fetch(_UNPACED, {"now": now, "limit": limit, "paced": [lane.operator_id for lane in paced]})
+    for lane in paced:
+        for urgent in (True, False):
+            count = min(lane.left(limit, urgent=urgent), BATCH_MAX_ALL - len(due))
+            if count <= 0:
+                continue
+            what = {
+                **{"now": now, "limit": count, "operator": lane.operator_id, "urgent": Priority.REPLY.value},
+                "shut": lane.shut(urgent=urgent),
+            }
+            found = _fetch(_LANE.format(which="<=" if urgent else ">"), what)
+            for meter_id, item in found.items():
+                if meter_id not in due and lane.take(item.cell, urgent=urgent):
+                    due[meter_id] = item
+        lane.close()
+    return list(due.values())
+
+
+def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, _Due]:
+    """The first due command of each meter, by meter."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"now": now, "limit": limit})
+        cursor.execute(_CLAIM.format(lane=lane), parameters)
         rows = cursor.fetchall()
     first: dict[int, _Due] = {}
     for row in rows:
@@ -110,10 +146,10 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
         wrapped, counter, msisdn, operator_id = bytes(row[9]), row[10] + 1, row[11], row[12]
         item = _Due(
             *(row[0], row[1], payload, row[3], row[4], row[5], row[6], row[7], row[8], wrapped),
-            *(counter, msisdn, operator_id, row[13]),
+            *(counter, msisdn, operator_id, row[13], row[14]),
         )
         first.setdefault(item.meter_id, item)
-    return list(first.values())
+    return first
 
 
 def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for a second person: key changes and orders, each with all that is needed to decide it."""
+"""What waits for a second person: key changes, orders and campaigns, each with all that is needed to decide it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.core.order import Order, OrderKind
-from duaarah.headend.models import Command
+from duaarah.headend.campaigns import operations as campaigns
+from duaarah.headend.models import Campaign, Command
 from duaarah.headend.operations import carry_out
 from duaarah.headend.operations import orders as headend_orders
 from duaarah.people.models import Approval, Login, Membership
@@ -22,13 +23,13 @@ from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.vending.operations import key_change, order_key_change
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
-from duaarah.web.utility import key_words, order_words
+from duaarah.web.utility import campaign_words, key_words, order_words
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_sources import OwnKeys
 
 SHOWN = 50
-VERBS = (key_change.VERB, headend_orders.VERB)
+VERBS = (key_change.VERB, headend_orders.VERB, campaigns.VERB)
 _ROLES = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
 _DRIVER = DriverDirectory()
 
@@ -52,6 +53,14 @@ def _row(approval: Approval) -> dict[str, Any]:
             "words": order_words.values_words(order, zone),
             "will": order_words.WILL[order.kind],
             "limit": order.kind is OrderKind.POWER_LIMIT,
+        }
+    if approval.verb == campaigns.VERB:
+        campaign = Campaign.objects.get(pk=approval.detail["campaign"])
+        row |= {
+            "campaign": campaign,
+            "label": campaign_words.campaign_label(campaign),
+            "words": campaign_words.campaign_values(campaign, "Asia/Jakarta"),
+            "will": campaign_words.campaign_will(campaign),
         }
     return row
 
@@ -79,6 +88,14 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
             decide_approval(approval_id=found.pk, approve=yes, decided_by=login, now=at)
         if yes and key:
             order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=f"login:{login.pk}", now=at)
+        elif yes and found.verb == campaigns.VERB:
+            campaigns.begin_campaign(
+                campaign_id=found.detail["campaign"],
+                approval_id=found.pk,
+                driver=_DRIVER,
+                actor=f"login:{login.pk}",
+                now=at,
+            )
         elif yes:
             carry_out(approval_id=found.pk, driver=_DRIVER, actor=f"login:{login.pk}", now=at)
     except ApprovalRefused:
@@ -88,7 +105,7 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
         messages.error(request, key_words.refusal_words(error))
         return redirect("desk-approvals")
     except headend_orders.OrderRefused as error:
-        messages.error(request, order_words.refusal_words(error))
+        messages.error(request, campaign_words.refusal(error))
         return redirect("desk-approvals")
     if not yes:
         messages.success(
@@ -98,5 +115,8 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
     if key:
         messages.success(request, _("Approved. The parts of the new key are on their way."))
         return redirect("desk-meter-key", drn=found.detail["drn"])
+    if found.verb == campaigns.VERB:
+        messages.success(request, _("Approved. The campaign runs."))
+        return redirect("desk-campaign", campaign=found.detail["campaign"])
     messages.success(request, _("Approved. The order is on its way."))
     return redirect("desk-meter", drn=found.detail["drn"])

@@ -37,7 +37,7 @@ class BadForm(Exception):
     """A field of the form cannot be meant; the text is the sentence for the person."""
 
 
-def _operator(request: HttpRequest) -> Login:
+def operator_of(request: HttpRequest) -> Login:
     """Who may order. Raises PermissionDenied for those who only look on."""
     login = login_of(request)
     if not login.memberships.filter(unit__organisation__kind__in=RUNNING, role__in=_ROLES).exists():
@@ -52,7 +52,7 @@ def _meter(drn: str) -> Meter:
     return found
 
 
-def _order(form: QueryDict, meter: Meter, at: dt.datetime) -> Order:
+def order_from(form: QueryDict, zone: str, at: dt.datetime) -> Order:
     """The order that a form means. Raises Http404 for an unknown kind, BadForm for a field."""
     try:
         kind = OrderKind(form.get("order", ""))
@@ -60,17 +60,17 @@ def _order(form: QueryDict, meter: Meter, at: dt.datetime) -> Order:
         raise Http404 from None
     fields: dict[str, Any] = {}
     for name in ORDER_FIELDS[kind]:
-        fields[name] = at.replace(microsecond=0) if name == "clock_at" else _field(name, form.get(name, ""), meter)
+        fields[name] = at.replace(microsecond=0) if name == "clock_at" else _field(name, form.get(name, ""), zone)
     try:
         return Order(kind=kind, **fields)
     except OrderError:
         raise BadForm(_("This number is outside what can be ordered.")) from None
 
 
-def _field(name: str, text: str, meter: Meter) -> Any:
+def _field(name: str, text: str, zone: str) -> Any:
     if name == "until_at":
         try:
-            return dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(meter.zone), second=0, microsecond=0)
+            return dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), second=0, microsecond=0)
         except ValueError:
             raise BadForm(_("Say until when: a day and a time.")) from None
     digits = text.replace(".", "").replace(" ", "")
@@ -110,7 +110,7 @@ def order(request: HttpRequest, drn: str) -> HttpResponse:
     meter, at = _meter(drn), now()
     form = request.POST if request.method == "POST" else request.GET
     try:
-        wanted = _order(form, meter, at)
+        wanted = order_from(form, meter.zone, at)
     except BadForm as error:
         messages.error(request, str(error))
         return redirect("desk-meter", drn=drn)
@@ -138,7 +138,7 @@ def order(request: HttpRequest, drn: str) -> HttpResponse:
 
 
 def _send(request: HttpRequest, meter: Meter, wanted: Order, at: dt.datetime) -> HttpResponse | None:
-    login, reason = _operator(request), request.POST.get("reason", "").strip()[:REASON_MAX]
+    login, reason = operator_of(request), request.POST.get("reason", "").strip()[:REASON_MAX]
     try:
         if wanted.kind in DANGEROUS:
             if not reason:
@@ -159,7 +159,7 @@ def _send(request: HttpRequest, meter: Meter, wanted: Order, at: dt.datetime) ->
 @for_operator
 def withdraw(request: HttpRequest, command: int) -> HttpResponse:
     """Take an order back while no frame of it was sent."""
-    login = _operator(request)
+    login = operator_of(request)
     found = get_object_or_404(Command.objects.select_related("meter"), pk=command)
     if order_of(found) is None:
         raise Http404

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import approvals, keys, orders, shipments, views
+from duaarah.web.utility import approvals, campaigns, keys, orders, paces, shipments, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -14,6 +14,12 @@ urlpatterns = [
     path("meter/<str:drn>/perintah/", orders.order, name="desk-order"),
     path("meter/<str:drn>/perintah/jejak/", orders.orders_part, name="desk-meter-orders"),
     path("perintah/<int:command>/tarik/", orders.withdraw, name="desk-order-withdraw"),
+    path("kampanye/", campaigns.campaign_list, name="desk-campaigns"),
+    path("kampanye/baru/", campaigns.campaign_new, name="desk-campaign-new"),
+    path("kampanye/<int:campaign>/", campaigns.campaign, name="desk-campaign"),
+    path("kampanye/<int:campaign>/jejak/", campaigns.campaign_part, name="desk-campaign-part"),
+    path("kampanye/<int:campaign>/langkah/", campaigns.campaign_step, name="desk-campaign-step"),
+    path("laju/", paces.paces, name="desk-paces"),
     path("kunci/", keys.registers, name="desk-keys"),
     path("kunci/persetujuan/", approvals.approvals, name="desk-approvals"),
     path("kunci/persetujuan/<int:approval>/", approvals.decide, name="desk-decide"),
