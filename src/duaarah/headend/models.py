@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.key_models import KeyRotation
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
@@ -14,6 +15,7 @@ __all__ = [
     "Attempt",
     "Command",
     "InvocationCounter",
+    "KeyRotation",
     "Maker",
     "MeterEvent",
     "MeterState",
@@ -40,6 +42,8 @@ class Command(models.Model):
         TARIFF = "TARIFF", "Set the tariff index"
         CLOCK = "CLOCK", "Set the clock"
         PUSH_NOW = "PUSH_NOW", "Read now"
+        ROTATE_KEYS = "ROTATE_KEYS", "Load new DLMS keys"
+        PROVE_KEYS = "PROVE_KEYS", "Ask under the new DLMS keys"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -88,6 +92,7 @@ class Attempt(models.Model):
     command = models.ForeignKey(Command, on_delete=models.PROTECT, related_name="attempt_rows", db_index=False)
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
     counter = models.BigIntegerField()
+    key_number = models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that it was sealed with")
     segment = models.ForeignKey(OutboundSegment, on_delete=models.PROTECT, db_index=False)
     started_at = models.DateTimeField(help_text="Machine time; the partition key")
 
@@ -137,6 +142,10 @@ class InvocationCounter(models.Model):
     from_meter_highest = models.BigIntegerField(default=0)
     from_meter_bitmap = models.BinaryField(
         max_length=8, default=bytes(8), help_text="The 64 counters below, big-endian"
+    )
+    key_number = models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that these counters belong to")
+    keys_begin = models.BinaryField(
+        max_length=12, null=True, help_text="How the wrapped keys begin, once they were changed here"
     )
     gaps = models.PositiveIntegerField(default=0)
     latest_contact_at = models.DateTimeField(null=True, help_text="Business time")
