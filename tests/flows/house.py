@@ -91,7 +91,7 @@ class Town:
         number = len(self.houses) + 1
         payload = f"99{number:08d}"
         drn = payload + luhn_digit(payload)
-        keys = MeterKeys(bytes([number]) * 16, bytes([number + 100]) * 16)
+        keys = MeterKeys(bytes([number]) * 16, bytes([number + 100]) * 16, bytes([number + 50]) * 16)
         holder = AccountHolder.objects.create(name=f"Contoh {number:03d}", kind="HOUSEHOLD", language="id")
         set_pin(holder=holder, pin="123456")
         customer = Customer.objects.create(idpel=f"53511{number:07d}", name=holder.name, holder=holder)
@@ -150,6 +150,7 @@ class Town:
                 credit_wh=credit_wh,
                 low_credit_threshold_wh=row.low_credit_threshold_wh,
                 reporting=reporting,
+                master_key=keys.master,
             )
         )
 

@@ -85,7 +85,19 @@ class SetReportingPlan:
     plan: ReportingPlan
 
 
-Command = LoadCredit | ReadRegisters | SetLowCreditThreshold | SetReportingPlan | Order
+@dataclass(frozen=True, slots=True)
+class TransferKeys:
+    """New global keys, each wrapped under the meter's master key (RFC 3394, 24 octets). The same twice is the same."""
+
+    encryption_wrapped: bytes = field(repr=False)
+    authentication_wrapped: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if (len(self.encryption_wrapped), len(self.authentication_wrapped)) != (24, 24):
+            raise IntentError("A wrapped key of 16 octets has 24.")
+
+
+Command = LoadCredit | ReadRegisters | SetLowCreditThreshold | SetReportingPlan | TransferKeys | Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intent <-> frames, per kind of meter. Pure: a kind is a TOML file under `profiles`, read by importlib.resources."""
 
-from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, register_value
+from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, key_transfer, register_value
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
 from duaarah.drivers.kinds import (
     BadProfile,
@@ -33,6 +33,7 @@ __all__ = [
     "encode_order",
     "encode_read",
     "frame",
+    "key_transfer",
     "open_frame",
     "origin",
     "parse",

@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
-from duaarah.core.intent import Command, LoadCredit, MeterRegister, SetLowCreditThreshold, SetReportingPlan
+from duaarah.core.intent import (
+    Command,
+    LoadCredit,
+    MeterRegister,
+    SetLowCreditThreshold,
+    SetReportingPlan,
+    TransferKeys,
+)
 from duaarah.core.order import Order
 from duaarah.core.smsplan import Overflow, ReportingPlan
 from duaarah.core.units import to_raw, to_whole
@@ -37,6 +44,8 @@ def encode_command(profile: Profile, intent: Command, invoke_id: int) -> bytes:
         return _encode_plan(profile, intent.plan, invoke_id)
     if isinstance(intent, Order):
         return encode_order(profile, intent, invoke_id)
+    if isinstance(intent, TransferKeys):
+        return _encode_keys(profile, intent, invoke_id)
     if not isinstance(intent, LoadCredit):
         raise NotOverSms("Registers are read over a connection; SMS carries no GET.")
     gateway = profile.token
@@ -74,6 +83,19 @@ def _encode_plan(profile: Profile, plan: ReportingPlan, invoke_id: int) -> bytes
         )
     invoke_octet = apdu.SERVICE_CONFIRMED | (invoke_id & INVOKE_MASK)
     return apdu.encode(apdu.SetRequest(invoke_octet, address.class_id, address.obis, address.attribute, value))
+
+
+def key_transfer(intent: TransferKeys) -> axdr.Data:
+    """The parameter of class 64, method 2: [{key id (0 unicast encryption, 2 authentication), wrapped key}]."""
+    pairs = ((0, intent.encryption_wrapped), (2, intent.authentication_wrapped))
+    items = (axdr.structure(axdr.Data(axdr.Tag.ENUM, key_id), axdr.octets(wrapped)) for key_id, wrapped in pairs)
+    return axdr.Data(axdr.Tag.ARRAY, tuple(items))
+
+
+def _encode_keys(profile: Profile, intent: TransferKeys, invoke_id: int) -> bytes:
+    invoke_octet = apdu.SERVICE_CONFIRMED | (invoke_id & INVOKE_MASK)
+    request = apdu.ActionRequest(invoke_octet, *profile.key_transfer, key_transfer(intent))
+    return apdu.encode(request)
 
 
 def encode_read(profile: Profile, register: MeterRegister, invoke_id: int) -> bytes:

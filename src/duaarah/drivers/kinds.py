@@ -159,6 +159,8 @@ class Profile:
     threshold: SettingAddress
     plan: PlanAddress
     orders: MappingProxyType[OrderKind, OrderAddress]
+    # Class, object and method of the key transfer: the security setup that the standard names, unless [keys] says another.
+    key_transfer: tuple[int, Obis, int]
     results: MappingProxyType[int, str]
     pushes: tuple[PushBody, ...]
 
@@ -233,6 +235,7 @@ def parse(text: str) -> Profile:
             _setting(table["settings"]["low_credit_threshold_wh"]),
             _plan(table["settings"]["reporting_plan"]),
             MappingProxyType({OrderKind(name): _order(name, order) for name, order in table.get("orders", {}).items()}),
+            _key_transfer(table.get("keys", {})),
             _results(table["results"]),
             tuple(_push(push) for push in table["push"]),
         )
@@ -296,6 +299,10 @@ def _order_value(table: dict[str, Any]) -> OrderValue:
     if (tag is Tag.OCTET_STRING) != str(table.get("is", "")).endswith("_at"):
         raise BadProfile("An instant, and nothing else, is an octet-string of twelve octets.")
     return OrderValue(tag, table.get("is"), table.get("number"), table.get("scaler", 0))
+
+
+def _key_transfer(table: dict[str, Any]) -> tuple[int, Obis, int]:
+    return table.get("class_id", 64), Obis.parse(table.get("obis", "0.0.43.0.0.255")), table.get("method", 2)
 
 
 def _plan(table: dict[str, Any]) -> PlanAddress:

@@ -8,6 +8,7 @@ from django.db import models
 from duaarah.headend.bearer_models import MeterReach, NetworkPace
 from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.gateway_models import GatewayRefusal, InboundFrame
+from duaarah.headend.key_models import KeyRotation
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
@@ -21,6 +22,7 @@ __all__ = [
     "GatewayRefusal",
     "InboundFrame",
     "InvocationCounter",
+    "KeyRotation",
     "Maker",
     "MeterEvent",
     "MeterReach",
@@ -50,6 +52,8 @@ class Command(models.Model):
         CLOCK = "CLOCK", "Set the clock"
         PUSH_NOW = "PUSH_NOW", "Read now"
         DAY_SUMMARY = "DAY_SUMMARY", "Send a day's summary again"
+        ROTATE_KEYS = "ROTATE_KEYS", "Load new DLMS keys"
+        PROVE_KEYS = "PROVE_KEYS", "Ask under the new DLMS keys"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -98,6 +102,7 @@ class Attempt(models.Model):
     command = models.ForeignKey(Command, on_delete=models.PROTECT, related_name="attempt_rows", db_index=False)
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
     counter = models.BigIntegerField()
+    key_number = models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that it was sealed with")
     segment = models.ForeignKey(OutboundSegment, on_delete=models.PROTECT, db_index=False)
     started_at = models.DateTimeField(help_text="Machine time; the partition key")
 
@@ -159,6 +164,10 @@ class InvocationCounter(models.Model):
     from_meter_highest = models.BigIntegerField(default=0)
     from_meter_bitmap = models.BinaryField(
         max_length=8, default=bytes(8), help_text="The 64 counters below, big-endian"
+    )
+    key_number = models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that these counters belong to")
+    keys_begin = models.BinaryField(
+        max_length=12, null=True, help_text="How the wrapped keys begin, once they were changed here"
     )
     gaps = models.PositiveIntegerField(default=0)
     latest_contact_at = models.DateTimeField(null=True, help_text="Business time")

@@ -6,16 +6,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from duaarah.core.intent import Command, Report
+from duaarah.core.intent import Command, Report, TransferKeys
 from duaarah.core.order import Order
 
 
 @dataclass(frozen=True)
 class MeterKeys:
-    """A meter's DLMS global unicast key and authentication key, 16 octets each. Never printed."""
+    """
+    A meter's DLMS global unicast key and authentication key, 16 octets each, and its master key (KEK) where it is known,
+    which wraps new ones on their way. Never printed.
+    """
 
     encryption: bytes = field(repr=False)
     authentication: bytes = field(repr=False)
+    master: bytes | None = field(default=None, repr=False)
 
 
 class FrameRefused(Exception):
@@ -68,10 +72,10 @@ class KeysNotOpened(Exception):
 class ShipmentKeys(Protocol):
     """Takes keys from a maker's file over to our own master key; no key is ever given back."""
 
-    def take(self, *, drn: str, encryption: bytes, authentication: bytes) -> tuple[bytes, bytes]:
+    def take(self, *, drn: str, encryption: bytes, authentication: bytes, master: bytes = b"") -> tuple[bytes, bytes]:
         """
-        The two keys (16 octets clear, or 24 wrapped under the transport key) wrapped for the registry, and a keyed
-        fingerprint of them, which tells only whether two meters have the same. Raises KeysNotOpened.
+        The keys (16 octets clear, or 24 wrapped under the transport key; `master` empty: not known) wrapped for the
+        registry, and a keyed fingerprint of them, which tells only whether two meters have the same. Raises KeysNotOpened.
         """
         ...
 
@@ -79,4 +83,27 @@ class ShipmentKeys(Protocol):
 class KeyUnwrapper(Protocol):
     def meter_keys(self, *, drn: str, wrapped: bytes) -> MeterKeys:
         """A meter's keys as they are stored (wrapped), opened."""
+        ...
+
+
+class NoMasterKey(Exception):
+    """Nobody has entered this meter's master key: new keys cannot be brought to it."""
+
+    code = "no_master_key"
+    retryable = False
+
+
+class KeyMaker(KeyUnwrapper, Protocol):
+    """Draws a meter's new keys and wraps them for their way; none is ever given back in clear."""
+
+    def check_master(self, *, drn: str, wrapped: bytes) -> None:
+        """Whether the meter's master key is known. Raises NoMasterKey."""
+        ...
+
+    def draw(self, *, drn: str, wrapped: bytes) -> bytes:
+        """New keys beside the present master key, wrapped for the registry. Raises NoMasterKey."""
+        ...
+
+    def transfer(self, *, drn: str, wrapped: bytes) -> TransferKeys:
+        """What brings these keys to their meter: each wrapped under its master key (RFC 3394). Raises NoMasterKey."""
         ...

@@ -20,7 +20,7 @@ from duaarah.core.intent import (
     TokenResult,
 )
 from duaarah.core.smsplan import Bucket
-from duaarah.headend.operations import AcceptedFrame, accept_frame, record_order
+from duaarah.headend.operations import AcceptedFrame, accept_frame, record_key_transfer, record_order
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
@@ -91,7 +91,8 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             tell_used_up(pairing=pairing, bucket=Bucket.TOKEN, now=now)
             return f"token_{report.result}"
         case SettingResult():
-            if not record_order(accepted=accepted, report=report, now=now):
+            of_order = record_order(accepted=accepted, report=report, now=now)
+            if not of_order and not record_key_transfer(accepted=accepted, report=report, now=now):
                 record_setting(accepted=accepted, report=report, now=now)
             return f"setting_{report.result}"[:60]
         case LowCredit():

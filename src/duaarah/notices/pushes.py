@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError, InterfaceError, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.headend.models import InboundFrame
+from duaarah.headend.models import InboundFrame, InvocationCounter
 from duaarah.headend.operations import AcceptedFrame
 from duaarah.headend.operations.frames import answered_by
 from duaarah.headend.operations.pushes import (
@@ -111,7 +111,8 @@ def _act(push: ReadPush, now: dt.datetime) -> str:
     if pairing is None:
         # Nobody is told and nothing follows; the event stands.
         return "unpaired"
-    command_id, correlation, _ = answered_by(push.row.meter_id, report)
+    key_number = InvocationCounter.objects.values_list("key_number", flat=True).get(pk=push.row.meter_id)
+    command_id, correlation, _ = answered_by(push.row.meter_id, report, key_number)
     return act_on(AcceptedFrame(pairing, report, command_id, correlation), now)
 
 

@@ -209,7 +209,7 @@ def _meter(
         low_credit_threshold_wh=known.threshold_wh,
         reporting_plan=plan.values() if (plan := reporting_of(world.seed, known)) is not None else None,
         system_title=known.system_title,
-        dlms_keys_wrapped=wrap_meter_keys(store, known.drn, MeterKeys(known.ek, known.ak)),
+        dlms_keys_wrapped=wrap_meter_keys(store, known.drn, MeterKeys(known.ek, known.ak, known.mk)),
         sts_register=REGISTER,
         sgc=known.sts.sgc,
         ti=known.sts.ti,

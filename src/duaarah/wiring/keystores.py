@@ -7,9 +7,11 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from django.conf import settings
 
-from duaarah.headend.ports import MeterKeys
+from duaarah.core.intent import TransferKeys
+from duaarah.headend.ports import MeterKeys, NoMasterKey
 from duaarah.keystore import FileKeyStore, JoinedKeyStore, ModuleUnavailable, PKCS11KeyStore
 
 _METER_KEYS_CACHED = 20_000
@@ -77,12 +79,33 @@ class MeterKeyring:
 
     def _open(self, drn: str, wrapped: bytes) -> MeterKeys:
         octets = self._store.wrapping_key.unwrap(wrapped, f"meter:{drn}")
-        return MeterKeys(octets[:16], octets[16:32])
+        return MeterKeys(octets[:16], octets[16:32], octets[32:48] or None)
+
+    def _master(self, drn: str, wrapped: bytes) -> bytes:
+        master = self.meter_keys(drn=drn, wrapped=wrapped).master
+        if master is None:
+            raise NoMasterKey("This meter's master key is not known: new keys cannot be brought to it.")
+        return master
+
+    def check_master(self, *, drn: str, wrapped: bytes) -> None:
+        """See headend.ports.KeyMaker."""
+        self._master(drn, wrapped)
+
+    def draw(self, *, drn: str, wrapped: bytes) -> bytes:
+        """See headend.ports.KeyMaker."""
+        drawn = MeterKeys(os.urandom(16), os.urandom(16), self._master(drn, wrapped))
+        return wrap_meter_keys(self._store, drn, drawn)
+
+    def transfer(self, *, drn: str, wrapped: bytes) -> TransferKeys:
+        """See headend.ports.KeyMaker."""
+        keys, master = self.meter_keys(drn=drn, wrapped=wrapped), self._master(drn, wrapped)
+        return TransferKeys(aes_key_wrap(master, keys.encryption), aes_key_wrap(master, keys.authentication))
 
 
 def wrap_meter_keys(store: PlatformKeyStore, drn: str, keys: MeterKeys) -> bytes:
     """What the registry keeps of a meter's keys."""
-    return store.wrapping_key.wrap(keys.encryption + keys.authentication, f"meter:{drn}")
+    octets = keys.encryption + keys.authentication + (keys.master or b"")
+    return store.wrapping_key.wrap(octets, f"meter:{drn}")
 
 
 def wrap_channel_secret(store: PlatformKeyStore, channel_code: str, secret: bytes) -> bytes:

@@ -45,10 +45,12 @@ class OpenedShipment:
         # Drawn for this file: equal keys are found, and nothing of them can be learnt later.
         self._fingerprint_key = os.urandom(32)
 
-    def take(self, *, drn: str, encryption: bytes, authentication: bytes) -> tuple[bytes, bytes]:
+    def take(self, *, drn: str, encryption: bytes, authentication: bytes, master: bytes = b"") -> tuple[bytes, bytes]:
         """See headend.ports.ShipmentKeys."""
-        keys = MeterKeys(self._open(encryption), self._open(authentication))
+        keys = MeterKeys(self._open(encryption), self._open(authentication), self._open(master) if master else None)
         both = keys.encryption + keys.authentication
+        if keys.master in (keys.encryption, keys.authentication):
+            raise KeysNotOpened("weak_keys", "The master key is one of the keys that it is to wrap.")
         if keys.encryption == keys.authentication or len(set(keys.encryption)) == 1:
             raise KeysNotOpened("weak_keys", "Both keys are the same, or a key is one octet repeated.")
         return wrap_meter_keys(self._store, drn, keys), hmac.digest(self._fingerprint_key, both, "sha256")

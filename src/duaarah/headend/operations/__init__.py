@@ -3,6 +3,16 @@
 
 from duaarah.headend.operations.commands import cancel_queued, close_command, end_leases, queue_command, supersede
 from duaarah.headend.operations.frames import AcceptedFrame, accept_frame
+from duaarah.headend.operations.key_rotation import (
+    forget_old_keys,
+    judge_silent_rotations,
+    order_key_rotation,
+    record_key_transfer,
+    request_key_rotation,
+    rotate_keys,
+    rotate_near_end,
+    withdraw_rotation,
+)
 from duaarah.headend.operations.orders import (
     carry_out,
     check_order,
@@ -22,10 +32,18 @@ __all__ = [
     "claim_and_send",
     "close_command",
     "end_leases",
+    "forget_old_keys",
+    "judge_silent_rotations",
+    "order_key_rotation",
     "place_order",
     "queue_command",
+    "record_key_transfer",
     "record_order",
+    "request_key_rotation",
     "request_order",
+    "rotate_keys",
+    "rotate_near_end",
     "supersede",
     "withdraw_order",
+    "withdraw_rotation",
 ]

@@ -26,6 +26,7 @@ from duaarah.core.intent import (
 )
 from duaarah.core.replay import Replayed, ReplayWindow
 from duaarah.headend.models import MeterEvent
+from duaarah.headend.operations.sealing import HeldFrame, keep_late, open_and_hold
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.registry.access import pairing_of_sim
 from duaarah.registry.models import Pairing
@@ -49,10 +50,6 @@ _ANSWERS = (TokenResult, SettingResult)
 _FAULTS = (LastGasp, PowerRestored)
 _DATA = (DataBlock, DailySummary)
 
-_COUNTERS = """
-SELECT from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE
-"""
-
 _HEARD = """
 UPDATE headend_invocationcounter SET from_meter_highest = %(highest)s, from_meter_bitmap = %(bitmap)s,
     gaps = gaps + %(skipped)s, latest_contact_at = %(now)s, balance_wh = coalesce(%(balance)s, balance_wh),
@@ -60,21 +57,26 @@ UPDATE headend_invocationcounter SET from_meter_highest = %(highest)s, from_mete
 WHERE meter_id = %(meter)s
 """
 
+# A frame under old keys that came late: heard, but what it says of the credit is past.
+_HEARD_LATE = "UPDATE headend_invocationcounter SET latest_contact_at = %s WHERE meter_id = %s"
+
+# Under new keys the counters begin anew: an attempt under the keys of the answer is meant first, then the latest.
 _ANSWERED = """
 SELECT a.command_id, c.correlation,
-    EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
+    EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.id < a.id)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
 WHERE a.meter_id = %s AND a.counter = %s
+ORDER BY a.key_number = %s DESC, a.id DESC LIMIT 1
 """
 
 # A SET-Response names its request by four bits only: the latest frame of a setting that was sent under them, whatever
 # became of its order meanwhile. An answer that comes after its order was given up is still the meter's word.
 _SET = """
 SELECT a.command_id, c.correlation,
-    EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
+    EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.id < a.id)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
 WHERE a.meter_id = %s AND a.counter & 15 = %s AND c.kind NOT IN ('LOAD_CREDIT', 'LOAD_KEY')
-ORDER BY a.counter DESC LIMIT 1
+ORDER BY a.key_number = %s DESC, a.id DESC LIMIT 1
 """
 
 _EVENT = """
@@ -106,36 +108,14 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
     if pairing is None:
         raise FrameRefused("unknown_sender", "No meter is paired with this SIM.")
     meter = pairing.meter
-    opened = driver.open(
-        profile=meter.profile,
-        payload=bytes(inbound.payload),
-        keys=keys.meter_keys(drn=meter.drn, wrapped=bytes(meter.dlms_keys_wrapped)),
-        system_title=bytes(meter.system_title),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTERS, [meter.pk])
-        highest, bitmap = cursor.fetchone()
-    window = ReplayWindow(highest, int.from_bytes(bytes(bitmap), "big"))
+    held = open_and_hold(meter=meter, payload=bytes(inbound.payload), driver=driver, keys=keys, now=now)
+    opened = held.opened
     try:
-        window, skipped = window.take(opened.counter)
+        window, skipped = held.window.take(opened.counter)
     except Replayed as error:
         raise FrameRefused("replayed", str(error)) from error
-    newest = window.highest == opened.counter
-    # A balance that was overtaken by a newer frame is kept as an event, not as the present one.
-    balance_wh = balance_of(opened.report) if newest else None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _HEARD,
-            {
-                "highest": window.highest,
-                "bitmap": window.bitmap.to_bytes(8, "big"),
-                "skipped": skipped,
-                "now": now,
-                "balance": balance_wh,
-                "meter": meter.pk,
-            },
-        )
-    answered = answered_by(meter.pk, opened.report)
+    _heard(meter.pk, held, window, skipped, now)
+    answered = answered_by(meter.pk, opened.report, held.key_number)
     _keep(meter.pk, inbound, opened.counter, opened.report, now)
     book_inbound(
         inbound_id=inbound.pk,
@@ -146,6 +126,29 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
         now=now,
     )
     return AcceptedFrame(pairing, opened.report, answered[0], answered[1])
+
+
+def _heard(meter_id: int, held: HeldFrame, window: ReplayWindow, skipped: int, now: dt.datetime) -> None:
+    """The counter is used, and what the frame says of the credit is the present if no newer one came before."""
+    if held.late is not None:
+        keep_late(rotation=held.late, window=window)
+        with connection.cursor() as cursor:
+            cursor.execute(_HEARD_LATE, [now, meter_id])
+        return
+    newest = window.highest == held.opened.counter
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _HEARD,
+            {
+                "highest": window.highest,
+                "bitmap": window.bitmap.to_bytes(8, "big"),
+                "skipped": skipped,
+                "now": now,
+                # A balance that was overtaken by a newer frame is kept as an event, not as the present one.
+                "balance": balance_of(held.opened.report) if newest else None,
+                "meter": meter_id,
+            },
+        )
 
 
 def _message_class(report: Report) -> MessageClass:
@@ -169,7 +172,7 @@ def balance_of(report: Report) -> int | None:
     return None
 
 
-def answered_by(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | None, bool]:
+def answered_by(meter_id: int, report: Report, key_number: int) -> tuple[int | None, uuid.UUID | None, bool]:
     """The command that an answer belongs to (by the counter or the invoke-id it names), and whether that was a retry."""
     match report:
         case TokenResult(command_counter=counter) if counter:
@@ -179,7 +182,7 @@ def answered_by(meter_id: int, report: Report) -> tuple[int | None, uuid.UUID | 
         case _:
             return None, None, False
     with connection.cursor() as cursor:
-        cursor.execute(query, [meter_id, key])
+        cursor.execute(query, [meter_id, key, key_number])
         row: tuple[int, uuid.UUID, bool] | None = cursor.fetchone()
     return row or (None, None, False)
 

@@ -13,13 +13,15 @@ from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connection, transaction
 
+from duaarah.core.intent import Command as Intent
 from duaarah.core.intent import LoadCredit, SetLowCreditThreshold, SetReportingPlan
 from duaarah.core.order import Order, OrderKind
 from duaarah.core.replay import COUNTER_MAX
 from duaarah.core.smsplan import ReportingPlan
 from duaarah.headend.models import Command
 from duaarah.headend.operations.paces import lanes
-from duaarah.headend.ports import Driver, KeyUnwrapper
+from duaarah.headend.operations.sealing import SealTerms, seal_terms
+from duaarah.headend.ports import Driver, KeyMaker
 from duaarah.sms.models import Bind, MessageClass, Priority
 from duaarah.sms.operations import SegmentOrder, enqueue_segments
 from duaarah.sms.queries import frame_route
@@ -33,8 +35,7 @@ DATA_CODING_8BIT = 4
 # The counter row is locked with the command: one sender at a time for each meter, and no counter is given twice.
 _CLAIM = """
 SELECT c.id, c.kind, c.payload, c.priority, c.correlation, c.attempts, c.meter_id,
-    m.drn, m.profile, m.dlms_keys_wrapped, k.to_meter_latest, s.msisdn, s.operator_id, m.zone,
-    coalesce(r.cell, '')
+    m.drn, m.profile, s.msisdn, s.operator_id, m.zone, coalesce(r.cell, '')
 FROM headend_command c
 JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
 JOIN registry_meter m ON m.id = c.meter_id
@@ -42,7 +43,7 @@ JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::times
 JOIN registry_sim s ON s.id = p.sim_id
 LEFT JOIN headend_meterreach r ON r.meter_id = c.meter_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
-    AND {lane}
+    AND k.to_meter_latest < %(counter_max)s AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
 """
@@ -50,14 +51,9 @@ ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
 # Who is claimed in which round: the networks without a pace together, each other one by itself, so that a network whose
 # bucket is empty keeps nobody else waiting.
 _FREE = "true"
+_CELL = 12
 _UNPACED = "NOT (s.operator_id = ANY(%(paced)s))"
 _LANE = "s.operator_id = %(operator)s AND c.priority {which} %(urgent)s AND NOT (coalesce(r.cell, '') = ANY(%(shut)s))"
-
-_COUNT = """
-UPDATE headend_invocationcounter SET to_meter_latest = v.counter
-FROM unnest(%s::bigint[], %s::bigint[]) AS v (meter_id, counter)
-WHERE headend_invocationcounter.meter_id = v.meter_id
-"""
 
 _SENT = """
 UPDATE headend_command SET state = 'SENT', attempts = attempts + 1, leased_at = clock_timestamp(),
@@ -66,8 +62,9 @@ WHERE id = ANY(%s)
 """
 
 _ATTEMPT = """
-INSERT INTO headend_attempt (command_id, meter_id, counter, segment_id, started_at)
-SELECT v.*, clock_timestamp() FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS v
+INSERT INTO headend_attempt (command_id, meter_id, counter, key_number, segment_id, started_at)
+SELECT v.*, clock_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[]) AS v
 """
 
 
@@ -82,17 +79,18 @@ class _Due:
     meter_id: int
     drn: str
     profile: str
-    keys_wrapped: bytes
-    counter: int
     msisdn: str
     operator_id: int
     zone: str
     cell: str
+    seal: SealTerms
+
+    @property
+    def counter(self) -> int:
+        return self.seal.counter
 
 
-def claim_and_send(
-    *, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int, limit: int = BATCH_MAX
-) -> int:
+def claim_and_send(*, driver: Driver, keys: KeyMaker, now: dt.datetime, lease_s: int, limit: int = BATCH_MAX) -> int:
     """
     Entry (T3): send up to `limit` due commands, oldest token first, one in flight a meter; returns how many.
 
@@ -114,9 +112,22 @@ def claim_and_send(
 
 
 def _claim(now: dt.datetime, limit: int) -> list[_Due]:
+    chosen = _chosen(now, limit)
+    # The counters are kept as used here, before any frame is built.
+    seals = seal_terms((meter_id, row[1], row[5]) for meter_id, row in chosen.items())
+    made = []
+    for meter_id, row in chosen.items():
+        payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
+        fields = (row[0], row[1], payload, *row[3:], seals[meter_id])
+        made.append(_Due(*fields))
+    return made
+
+
+def _chosen(now: dt.datetime, limit: int) -> dict[int, Any]:
+    """The rows to send now, by meter: each network as far as its bucket reaches."""
     paced = lanes()
     if not paced:
-        return list(_fetch(_FREE, {"now": now, "limit": limit}).values())
+        return _fetch(_FREE, {"now": now, "limit": limit})
     due = _fetch(_UNPACED, {"now": now, "limit": limit, "paced": [lane.operator_id for lane in paced]})
     for lane in paced:
         for urgent in (True, False):
@@ -128,54 +139,46 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
                 "shut": lane.shut(urgent=urgent),
             }
             found = _fetch(_LANE.format(which="<=" if urgent else ">"), what)
-            for meter_id, item in found.items():
-                if meter_id not in due and lane.take(item.cell, urgent=urgent):
-                    due[meter_id] = item
+            for meter_id, row in found.items():
+                if meter_id not in due and lane.take(row[_CELL], urgent=urgent):
+                    due[meter_id] = row
         lane.close()
-    return list(due.values())
+    return due
 
 
-def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, _Due]:
-    """The first due command of each meter, by meter."""
+def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, Any]:
+    """The row of the first due command of each meter, by meter."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM.format(lane=lane), parameters)
+        cursor.execute(_CLAIM.format(lane=lane), {"counter_max": COUNTER_MAX, **parameters})
         rows = cursor.fetchall()
-    first: dict[int, _Due] = {}
+    first: dict[int, Any] = {}
     for row in rows:
-        payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
-        wrapped, counter, msisdn, operator_id = bytes(row[9]), row[10] + 1, row[11], row[12]
-        item = _Due(
-            *(row[0], row[1], payload, row[3], row[4], row[5], row[6], row[7], row[8], wrapped),
-            *(counter, msisdn, operator_id, row[13], row[14]),
-        )
-        first.setdefault(item.meter_id, item)
+        first.setdefault(row[6], row)
     return first
 
 
-def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> None:
+def _send(due: list[_Due], driver: Driver, keys: KeyMaker, now: dt.datetime, lease_s: int) -> None:
     routes = {operator_id: frame_route(operator_id=operator_id) for operator_id in {d.operator_id for d in due}}
-    with connection.cursor() as cursor:
-        # Before use: a counter that a crash loses is skipped, never repeated.
-        cursor.execute(_COUNT, [[d.meter_id for d in due], [d.counter for d in due]])
     orders = [_order(d, *routes[d.operator_id], driver, keys, now, lease_s) for d in due]
     segments = enqueue_segments(orders, now=now)
     with connection.cursor() as cursor:
         cursor.execute(_SENT, [lease_s, [d.command_id for d in due]])
         cursor.execute(
             _ATTEMPT,
-            [[d.command_id for d in due], [d.meter_id for d in due], [d.counter for d in due], segments],
+            [
+                *([d.command_id for d in due], [d.meter_id for d in due], [d.counter for d in due]),
+                *([d.seal.key_number for d in due], segments),
+            ],
         )
 
 
 def _order(
-    due: _Due, bind: Bind, source: str, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int
+    due: _Due, bind: Bind, source: str, driver: Driver, keys: KeyMaker, now: dt.datetime, lease_s: int
 ) -> SegmentOrder:
-    if due.counter > COUNTER_MAX:
-        raise OverflowError(f"The invocation counter of meter {due.drn} is used up; its key must be rotated.")
     payload = driver.build(
         profile=due.profile,
-        intent=_intent(due, now),
-        keys=keys.meter_keys(drn=due.drn, wrapped=due.keys_wrapped),
+        intent=_intent(due, keys, now),
+        keys=keys.meter_keys(drn=due.drn, wrapped=due.seal.keys_wrapped),
         counter=due.counter,
     )
     return SegmentOrder(
@@ -195,8 +198,13 @@ def _order(
     )
 
 
-def _intent(due: _Due, now: dt.datetime) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan | Order:
+def _intent(due: _Due, keys: KeyMaker, now: dt.datetime) -> Intent:
     match due.kind:
+        case Command.Kind.ROTATE_KEYS if due.seal.new_keys_wrapped is not None:
+            return keys.transfer(drn=due.drn, wrapped=due.seal.new_keys_wrapped)
+        case Command.Kind.ROTATE_KEYS | Command.Kind.PROVE_KEYS:
+            # Any answer under the new keys proves them; the meter's registers are worth their SMS.
+            return Order(kind=OrderKind.PUSH_NOW)
         case Command.Kind.LOAD_CREDIT | Command.Kind.LOAD_KEY:
             return LoadCredit(token=due.payload["token"])
         case Command.Kind.SET_THRESHOLD:

@@ -47,6 +47,7 @@ class ShippedMeter:
     system_title: bytes
     encryption: bytes = field(repr=False)
     authentication: bytes = field(repr=False)
+    master: bytes = field(repr=False)
     sts: KeyConfiguration
     imei: str
     iccid: str
@@ -143,6 +144,7 @@ COLUMNS = (
     Column("system_title", ("system title", "systitle", "st"), _title),
     Column("encryption", ("encryption key", "ek", "guek", "block cipher key"), _key),
     Column("authentication", ("authentication key", "ak", "gak"), _key),
+    Column("master", ("master key", "mk", "kek", "key encryption key"), _key, needed=False, default=b""),
     Column("sgc", ("sgc", "supply group code"), _digits(6)),
     Column("krn", ("krn", "key revision number"), _whole(1, 9)),
     Column("ti", ("ti", "tariff index"), _digits(2)),

@@ -158,7 +158,7 @@ def _judge(content: bytes, taking: Taking, progress: Progress | None) -> tuple[l
         shown = (where["drn"] < len(cells) and cells[where["drn"]][:20]) or ""
         line = _Line(number, meter.drn if meter else shown, faults, meter)
         if meter is not None:
-            clear = clear or _KEYS_CLEAR_OCTETS in (len(meter.encryption), len(meter.authentication))
+            clear = clear or _KEYS_CLEAR_OCTETS in (len(meter.encryption), len(meter.authentication), len(meter.master))
             _open(line, meter, registers, taking.keys, seen)
         lines.append(line)
         if progress is not None and len(lines) % BATCH == 0:
@@ -187,7 +187,7 @@ def _open(
     fingerprint: bytes | None = None
     try:
         line.keys_wrapped, fingerprint = keys.take(
-            drn=meter.drn, encryption=meter.encryption, authentication=meter.authentication
+            drn=meter.drn, encryption=meter.encryption, authentication=meter.authentication, master=meter.master
         )
     except KeysNotOpened as error:
         line.faults.append(Fault("encryption", error.code, str(error)))

@@ -249,7 +249,7 @@ def _stuck_counter(device: Device, _line: Outbound) -> None:
     link, model = meter.link, meter.model
 
     def seal_sms(plain: bytes) -> bytes:
-        counters[:] = counters or [link.next_counter()]
+        counters[:] = counters or [link.present.next_counter()]
         title = meter.config.system_title
         sealed = ciphering.protect(plain, keys=link.keys, system_title=title, counter=counters[0])
         frame = Wrapped(model.server_sap, model.client_sap, sealed)
@@ -268,7 +268,7 @@ def _accepts_replay(device: Device, _line: Outbound) -> None:
     sound = link.open_sms
 
     def open_sms(payload: bytes) -> tuple[bytes, int]:
-        link._windows = dict.fromkeys(link._windows, ReplayWindow())
+        link.present.windows = dict.fromkeys(link.present.windows, ReplayWindow())
         return sound(payload)
 
     link.open_sms = open_sms  # type: ignore[method-assign]

@@ -168,13 +168,13 @@ class Device:
         ]
 
     def cipher(self) -> Cipher:
-        """For one association: the meter's present keys and its counters."""
-        link = self.meter.link
+        """For one association: the meter's present keys and what is counted under them, also when others come."""
+        present = self.meter.link.present
         return self.ciphering(
-            keys=link.keys,
+            keys=present.keys,
             title=self.meter.config.system_title,
-            next_counter=link.next_counter,
-            take_counter=link.take_counter,
+            next_counter=present.next_counter,
+            take_counter=present.take_counter,
         )
 
     # -- profiles --------------------------------------------------------------------------------------------------

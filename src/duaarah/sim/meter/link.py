@@ -6,6 +6,7 @@ A frame that fails any test raises Dropped, is counted by the meter and never an
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from duaarah.core.replay import COUNTER_MAX, Replayed, ReplayWindow
@@ -26,6 +27,32 @@ class Dropped(Exception):
         self.code = code
 
 
+@dataclass(slots=True)
+class KeySet:
+    """Global keys and all that is counted under them: each client's counters, and the meter's own."""
+
+    keys: Keys
+    windows: dict[bytes, ReplayWindow]
+    sent_counter: int = 0
+
+    def next_counter(self) -> int:
+        """The meter's next own counter, used by this call."""
+        if self.sent_counter >= COUNTER_MAX:
+            raise Dropped("counter_exhausted")
+        self.sent_counter += 1
+        return self.sent_counter
+
+    def take_counter(self, title: bytes, counter: int) -> None:
+        """A client's counter, proven before; Stale when it was used, or when the meter knows too many clients."""
+        window = self.windows.get(title)
+        if window is None and len(self.windows) >= CLIENTS_MAX:
+            raise Stale("The meter keeps the counters of so many clients only.")
+        try:
+            self.windows[title], _ = (window or ReplayWindow()).take(counter)
+        except (Replayed, ValueError):
+            raise Stale(f"The invocation counter {counter} was used before.") from None
+
+
 class MeterLink:
     """Both directions' invocation counters and the replay window of every client the meter knows."""
 
@@ -33,48 +60,33 @@ class MeterLink:
         if system_title in client_titles:
             raise ValueError("A client with the meter's own system title would repeat its nonces.")
         self._model = model
-        self._keys = keys
         self._system_title = system_title
-        self._windows = {title: ReplayWindow() for title in client_titles}
-        self._sent_counter = 0
+        self.present = KeySet(keys, {title: ReplayWindow() for title in client_titles})
         self._keys_changed = False
 
     @property
     def sent_counter(self) -> int:
         """The latest invocation counter the meter used."""
-        return self._sent_counter
+        return self.present.sent_counter
 
     @property
     def keys(self) -> Keys:
         """The global keys that count now."""
-        return self._keys
+        return self.present.keys
 
     @property
     def received_counter(self) -> int:
         """The highest invocation counter taken from any client."""
-        return max((window.highest for window in self._windows.values()), default=0)
+        return max((window.highest for window in self.present.windows.values()), default=0)
 
     def change_keys(self, keys: Keys) -> None:
-        """New global keys: the clients' counters begin anew, the meter's own goes on. Kept by `state()`."""
-        self._keys, self._keys_changed = keys, True
-        self._windows = dict.fromkeys(self._windows, ReplayWindow())
-
-    def next_counter(self) -> int:
-        """The meter's next own counter, used by this call."""
-        if self._sent_counter >= COUNTER_MAX:
-            raise Dropped("counter_exhausted")
-        self._sent_counter += 1
-        return self._sent_counter
-
-    def take_counter(self, title: bytes, counter: int) -> None:
-        """A client's counter, proven before; Stale when it was used, or when the meter knows too many clients."""
-        window = self._windows.get(title)
-        if window is None and len(self._windows) >= CLIENTS_MAX:
-            raise Stale("The meter keeps the counters of so many clients only.")
-        try:
-            self._windows[title], _ = (window or ReplayWindow()).take(counter)
-        except (Replayed, ValueError):
-            raise Stale(f"The invocation counter {counter} was used before.") from None
+        """
+        New global keys: all counters, both ways, begin anew; an association goes on under the set that it began with.
+        The keys that it has already are no new ones: their counters go on, or frames could be played again.
+        """
+        if keys == self.present.keys:
+            return
+        self.present, self._keys_changed = KeySet(keys, dict.fromkeys(self.present.windows, ReplayWindow())), True
 
     def open_sms(self, payload: bytes) -> tuple[bytes, int]:
         """The plain APDU of an SMS and the invocation counter it came under."""
@@ -98,11 +110,11 @@ class MeterLink:
             raise Dropped("wrong_address")
         try:
             ciphered = ciphering.parse(frame.apdu)
-            window = self._windows.get(ciphered.system_title)
+            window = self.present.windows.get(ciphered.system_title)
             if window is None:
                 raise Dropped("unknown_client")
-            plain = ciphering.unprotect(ciphered, self._keys)
-            self._windows[ciphered.system_title], _ = window.take(ciphered.counter)
+            plain = ciphering.unprotect(ciphered, self.keys)
+            self.present.windows[ciphered.system_title], _ = window.take(ciphered.counter)
         except (DlmsError, Replayed) as error:
             raise Dropped(error.code) from None
         except ValueError:  # counter 0 is never valid
@@ -126,23 +138,26 @@ class MeterLink:
         return b"".join(number.to_bytes(2, "big") for number in head) + frame.apdu
 
     def _seal(self, plain: bytes) -> Wrapped:
-        counter = self.next_counter()
-        apdu = ciphering.protect(plain, keys=self._keys, system_title=self._system_title, counter=counter)
+        counter = self.present.next_counter()
+        apdu = ciphering.protect(plain, keys=self.keys, system_title=self._system_title, counter=counter)
         return Wrapped(self._model.server_sap, self._model.client_sap, apdu)
 
     def state(self) -> dict[str, Any]:
         """What the meter keeps over a power failure, as JSON values."""
-        windows = {title.hex(): [window.highest, window.bitmap] for title, window in self._windows.items()}
-        state: dict[str, Any] = {"sent_counter": self._sent_counter, "windows": windows}
+        windows = {title.hex(): [window.highest, window.bitmap] for title, window in self.present.windows.items()}
+        state: dict[str, Any] = {"sent_counter": self.sent_counter, "windows": windows}
         if self._keys_changed:
-            state["keys"] = [self._keys.encryption_key.hex(), self._keys.authentication_key.hex()]
+            state["keys"] = [self.keys.encryption_key.hex(), self.keys.authentication_key.hex()]
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former `state()`. Never lowers the sent counter: that would repeat a nonce."""
-        self._sent_counter = max(self._sent_counter, state["sent_counter"])
         if "keys" in state:
-            self._keys, self._keys_changed = Keys(*(bytes.fromhex(key) for key in state["keys"])), True
+            keys = Keys(*(bytes.fromhex(key) for key in state["keys"]))
+            if keys != self.keys:
+                self.present = KeySet(keys, self.present.windows)
+            self._keys_changed = True
+        self.present.sent_counter = max(self.present.sent_counter, state["sent_counter"])
         for title, (highest, bitmap) in state["windows"].items():
             if bytes.fromhex(title) != self._system_title:
-                self._windows[bytes.fromhex(title)] = ReplayWindow(highest, bitmap)
+                self.present.windows[bytes.fromhex(title)] = ReplayWindow(highest, bitmap)

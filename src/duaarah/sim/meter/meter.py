@@ -26,6 +26,7 @@ from duaarah.core.sts import Entry, MeterDecoder
 from duaarah.sim.meter import orders, registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.config import Faults, MeterConfig
+from duaarah.sim.meter.key_transfer import SECURITY, SECURITY_CLASS, TRANSFER, transferred
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
@@ -33,6 +34,7 @@ from duaarah.sim.meter.reporting import Reporting, plan_written
 from duaarah.sim.meter.view import MWH_PER_WH, MeterView, Register
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
+from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 THRESHOLD_MAX_WH = 1_000_000
@@ -57,6 +59,7 @@ class SimMeter(MeterView):
         self.ordered = orders.Ordered()
         self._push_asked = False
         self._day_asked: DailySummary | None = None
+        self._new_keys: Keys | None = None
         above = config.credit_wh >= config.low_credit_threshold_wh
         self._register = Register(
             config.credit_wh * MWH_PER_WH,
@@ -230,6 +233,10 @@ class SimMeter(MeterView):
     def _reply(self, response: apdu.SetResponse | apdu.ActionResponse, now: datetime) -> list[bytes]:
         """The answer to a confirmed request, and what the request made the meter say besides."""
         said = [self._link.seal_sms(apdu.encode(response))]
+        if self._new_keys is not None:
+            # Their answer goes under the old ones, all that follows under the new.
+            self._link.change_keys(self._new_keys)
+            self._new_keys = None
         if self._push_asked:
             self._push_asked = False
             said += self._push(self._block(), now)
@@ -241,6 +248,10 @@ class SimMeter(MeterView):
     def _ordered(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int:
         """Do what is ordered; the result as the standard numbers it."""
         try:
+            if isinstance(request, apdu.ActionRequest) and _is_key_transfer(request):
+                master, present = self.config.master_key, self._link.keys
+                self._new_keys = transferred(request.parameter, master=master, present=present)
+                return apdu.SUCCESS
             also = orders.perform(self.ordered, request, now, self.model.power_step_w)
         except orders.Refusal as refusal:
             return refusal.result
@@ -379,3 +390,7 @@ class SimMeter(MeterView):
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])
         self._decoder.register_max_wh = register_max_wh
+
+
+def _is_key_transfer(request: apdu.ActionRequest) -> bool:
+    return (request.class_id, request.obis, request.method) == (SECURITY_CLASS, SECURITY, TRANSFER)

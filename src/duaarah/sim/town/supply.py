@@ -39,6 +39,7 @@ class Supply:
                 credit_wh=known.credit_wh,
                 low_credit_threshold_wh=known.threshold_wh,
                 reporting=reporting_of(world.seed, known),
+                master_key=known.mk,
             ),
             past,
         )

@@ -8,6 +8,7 @@ numbers, names and keys are made up here; the meters' maker prefix 99 and the ph
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -108,6 +109,11 @@ class TownMeter:
     holder: Holder
     site: Site | None
     place: Place
+
+    @property
+    def mk(self) -> bytes:
+        """The master key that its maker gave it, made of the others so that no draw of the seeded world moves."""
+        return hashlib.sha256(b"master" + self.ek + self.ak).digest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,13 @@ New keys count from the next association on; the one that brought them goes on u
 
 from __future__ import annotations
 
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
-
-from duaarah.core.obis import Obis
+from duaarah.sim.meter.key_transfer import SECURITY, SECURITY_CLASS, TRANSFER, transferred
 from duaarah.sim.meter.meter import SimMeter
 from duaarah.sim.meter.objects.base import CosemObject, computed, constant, enum
-from duaarah.wire.dlms.apdu import OTHER_REASON, READ_WRITE_DENIED, SUCCESS, TYPE_UNMATCHED
+from duaarah.sim.meter.orders import Refusal
+from duaarah.wire.dlms.apdu import READ_WRITE_DENIED, SUCCESS, TYPE_UNMATCHED
 from duaarah.wire.dlms.axdr import Data, Tag, octets
-from duaarah.wire.dlms.ciphering import KEY_OCTETS, Keys
 
-SECURITY = Obis(0, 0, 43, 0, 0)
-UNICAST, BROADCAST, AUTHENTICATION, MASTER = 0, 1, 2, 3
 ALL_PROTECTED = 3
 
 
@@ -37,32 +33,19 @@ class Security:
 
     def transfer(self, parameter: Data | None) -> tuple[int, Data | None]:
         """global_key_transfer [{key id, wrapped key}]: all of them or none."""
-        master = self._meter.config.master_key
-        if parameter is None or parameter.tag is not Tag.ARRAY or not parameter.value:
-            return TYPE_UNMATCHED, None
-        if master is None:
-            return READ_WRITE_DENIED, None
-        keys = self._meter.link.keys
-        new = {UNICAST: keys.encryption_key, AUTHENTICATION: keys.authentication_key}
-        for item in parameter.value:
-            match item:
-                case Data(Tag.STRUCTURE, (Data(_, int() as key_id), Data(_, bytes() as wrapped))) if key_id in new:
-                    try:
-                        new[key_id] = aes_key_unwrap(master, wrapped)
-                    except (InvalidUnwrap, ValueError):
-                        return OTHER_REASON, None
-                    if len(new[key_id]) != KEY_OCTETS:
-                        return OTHER_REASON, None
-                case _:
-                    return TYPE_UNMATCHED, None
-        self._meter.link.change_keys(Keys(new[UNICAST], new[AUTHENTICATION]))
+        meter = self._meter
+        try:
+            new = transferred(parameter, master=meter.config.master_key, present=meter.link.keys)
+        except Refusal as refusal:
+            return refusal.result, None
+        meter.link.change_keys(new)
         return SUCCESS, None
 
     def cosem(self) -> CosemObject:
         """The object."""
         config = self._meter.config
         return CosemObject(
-            64,
+            SECURITY_CLASS,
             0,
             SECURITY,
             {
@@ -71,5 +54,5 @@ class Security:
                 4: constant(octets(config.client_titles[0] if config.client_titles else b"")),
                 5: constant(octets(config.system_title)),
             },
-            {1: self.activate, 2: self.transfer},
+            {1: self.activate, TRANSFER: self.transfer},
         )
