@@ -155,11 +155,11 @@ class Teller:
         status = ModemStatus(modem.signal_dbm, modem.cell, modem.network, modem.firmware, self.log.resets)
         return self._push(status, now)
 
-    def tell_load(self, until: datetime, now: datetime, period_s: int) -> list[bytes]:
+    def tell_load(self, until_at: datetime, now: datetime, period_s: int) -> list[bytes]:
         """The load profile up to then: one message a local day, its intervals without a gap."""
         pushes: list[bytes] = []
         days: dict[int, list[Slot]] = {}
-        for slot in self.log.take(int(until.timestamp()), period_s):
+        for slot in self.log.take(int(until_at.timestamp()), period_s):
             days.setdefault((slot.start_s + 7 * 3600) // _DAY_S, []).append(slot)
         for slots in days.values():
             pushes += self._push(self._profile(slots, period_s), now)
