@@ -171,7 +171,7 @@ def test_a_frame_past_140_octets_is_not_made() -> None:
     with pytest.raises(TooLong):
         frame(known, bytes(111), keys=KEYS, system_title=HEAD_END_TITLE, counter=1, to_meter=True)
     with pytest.raises(TooLong):
-        unframe(known, bytes(141))
+        unframe(known, bytes(30 * 134 + 1))
 
 
 def test_every_register_has_an_address_in_every_profile() -> None:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from duaarah.core.order import Order
+from duaarah.core.reports import Happening
 from duaarah.core.smsplan import ReportingPlan
 
 # The results of IEC 62055-41, clause 9 (token acceptance), by their stable names.
@@ -227,5 +228,6 @@ Report = (
     | DailySummary
     | TokenResult
     | SettingResult
+    | Happening
     | UnknownReport
 )

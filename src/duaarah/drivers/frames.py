@@ -11,6 +11,9 @@ from duaarah.wire.dlms.ciphering import Ciphered, Keys
 from duaarah.wire.dlms.errors import TooLong, WrongAddress
 from duaarah.wire.dlms.wrapper import SMS_OCTETS, Wrapped
 
+# A meter's message in at most 30 parts: a day of quarters of an hour with many channels has ten.
+MESSAGE_OCTETS = 30 * 134
+
 
 @dataclass(frozen=True, slots=True)
 class Protected:
@@ -39,9 +42,12 @@ def frame(profile: Profile, apdu: bytes, *, keys: Keys, system_title: bytes, cou
 
 
 def unframe(profile: Profile, payload: bytes) -> Protected:
-    """Take a meter's SMS apart, unproven. WrongAddress, Malformed or Incomplete when it is not one of this kind."""
-    if len(payload) > SMS_OCTETS:
-        raise TooLong(f"One SMS carries {SMS_OCTETS} octets, not {len(payload)}.")
+    """
+    Take a meter's SMS apart, unproven, whole if it came in parts. WrongAddress, Malformed or Incomplete when it is not one
+    of this kind.
+    """
+    if len(payload) > MESSAGE_OCTETS:
+        raise TooLong(f"A message in parts carries {MESSAGE_OCTETS} octets, not {len(payload)}.")
     link = profile.link
     order = link.short_order
     wrapped = wrapper.unwrap(payload) if order is None else wrapper.unwrap_short(payload, order)

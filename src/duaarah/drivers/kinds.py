@@ -14,6 +14,8 @@ from typing import Any
 from duaarah.core.intent import TOKEN_RESULTS, MeterRegister
 from duaarah.core.obis import Obis
 from duaarah.core.order import ORDER_FIELDS, OrderKind
+from duaarah.drivers.pushes import BadProfile as BadProfile
+from duaarah.drivers.pushes import PushBody, parse_push
 from duaarah.wire.dlms.axdr import Tag
 from duaarah.wire.dlms.wrapper import ShortOrder
 
@@ -23,33 +25,6 @@ class UnknownProfile(Exception):
 
     code = "unknown_profile"
     retryable = False
-
-
-class BadProfile(Exception):
-    """A profile file that cannot be meant: found when it is loaded, never when a meter speaks."""
-
-    code = "bad_profile"
-    retryable = False
-
-
-# report -> the fields its columns must fill
-REPORT_FIELDS = MappingProxyType(
-    {
-        "low_credit": frozenset({"remaining_wh", "relay_closed"}),
-        "credit_exhausted": frozenset({"relay_closed"}),
-        "last_gasp": frozenset[str](),
-        "power_restored": frozenset[str](),
-        "data_block": frozenset({"used_wh", "balance_wh", "events_kept", "outages_kept", "out_kept_s"}),
-        "daily_summary": frozenset(
-            {
-                *("day_yyyymmdd", "energy_wh", "balance_wh", "voltage_min_mv", "voltage_avg_mv", "voltage_max_mv"),
-                *("outages", "out_s", "demand_w"),
-            }
-        ),
-        "token_result": frozenset({"command_counter", "result", "tid", "energy_wh", "balance_wh"}),
-    }
-)
-_OTHER_COLUMNS = frozenset({"skip", "clock"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,30 +97,6 @@ class OrderAddress:
     method: bool
     values: tuple[OrderValue, ...]
     structure: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One element of a push body: a constant that tells the push from others, or a field of its report.
-
-    `obis` is set where the element is a pair {OBIS, value}. `absent` is the raw value that stands for "none".
-    """
-
-    tag: Tag
-    field: str | None
-    constant: int | bytes | None
-    obis: Obis | None
-    scaler: int
-    null_absent: bool
-    absent: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PushBody:
-    """The columns of one push and the report it stands for."""
-
-    report: str
-    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +188,7 @@ def parse(text: str) -> Profile:
             MappingProxyType({OrderKind(name): _order(name, order) for name, order in table.get("orders", {}).items()}),
             _key_transfer(table.get("keys", {})),
             _results(table["results"]),
-            tuple(_push(push) for push in table["push"]),
+            tuple(parse_push(push) for push in table["push"]),
         )
     except KeyError as error:
         raise BadProfile(f"{error} is missing, or not a name that is known there.") from error
@@ -315,29 +266,3 @@ def _results(table: dict[str, int]) -> MappingProxyType[int, str]:
     if set(table) != set(TOKEN_RESULTS) or len(set(table.values())) != len(table):
         raise BadProfile("Every result of a token entry has one number of its own.")
     return MappingProxyType({number: result for result, number in table.items()})
-
-
-def _push(table: dict[str, Any]) -> PushBody:
-    columns = tuple(_column(column) for column in table["columns"])
-    fields = [column.field for column in columns if column.field not in _OTHER_COLUMNS and column.field]
-    if len(fields) != len(set(fields)) or set(fields) != REPORT_FIELDS[table["report"]]:
-        raise BadProfile(f"The columns of {table['report']} do not fill its fields exactly once.")
-    if not any(column.constant is not None for column in columns):
-        raise BadProfile(f"Nothing tells the push {table['report']} from another.")
-    return PushBody(table["report"], columns)
-
-
-def _column(table: dict[str, Any]) -> Column:
-    constant = bytes.fromhex(table["hex"]) if "hex" in table else table.get("number")
-    if (constant is None) == ("is" not in table):
-        raise BadProfile("A column is either a constant or a field.")
-    absent = table.get("absent")
-    return Column(
-        tag=Tag[table["type"].upper()],
-        field=table.get("is"),
-        constant=constant,
-        obis=Obis.parse(table["obis"]) if "obis" in table else None,
-        scaler=table.get("scaler", 0),
-        null_absent=absent == "null",
-        absent=int(absent, 0) if absent is not None and absent != "null" else None,
-    )

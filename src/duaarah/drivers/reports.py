@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 from duaarah.core.intent import (
     CreditExhausted,
@@ -19,15 +19,23 @@ from duaarah.core.intent import (
     TokenResult,
     UnknownReport,
 )
-from duaarah.core.units import UnitError, to_whole
-from duaarah.drivers.kinds import Column, Profile, PushBody
-from duaarah.wire.dlms import apdu, axdr
-from duaarah.wire.dlms.axdr import Data, Tag
-from duaarah.wire.dlms.datetime import OCTETS as DATE_TIME_OCTETS
-from duaarah.wire.dlms.datetime import DateTime
+from duaarah.core.reports import ModemStatus, Overload, PowerFailureLog, RelayState, ReportError, Tamper, VoltageEvent
+from duaarah.drivers.bodies import NoMatch, load_profile, match, plausible
+from duaarah.drivers.kinds import Profile
+from duaarah.drivers.pushes import REPORT_FIELDS, PushBody
+from duaarah.wire.dlms import apdu, lenient
+from duaarah.wire.dlms.axdr import Tag
 from duaarah.wire.dlms.errors import DlmsError
 
 INVOKE_MASK = 0x0F
+# Reports whose fields are those of the push.
+_HAPPENINGS: dict[str, Any] = {
+    "relay_state": RelayState,
+    "tamper": Tamper,
+    "overload": Overload,
+    "voltage": VoltageEvent,
+    "modem_status": ModemStatus,
+}
 # Data-Access-Result (IEC 62056-5-3, 9.5), by the standard's names.
 ACCESS_RESULTS = {
     0: "success",
@@ -51,89 +59,52 @@ ACTION_RESULTS = {number: name for number, name in ACCESS_RESULTS.items() if num
 }
 
 
-class _NoMatch(Exception):
-    """This body is not that push."""
-
-
 def decode_report(profile: Profile, plain: bytes) -> Report:
     """What an authenticated plain APDU reports; UnknownReport when no push body of the profile explains it."""
-    try:
-        push = apdu.decode(plain)
-    except DlmsError:
-        return UnknownReport(plain)
+    push = _apdu(plain)
     if isinstance(push, apdu.SetResponse):
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACCESS_RESULTS.get(push.result, "other_reason"))
     if isinstance(push, apdu.ActionResponse):
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACTION_RESULTS.get(push.result, "other_reason"))
     if not isinstance(push, apdu.DataNotification):
         return UnknownReport(plain)
-    at = push.date_time.to_instant() if push.date_time else None
+    at = _stamp(push)
     if push.body.tag not in (Tag.STRUCTURE, Tag.ARRAY):
         return UnknownReport(plain, at)
     for body in profile.pushes:
         try:
-            fields = _match(body, push.body.value)
-        except _NoMatch:
+            fields = match(body, push.body.value)
+            clock = fields.pop("clock", None)
+            report = _report(profile, body, fields, at or clock)
+        except (NoMatch, ReportError):
             continue
-        clock = fields.pop("clock", None)
-        report = _report(profile, body.report, fields, at or clock)
         if report is not None:
             return report
     return UnknownReport(plain, at)
 
 
-def _match(body: PushBody, elements: tuple[Data, ...]) -> dict[str, Any]:
-    """The fields of a push by name, or _NoMatch at the first element that is not as the profile says."""
-    if len(elements) != len(body.columns):
-        raise _NoMatch
-    fields: dict[str, Any] = {}
-    for column, element in zip(body.columns, elements, strict=True):
-        value = _element(column, element)
-        if column.constant is not None:
-            if value != column.constant:
-                raise _NoMatch
-        elif column.field is not None and column.field != "skip":
-            fields[column.field] = _field(column, value)
-    return fields
-
-
-def _element(column: Column, element: Data) -> Any:
-    if column.obis is not None:
-        if element.tag is not Tag.STRUCTURE or len(element.value) != 2:
-            raise _NoMatch
-        name, element = element.value
-        if name != axdr.octets(column.obis.to_octets()):
-            raise _NoMatch
-    if element.tag is Tag.NULL and column.null_absent:
-        return None
-    if element.tag is not column.tag:
-        raise _NoMatch
-    return element.value
-
-
-def _field(column: Column, value: Any) -> Any:
-    if column.field == "clock":
-        return _clock(value)
-    if column.field == "relay_closed":
-        if value not in (0, 1):
-            raise _NoMatch
-        return bool(value)
-    if value is None or value == column.absent:
-        return None
+def _apdu(plain: bytes) -> apdu.Apdu | None:
     try:
-        return to_whole(value, column.scaler)
-    except UnitError:
-        raise _NoMatch from None
+        return apdu.decode(plain)
+    except DlmsError:
+        return lenient.data_notification(plain) if plain[:1] == bytes((apdu.DATA_NOTIFICATION,)) else None
 
 
-def _clock(octets: bytes) -> datetime | None:
-    if len(octets) != DATE_TIME_OCTETS:
-        raise _NoMatch
-    return DateTime.from_octets(octets).to_instant()
+def _stamp(push: apdu.DataNotification) -> datetime | None:
+    return plausible(push.date_time.to_instant()) if push.date_time else None
 
 
-def _report(profile: Profile, name: str, fields: dict[str, Any], at: datetime | None) -> Report | None:
+def _report(profile: Profile, body: PushBody, fields: dict[str, Any], at: datetime | None) -> Report | None:
+    name = body.report
+    if (kind := _HAPPENINGS.get(name)) is not None:
+        if any(fields[field] is None for field in REPORT_FIELDS[name]):
+            return None
+        return cast(Report, kind(**fields, at=at))
     match name:
+        case "power_failure_log":
+            return PowerFailureLog(fields["log"], at)
+        case "load_profile":
+            return load_profile(body, fields, at)
         case "low_credit":
             return LowCredit(fields["remaining_wh"], fields["relay_closed"], at)
         case "credit_exhausted":

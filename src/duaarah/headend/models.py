@@ -11,6 +11,7 @@ from duaarah.headend.gateway_models import GatewayRefusal, InboundFrame
 from duaarah.headend.key_models import KeyRotation
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
+from duaarah.headend.status_models import CounterGap, MeterStatus
 from duaarah.registry.models import Meter
 from duaarah.sms.models import InboundSms, OutboundSegment
 
@@ -19,6 +20,7 @@ __all__ = [
     "Campaign",
     "CampaignItem",
     "Command",
+    "CounterGap",
     "GatewayRefusal",
     "InboundFrame",
     "InvocationCounter",
@@ -27,6 +29,7 @@ __all__ = [
     "MeterEvent",
     "MeterReach",
     "MeterState",
+    "MeterStatus",
     "NetworkPace",
     "Shipment",
     "ShipmentRow",
@@ -126,6 +129,13 @@ class MeterEvent(models.Model):
         POWER_RESTORED = "POWER_RESTORED", "Supply restored"
         DATA_BLOCK = "DATA_BLOCK", "Register block"
         DAILY_SUMMARY = "DAILY_SUMMARY", "Summary of a day"
+        RELAY_STATE = "RELAY_STATE", "Relay"
+        TAMPER = "TAMPER", "Tamper"
+        OVERLOAD = "OVERLOAD", "Overload"
+        VOLTAGE = "VOLTAGE", "Voltage sag or swell"
+        POWER_LOG = "POWER_LOG", "Log of power failures"
+        MODEM_STATUS = "MODEM_STATUS", "Modem status"
+        LOAD_PROFILE = "LOAD_PROFILE", "Load profile"
         UNKNOWN = "UNKNOWN", "A body that no profile describes"
 
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
@@ -173,3 +183,4 @@ class InvocationCounter(models.Model):
     latest_contact_at = models.DateTimeField(null=True, help_text="Business time")
     balance_wh = models.BigIntegerField(null=True, help_text="Credit as last reported")
     balance_at = models.DateTimeField(null=True, help_text="Business time of that report's arrival")
+    balance_counter = models.BigIntegerField(default=0, db_default=0, help_text="The frame of that report")

@@ -18,6 +18,16 @@ from duaarah.core.intent import (
     PowerRestored,
     SettingResult,
     TokenResult,
+    UnknownReport,
+)
+from duaarah.core.reports import (
+    Happening,
+    ModemStatus,
+    Overload,
+    PowerFailureLog,
+    RelayState,
+    Tamper,
+    VoltageEvent,
 )
 from duaarah.core.smsplan import Bucket
 from duaarah.headend.operations import AcceptedFrame, accept_frame, record_key_transfer, record_order
@@ -113,7 +123,27 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             return "data_block"
         case DailySummary():
             return "daily_summary"
-    return "unknown_report"
+        case UnknownReport():
+            return "unknown_report"
+    return told_outcome(report)
+
+
+def told_outcome(report: Happening) -> str:
+    """The outcome's code of a report that is kept and asks for no deed of ours."""
+    match report:
+        case Tamper():
+            return f"tamper_{report.tamper}" if report.begins else f"tamper_{report.tamper}_ended"
+        case RelayState():
+            return "relay_closed" if report.relay_closed else "relay_open"
+        case Overload():
+            return "overload" if report.begins else "overload_ended"
+        case VoltageEvent():
+            return f"voltage_{report.voltage_kind}"
+        case PowerFailureLog():
+            return "power_log"
+        case ModemStatus():
+            return "modem_status"
+    return "load_profile"
 
 
 def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) -> None:

@@ -88,6 +88,7 @@ FEATURES = (
     "people",
     "registry",
     "sms",
+    "readings",
     "headend",
     "messaging",
     "outages",

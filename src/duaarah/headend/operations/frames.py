@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 import uuid
@@ -25,8 +24,19 @@ from duaarah.core.intent import (
     UnknownReport,
 )
 from duaarah.core.replay import Replayed, ReplayWindow
+from duaarah.core.reports import (
+    LoadProfile,
+    ModemStatus,
+    Overload,
+    PowerFailureLog,
+    RelayState,
+    Tamper,
+    VoltageEvent,
+)
 from duaarah.headend.models import MeterEvent
+from duaarah.headend.operations.gaps import note_counter
 from duaarah.headend.operations.sealing import HeldFrame, keep_late, open_and_hold
+from duaarah.headend.operations.told import event_data, keep_told
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.registry.access import pairing_of_sim
 from duaarah.registry.models import Pairing
@@ -43,18 +53,30 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
     DailySummary: MeterEvent.Kind.DAILY_SUMMARY,
     TokenResult: MeterEvent.Kind.TOKEN_RESULT,
     SettingResult: MeterEvent.Kind.SETTING_RESULT,
+    RelayState: MeterEvent.Kind.RELAY_STATE,
+    Tamper: MeterEvent.Kind.TAMPER,
+    Overload: MeterEvent.Kind.OVERLOAD,
+    VoltageEvent: MeterEvent.Kind.VOLTAGE,
+    PowerFailureLog: MeterEvent.Kind.POWER_LOG,
+    ModemStatus: MeterEvent.Kind.MODEM_STATUS,
+    LoadProfile: MeterEvent.Kind.LOAD_PROFILE,
     UnknownReport: MeterEvent.Kind.UNKNOWN,
 }
 
 _ANSWERS = (TokenResult, SettingResult)
 _FAULTS = (LastGasp, PowerRestored)
-_DATA = (DataBlock, DailySummary)
+_DATA = (DataBlock, DailySummary, LoadProfile, PowerFailureLog, ModemStatus)
 
+# A balance counts by its own frame's counter: a newer frame may say nothing of it, and still come first.
 _HEARD = """
 UPDATE headend_invocationcounter SET from_meter_highest = %(highest)s, from_meter_bitmap = %(bitmap)s,
-    gaps = gaps + %(skipped)s, latest_contact_at = %(now)s, balance_wh = coalesce(%(balance)s, balance_wh),
-    balance_at = CASE WHEN %(balance)s::bigint IS NULL THEN balance_at ELSE %(now)s END
-WHERE meter_id = %(meter)s
+    gaps = least(gaps::bigint + %(skipped)s, 2147483647), latest_contact_at = %(now)s,
+    balance_wh = CASE WHEN n.newer THEN %(balance)s ELSE balance_wh END,
+    balance_at = CASE WHEN n.newer THEN %(now)s ELSE balance_at END,
+    balance_counter = CASE WHEN n.newer THEN %(counter)s ELSE balance_counter END
+FROM (SELECT meter_id, %(balance)s::bigint IS NOT NULL AND %(counter)s > balance_counter AS newer
+      FROM headend_invocationcounter WHERE meter_id = %(meter)s) n
+WHERE headend_invocationcounter.meter_id = n.meter_id
 """
 
 # A frame under old keys that came late: heard, but what it says of the credit is past.
@@ -114,9 +136,13 @@ def accept_frame(*, inbound: InboundSms, driver: Driver, keys: KeyUnwrapper, now
         window, skipped = held.window.take(opened.counter)
     except Replayed as error:
         raise FrameRefused("replayed", str(error)) from error
+    highest_before = held.window.highest
     _heard(meter.pk, held, window, skipped, now)
     answered = answered_by(meter.pk, opened.report, held.key_number)
-    _keep(meter.pk, inbound, opened.counter, opened.report, now)
+    if held.late is None:
+        note_counter(meter_id=meter.pk, counter=opened.counter, highest=highest_before, now=now)
+    landed = keep_told(meter=meter, report=opened.report, counter=opened.counter, now=now)
+    _keep(meter.pk, inbound, opened.counter, opened.report, json.dumps(event_data(opened.report, landed)), now)
     book_inbound(
         inbound_id=inbound.pk,
         meter_id=meter.pk,
@@ -135,7 +161,6 @@ def _heard(meter_id: int, held: HeldFrame, window: ReplayWindow, skipped: int, n
         with connection.cursor() as cursor:
             cursor.execute(_HEARD_LATE, [now, meter_id])
         return
-    newest = window.highest == held.opened.counter
     with connection.cursor() as cursor:
         cursor.execute(
             _HEARD,
@@ -144,8 +169,8 @@ def _heard(meter_id: int, held: HeldFrame, window: ReplayWindow, skipped: int, n
                 "bitmap": window.bitmap.to_bytes(8, "big"),
                 "skipped": skipped,
                 "now": now,
-                # A balance that was overtaken by a newer frame is kept as an event, not as the present one.
-                "balance": balance_of(held.opened.report) if newest else None,
+                "balance": balance_of(held.opened.report),
+                "counter": held.opened.counter,
                 "meter": meter_id,
             },
         )
@@ -187,20 +212,9 @@ def answered_by(meter_id: int, report: Report, key_number: int) -> tuple[int | N
     return row or (None, None, False)
 
 
-def event_data(report: Report) -> dict[str, Any]:
-    """What of a report is kept beside its kind and its clock, as JSON values."""
-    return {key: _json_value(value) for key, value in dataclasses.asdict(report).items() if key != "at"}
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.isoformat() if isinstance(value, dt.date) else value
-
-
-def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, now: dt.datetime) -> None:
+def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, data: str, now: dt.datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _EVENT,
-            [meter_id, KINDS[type(report)], counter, inbound.pk, report.at, now, json.dumps(event_data(report))],
+            [meter_id, KINDS[type(report)], counter, inbound.pk, report.at, now, data],
         )

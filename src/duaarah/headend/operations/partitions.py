@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Month partitions of attempts and meter events, made before their month begins."""
+"""Month partitions of attempts, meter events and interval values, made before their month begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from django.db import connection, transaction
 
 MONTHS_AHEAD = 3
 LOCK_TIMEOUT_S = 2
-PARTITIONED = (("headend_attempt", "started_at"), ("headend_meterevent", "recorded_at"))
+PARTITIONED = (
+    ("headend_attempt", "started_at"),
+    ("headend_meterevent", "recorded_at"),
+    ("readings_interval", "start_at"),
+)
 
 # Rows that came before their partition lie in the default one, which then refuses a partition of their month. Detached,
 # it is a plain table without the append-only trigger; the rows go through the parent into their month.

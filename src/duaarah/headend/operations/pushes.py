@@ -15,13 +15,20 @@ from django.db import connection, transaction
 
 from duaarah.core.intent import DailySummary, DataBlock, Report, UnknownReport
 from duaarah.core.replay import Replayed, ReplayWindow
-from duaarah.headend.operations.frames import KINDS, balance_of, event_data
+from duaarah.core.reports import LoadProfile, ModemStatus, PowerFailureLog
+from duaarah.headend.operations.frames import KINDS, balance_of
+from duaarah.headend.operations.gaps import note_counter
+from duaarah.headend.operations.told import TOLD, event_data, keep_told
 from duaarah.headend.ports import FrameRefused, KeyUnwrapper
 from duaarah.headend.push_ports import PushReader
+from duaarah.readings.operations import Landed
+from duaarah.registry.models import Meter
 
 ATTEMPTS_MAX = 5
 # Reports that are kept and lead to nothing else: whole batches of them share a transaction.
-KEPT_ONLY: tuple[type[Report], ...] = (DataBlock, DailySummary, UnknownReport)
+KEPT_ONLY: tuple[type[Report], ...] = (
+    *(DataBlock, DailySummary, LoadProfile, ModemStatus, PowerFailureLog, UnknownReport),
+)
 
 _CLAIM = """
 UPDATE headend_inboundframe SET lease_until_at = clock_timestamp() + %(lease)s * interval '1 second', attempts = attempts + 1
@@ -48,10 +55,12 @@ WHERE meter_id = ANY(%s) ORDER BY meter_id FOR UPDATE
 
 _HEARD = """
 UPDATE headend_invocationcounter k SET from_meter_highest = v.highest, from_meter_bitmap = v.bitmap,
-    gaps = k.gaps + v.skipped, latest_contact_at = %s, balance_wh = coalesce(v.balance, k.balance_wh),
-    balance_at = CASE WHEN v.balance IS NULL THEN k.balance_at ELSE %s END
-FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::int[], %s::bigint[])
-    AS v (meter_id, highest, bitmap, skipped, balance)
+    gaps = least(k.gaps::bigint + v.skipped, 2147483647), latest_contact_at = %s,
+    balance_wh = CASE WHEN v.balance_counter > k.balance_counter THEN v.balance ELSE k.balance_wh END,
+    balance_at = CASE WHEN v.balance_counter > k.balance_counter THEN %s ELSE k.balance_at END,
+    balance_counter = greatest(k.balance_counter, v.balance_counter)
+FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[])
+    AS v (meter_id, highest, bitmap, skipped, balance, balance_counter)
 WHERE k.meter_id = v.meter_id
 """
 
@@ -122,7 +131,10 @@ def open_pushes(*, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper) -
         raise transaction.TransactionManagementError("A push is read in the transaction that acts on it.")
     with connection.cursor() as cursor:
         cursor.execute(_FRAMES, [list(ids)])
-        rows = [PushRow(*row[:4], bytes(row[4]), bytes(row[5])[row[6] or 0 :]) for row in cursor.fetchall()]
+        rows = [
+            PushRow(row[0], row[1], row[2], row[3], bytes(row[4]), bytes(row[5])[row[6] or 0 :])
+            for row in cursor.fetchall()
+        ]
     return [_open(row, frames, keys) for row in rows]
 
 
@@ -139,16 +151,18 @@ def accept_pushes(*, pushes: Sequence[ReadPush], now: dt.datetime) -> list[ReadP
     """
     Joining: judge the counters, keep what is new as events; returns the same pushes, those with a used counter refused.
 
-    The result does not depend on the order: a balance counts only when it came under the meter's highest counter.
+    The result does not depend on the order: of two balances that counts which came under the higher counter. Intervals and
+    days land in the readings, missing counters in their log.
     """
     meters = sorted({push.row.meter_id for push in pushes if push.report is not None})
     with connection.cursor() as cursor:
         cursor.execute(_COUNTERS, [meters])
         windows = {row[0]: ReplayWindow(row[1], int.from_bytes(bytes(row[2]), "big")) for row in cursor.fetchall()}
     skipped = dict.fromkeys(windows, 0)
-    balances: dict[int, int] = {}
-    judged = [_judge(push, windows, skipped, balances) for push in pushes]
+    balances: dict[int, tuple[int, int]] = {}
+    judged = [_judge(push, windows, skipped, balances, now) for push in pushes]
     accepted = [push for push in judged if push.report is not None]
+    landed = _land(accepted, now)
     heard = sorted({push.row.meter_id for push in accepted})
     with connection.cursor() as cursor:
         cursor.execute(
@@ -158,15 +172,33 @@ def accept_pushes(*, pushes: Sequence[ReadPush], now: dt.datetime) -> list[ReadP
                 [windows[meter].highest for meter in heard],
                 [windows[meter].bitmap.to_bytes(8, "big") for meter in heard],
                 [skipped[meter] for meter in heard],
-                [balances.get(meter) for meter in heard],
+                [balances.get(meter, (0, 0))[1] for meter in heard],
+                [balances.get(meter, (0, 0))[0] for meter in heard],
             ],
         )
-        _keep(cursor, accepted)
+        _keep(cursor, accepted, landed)
     return judged
 
 
+def _land(accepted: Sequence[ReadPush], now: dt.datetime) -> dict[int, Landed]:
+    """What of these pushes became readings, by the frame."""
+    told = [push for push in accepted if isinstance(push.report, TOLD)]
+    meters = Meter.objects.in_bulk({push.row.meter_id for push in told})
+    landed = {}
+    for push in told:
+        assert push.report is not None
+        one = keep_told(meter=meters[push.row.meter_id], report=push.report, counter=push.counter, now=now)
+        if one is not None:
+            landed[push.row.frame_id] = one
+    return landed
+
+
 def _judge(
-    push: ReadPush, windows: dict[int, ReplayWindow], skipped: dict[int, int], balances: dict[int, int]
+    push: ReadPush,
+    windows: dict[int, ReplayWindow],
+    skipped: dict[int, int],
+    balances: dict[int, tuple[int, int]],
+    now: dt.datetime,
 ) -> ReadPush:
     """One push against its meter's window, which it moves."""
     if push.report is None:
@@ -175,19 +207,22 @@ def _judge(
     try:
         if meter not in windows:
             raise FrameRefused("no_counters", "This meter has no counters.")
+        highest = windows[meter].highest
         windows[meter], ahead = windows[meter].take(push.counter)
     except Replayed as error:
         return ReadPush(push.row, push.counter, refused=FrameRefused("replayed", str(error)))
     except FrameRefused as error:
         return ReadPush(push.row, push.counter, refused=error)
     skipped[meter] += ahead
-    if windows[meter].highest == push.counter and (balance_wh := balance_of(push.report)) is not None:
-        balances[meter] = balance_wh
+    note_counter(meter_id=meter, counter=push.counter, highest=highest, now=now)
+    if (balance_wh := balance_of(push.report)) is not None:
+        balances[meter] = max(balances.get(meter, (0, 0)), (push.counter, balance_wh))
     return push
 
 
-def _keep(cursor: object, accepted: Sequence[ReadPush]) -> None:
-    reports = [push.report for push in accepted if push.report is not None]
+def _keep(cursor: object, accepted: Sequence[ReadPush], landed: dict[int, Landed]) -> None:
+    told = [(push, push.report) for push in accepted if push.report is not None]
+    reports = [report for _, report in told]
     cursor.execute(  # type: ignore[attr-defined]
         _EVENTS,
         [
@@ -196,7 +231,7 @@ def _keep(cursor: object, accepted: Sequence[ReadPush]) -> None:
             [push.counter for push in accepted],
             [push.row.frame_id for push in accepted],
             [report.at for report in reports],
-            [json.dumps(event_data(report)) for report in reports],
+            [json.dumps(event_data(report, landed.get(push.row.frame_id))) for push, report in told],
         ],
     )
 

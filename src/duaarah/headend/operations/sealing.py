@@ -193,10 +193,17 @@ def put_in_force(*, rotation: KeyRotation, now: dt.datetime) -> None:
     rotation.old_until_at = now + dt.timedelta(seconds=OLD_KEYS_READ_S)
     counters.to_meter_latest, counters.from_meter_highest = rotation.to_meter_latest, 0
     counters.from_meter_bitmap, counters.key_number = bytes(8), rotation.number
-    counters.keys_begin = new[:_BEGIN_OCTETS]
-    counters.save(
-        update_fields=["to_meter_latest", "from_meter_highest", "from_meter_bitmap", "key_number", "keys_begin"]
-    )
+    # A balance under the new keys is newer than any under the old ones.
+    counters.keys_begin, counters.balance_counter = new[:_BEGIN_OCTETS], 0
+    names = [
+        "to_meter_latest",
+        "from_meter_highest",
+        "from_meter_bitmap",
+        "key_number",
+        "keys_begin",
+        "balance_counter",
+    ]
+    counters.save(update_fields=names)
     Meter.objects.filter(pk=meter.pk).update(dlms_keys_wrapped=new)
     rotation.keys_wrapped, rotation.state = b"", KeyRotation.State.PROVEN
     rotation.closed_at, rotation.result = now, "success"

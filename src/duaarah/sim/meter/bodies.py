@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 from duaarah.core.intent import (
     CreditExhausted,
@@ -15,12 +16,14 @@ from duaarah.core.intent import (
     TokenResult,
 )
 from duaarah.core.obis import Obis
+from duaarah.core.reports import Happening
+from duaarah.sim.meter import happenings
 from duaarah.sim.meter.models import RETROFIT_CREDIT, BodyStyle, MeterModel
 from duaarah.wire.dlms.apdu import DataNotification
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 from duaarah.wire.dlms.datetime import DateTime
 
-Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | DailySummary | TokenResult
+Push = LowCredit | CreditExhausted | LastGasp | PowerRestored | DataBlock | DailySummary | TokenResult | Happening
 
 _NAMED_SETUP = {
     LowCredit: 1,
@@ -30,6 +33,7 @@ _NAMED_SETUP = {
     TokenResult: 5,
     DataBlock: 6,
     DailySummary: 7,
+    **happenings.NAMED_SETUP,
 }
 _CODED_EVENT = {
     LowCredit: 0x0101,
@@ -48,6 +52,7 @@ _PAIRS_EVENT = {
     TokenResult: 30,
     DataBlock: 40,
     DailySummary: 41,
+    **happenings.PAIRS_EVENT,
 }
 
 _EVENT_CODE = Obis(0, 0, 96, 11, 0)
@@ -128,12 +133,15 @@ def _named(model: MeterModel, push: Push, logical_name: bytes) -> Data:
                 _u32(push.energy_wh),
                 _u32(push.balance_wh),
             )
-        case _:
+        case LastGasp() | PowerRestored():
             return structure(*head)
+        case _:
+            return structure(*head, *happenings.named_values(push))
 
 
 def _coded(model: MeterModel, push: Push, now: datetime) -> Data:
-    head = (Data(Tag.LONG_UNSIGNED, _CODED_EVENT[type(push)]), octets(DateTime.from_instant(now).to_octets()))
+    code = _CODED_EVENT.get(type(push)) or happenings.coded_event(cast(Happening, push))
+    head = (Data(Tag.LONG_UNSIGNED, code), octets(DateTime.from_instant(now).to_octets()))
 
     def steps(energy_wh: int) -> Data:
         # A fraction of a step is not shown: the display never promises more than the register holds.
@@ -159,8 +167,10 @@ def _coded(model: MeterModel, push: Push, now: datetime) -> Data:
                 steps(push.energy_wh),
                 steps(push.balance_wh),
             )
-        case _:
+        case LastGasp() | PowerRestored():
             return structure(*head)
+        case _:
+            return structure(*head, *happenings.coded_values(push))
 
 
 def _pairs(model: MeterModel, push: Push) -> Data:
@@ -186,6 +196,10 @@ def _pairs(model: MeterModel, push: Push) -> Data:
                 (_TOKEN_ENERGY, _u32(push.energy_wh)),
                 (RETROFIT_CREDIT, _u32(push.balance_wh)),
             ]
+        case LastGasp() | PowerRestored():
+            pass
+        case _:
+            pairs += happenings.pairs_values(push)
     return Data(Tag.ARRAY, tuple(structure(octets(name.to_octets()), value) for name, value in pairs))
 
 

@@ -11,10 +11,21 @@ from duaarah.wire.dlms.ciphering import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Modem:
+    """What the modem says of itself. `cell` is MCC-MNC-LAC-CI."""
+
+    signal_dbm: int | None = -79
+    cell: str | None = "510-10-0C21-4F10"
+    network: str | None = "OPSEL"
+    firmware: str = "1.4.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterConfig:
     """
     What a meter leaves the factory with. `client_titles`: the head end first, then other readers. Without a reporting
-    plan it tells of every outage and sends no blocks.
+    plan it tells of every outage and sends no blocks. With a `load_period_s` it keeps a load profile and sends it, and how
+    its modem is, when a day is over.
     """
 
     kind: str
@@ -27,6 +38,8 @@ class MeterConfig:
     low_credit_threshold_wh: int
     reporting: ReportingPlan | None = None
     master_key: bytes | None = None  # wraps new keys (RFC 3394)
+    load_period_s: int | None = None
+    modem: Modem = Modem()
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ switches that a test turns.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from duaarah.core.intent import (
@@ -31,6 +31,7 @@ from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
 from duaarah.sim.meter.past import MeterPast
 from duaarah.sim.meter.reporting import Reporting, plan_written
+from duaarah.sim.meter.telling import Log, Teller
 from duaarah.sim.meter.view import MWH_PER_WH, MeterView, Register
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag
@@ -38,12 +39,13 @@ from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 THRESHOLD_MAX_WH = 1_000_000
+WIB = timezone(timedelta(hours=7))
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
 
 
-class SimMeter(MeterView):
+class SimMeter(MeterView, Teller):
     """One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches."""
 
     def __init__(self, config: MeterConfig, past: MeterPast | None = None) -> None:
@@ -57,6 +59,7 @@ class SimMeter(MeterView):
         self._decoder = config.decoder
         self._reporting = Reporting(config.reporting) if config.reporting else None
         self.ordered = orders.Ordered()
+        self.log, self.modem = Log(), config.modem
         self._push_asked = False
         self._day_asked: DailySummary | None = None
         self._new_keys: Keys | None = None
@@ -77,13 +80,19 @@ class SimMeter(MeterView):
         if energy_mwh < 0:
             raise ValueError("A load takes energy, it gives none back here.")
         register = self._register
+        was_closed = self.relay_closed
         self.ordered.tick(now)
-        if not self.relay_closed or not register.powered:
-            return []
-        taken_mwh = min(energy_mwh, register.credit_mwh)
+        pushes: list[bytes] = []
+        if self.relay_closed and not was_closed and register.powered:
+            pushes += self.relay_moved(True, "temporary_end", now)
+        supplied = self.relay_closed and register.powered
+        taken_mwh = min(energy_mwh, register.credit_mwh) if supplied else 0
+        if self.config.load_period_s is not None:
+            self.log.draw(taken_mwh, now, self.config.load_period_s)
+        if not supplied:
+            return pushes
         register.credit_mwh -= taken_mwh
         register.used_mwh += taken_mwh
-        pushes: list[bytes] = []
         if register.armed and register.credit_mwh < register.threshold_wh * MWH_PER_WH:
             register.armed = False
             relay_stays = register.credit_mwh > 0
@@ -97,6 +106,7 @@ class SimMeter(MeterView):
         """The network fails: the reserve is enough for one last gasp."""
         if not self._register.powered:
             return []
+        self.log.cut(now)
         tells = self._reporting is None or self._reporting.cut(now)
         pushes = self._push(LastGasp(), now) if tells else []
         self._register.powered = False
@@ -107,6 +117,7 @@ class SimMeter(MeterView):
         if self._register.powered:
             return []
         self._register.powered = True
+        self.log.restored(now)
         tells = self._reporting is None or self._reporting.restored(now)
         return self._push(PowerRestored(), now) if tells else []
 
@@ -116,9 +127,11 @@ class SimMeter(MeterView):
         without supply sends them when the supply is back.
         """
         reporting, register = self._reporting, self._register
-        if reporting is None or not register.powered or self.faults.modem_dead:
+        if not register.powered or self.faults.modem_dead:
             return []
-        pushes: list[bytes] = []
+        pushes = self._load_over(now)
+        if reporting is None:
+            return pushes
         while (summary := reporting.next_summary(now, self.credit_wh)) is not None:
             pushes += self._push(summary, now)
         if (day := reporting.block_day(now)) is not None:
@@ -126,6 +139,14 @@ class SimMeter(MeterView):
             reporting.block_gone(day, now)
             pushes += self._push(block, now)
         return pushes
+
+    def _load_over(self, now: datetime) -> list[bytes]:
+        """The load profiles of the days that are over, and how the modem is."""
+        if self.config.load_period_s is None:
+            return []
+        midnight = now.astimezone(WIB).replace(hour=0, minute=0, second=0, microsecond=0)
+        pushes = self.tell_load(midnight, now, self.config.load_period_s)
+        return pushes + self.tell_modem(now) if pushes else []
 
     def _block(self) -> DataBlock:
         kept = (0, 0, 0)
@@ -139,7 +160,9 @@ class SimMeter(MeterView):
             self._reporting.close_day(now, self._register.used_mwh)
 
     def sample(self, demand_w: int, voltage_mv: int) -> None:
-        """One measurement for the day's summary: the mean load of an hour, and the voltage."""
+        """One measurement for the day's summary and the load profile: the mean load of an hour, and the voltage."""
+        if self._register.powered:
+            self.log.see(voltage_mv)
         if self._reporting is not None and self._reporting.day is not None and self._register.powered:
             self._reporting.day.sample(demand_w if self.relay_closed else 0, voltage_mv)
 
@@ -365,6 +388,7 @@ class SimMeter(MeterView):
             "used_mwh": register.used_mwh,
             "reporting": self._reporting.state() if self._reporting else None,
             "ordered": self.ordered.state(),
+            "log": self.log.state(),
             "link": self._link.state(),
             "decoder": self._decoder.state(),
         }
@@ -386,6 +410,7 @@ class SimMeter(MeterView):
         if "plan" in (state.get("reporting") or {}):
             self._reporting = Reporting.restored_from(state["reporting"])
         self.ordered = orders.Ordered(**state.get("ordered", {}))
+        self.log = Log.restored_from(state.get("log", {}))
         self._link.restore(state["link"])
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])

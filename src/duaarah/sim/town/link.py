@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from duaarah.net.esme import ESME, ESMEConfig
-from duaarah.sim.town.sms import Outgoing
+from duaarah.sim.smsc import concat
+from duaarah.sim.town.sms import BINARY, Outgoing
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.errors import SMPPError
 from duaarah.wire.smpp.pdu import PDU
@@ -33,10 +35,30 @@ VALIDITY_S = 24 * 3600
 _BUSY = (p.ESME_RMSGQFUL, p.ESME_RTHROTTLED)
 
 
+SMS_OCTETS = 140
+
+
 @dataclass(slots=True)
 class _Message:
+    """One part of an SMS, mostly the only one; the row is settled with the last."""
+
     sms: Outgoing
+    payload: bytes
+    esm_class: int
+    row: int | None
     attempts: int = 0
+
+
+def _messages(sms: Outgoing) -> list[_Message]:
+    """A frame past one SMS goes in parts. Their reference follows from the frame: sent again, they are the same parts."""
+    if sms.data_coding != BINARY or len(sms.payload) <= SMS_OCTETS:
+        return [_Message(sms, sms.payload, 0, sms.row)]
+    reference = zlib.crc32(sms.payload) & 0xFF
+    cut = concat.parts(sms.payload, data_coding=sms.data_coding, way="udh8", reference=reference)
+    return [
+        _Message(sms, octets, esm, sms.row if part == len(cut) else None)
+        for part, (esm, octets, _) in enumerate(cut, 1)
+    ]
 
 
 class TownLink:
@@ -83,12 +105,16 @@ class TownLink:
         """Have an SMS sent as soon as the link takes it."""
         if sms.row is None and self.busy >= WAITING_MAX:
             self.counts["overflow"] += 1
-        elif (behind := self._behind.get(sms.source)) is not None:
-            behind.append(_Message(sms))
-            self._count_behind += 1
-        else:
-            self._behind[sms.source] = deque()
-            self._waiting.append(_Message(sms))
+            return
+        messages = _messages(sms)
+        behind = self._behind.get(sms.source)
+        begun = behind is None
+        if behind is None:
+            behind = self._behind[sms.source] = deque()
+            self._waiting.append(messages.pop(0))
+        behind.extend(messages)
+        self._count_behind += len(messages)
+        if begun:
             self._pump()
 
     def _pump(self) -> None:
@@ -100,7 +126,8 @@ class TownLink:
                     message,
                     source=message.sms.source,
                     destination=SHORT_CODE,
-                    short_message=message.sms.payload,
+                    short_message=message.payload,
+                    esm_class=message.esm_class,
                     data_coding=message.sms.data_coding,
                     validity_s=VALIDITY_S,
                     registered=False,
@@ -122,8 +149,8 @@ class TownLink:
             self._count_behind -= 1
         else:
             del self._behind[message.sms.source]
-        if message.sms.row is not None:
-            self._settled(message.sms.row)
+        if message.row is not None:
+            self._settled(message.row)
 
     def _resume(self) -> None:
         self._paused = False

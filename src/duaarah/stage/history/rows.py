@@ -13,7 +13,8 @@ from django.db import connection
 
 from duaarah.core.gsm7 import encode
 from duaarah.core.intent import DailySummary, DataBlock, LowCredit, PowerRestored, TokenResult
-from duaarah.headend.operations.frames import KINDS, event_data
+from duaarah.headend.operations.frames import KINDS
+from duaarah.headend.operations.told import event_data
 from duaarah.messaging.texts import kwh, local_time, render, rupiah, short_drn, token_groups
 from duaarah.notices.operations import CODE_DIGITS, CODE_LETTERS, CODE_LIFE_S, SUGGESTED_IDR
 from duaarah.registry.models import Meter
@@ -21,6 +22,7 @@ from duaarah.sim.town.past import SMS
 from duaarah.sim.town.world import TownMeter
 from duaarah.sms.models import Bind, MessageClass, PackageRule, Priority
 from duaarah.sms.operations.enqueue import package_month
+from duaarah.stage.history.days import day_rows
 from duaarah.stage.history.money import Money
 from duaarah.stage.history.replay import Asked, Bought, Heard, Sent
 from duaarah.stage.history.tables import Row, Table
@@ -33,7 +35,7 @@ DELIVERED = 2  # SMPP message_state
 _ZONE = "Asia/Jakarta"
 _TABLES = (
     *("sms_inboundsms", "sms_outboundsegment", "sms_receipt", "sms_packageentry", "notices_replycode"),
-    *("messaging_message", "headend_attempt", "headend_meterevent"),
+    *("messaging_message", "headend_attempt", "headend_meterevent", "readings_interval"),
 )
 
 
@@ -172,6 +174,9 @@ class Rows:
             recorded_at=self.machine_now_at,
             data=event_data(report),
         )
+        if isinstance(report, DailySummary):
+            for row in day_rows(self.known.meter_ids[meter.drn], report, deed.counter, at):
+                self._tables["readings_interval"].add(**row)
         match report:
             case LowCredit(remaining_wh=remaining_wh):
                 self.balances[meter.drn] = (remaining_wh, at)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a report is kept elsewhere than in its event: intervals and summaries as readings, the modem's word. All join."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from duaarah.core.intent import DailySummary, Report
+from duaarah.core.reports import LoadProfile, ModemStatus
+from duaarah.readings.operations import Landed, Value, land
+from duaarah.registry.models import Meter
+
+DAY_S = 86_400
+# The reports that are kept elsewhere too.
+TOLD = (LoadProfile, DailySummary, ModemStatus)
+
+_STATUS = """
+INSERT INTO headend_meterstatus AS s (meter_id, signal_dbm, cell, network, firmware, resets, counter, reported_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (meter_id) DO UPDATE SET signal_dbm = excluded.signal_dbm, cell = excluded.cell,
+    network = excluded.network, firmware = excluded.firmware, resets = excluded.resets, counter = excluded.counter,
+    reported_at = excluded.reported_at
+WHERE s.counter < excluded.counter
+"""
+
+
+def keep_told(*, meter: Meter, report: Report, counter: int, now: dt.datetime) -> Landed | None:
+    """Land what a report says of intervals and days, note what it says of its modem; what landed, if anything could."""
+    match report:
+        case LoadProfile():
+            return land(
+                meter_id=meter.pk, period_s=report.period_s, values=_intervals(report), counter=counter, now=now
+            )
+        case DailySummary():
+            return land(
+                meter_id=meter.pk, period_s=DAY_S, values=day_values(report, meter.zone), counter=counter, now=now
+            )
+        case ModemStatus():
+            words = [report.signal_dbm, report.cell, report.network, report.firmware, report.resets]
+            with connection.cursor() as cursor:
+                cursor.execute(_STATUS, [meter.pk, *words, counter, now])
+    return None
+
+
+def _intervals(report: LoadProfile) -> list[Value]:
+    return [
+        Value(channel=channel, start_at=one.start_at, value=value, status=one.status)
+        for one in report.intervals
+        for channel, value in zip(report.channels, one.values, strict=True)
+        if value is not None
+    ]
+
+
+def day_values(report: DailySummary, zone: str) -> list[Value]:
+    """The figures of a day's summary as values of that local day."""
+    start_at = dt.datetime.combine(report.day_date, dt.time(), ZoneInfo(zone))
+    told = {
+        "energy_wh": report.energy_wh,
+        "voltage_min_mv": report.voltage_min_mv,
+        "voltage_avg_mv": report.voltage_avg_mv,
+        "voltage_max_mv": report.voltage_max_mv,
+        "outages_count": report.outages,
+        "out_s": report.out_s,
+        "demand_w": report.demand_w,
+    }
+    return [Value(channel=name, start_at=start_at, value=value) for name, value in told.items() if value is not None]
+
+
+def event_data(report: Report, landed: Landed | None = None) -> dict[str, Any]:
+    """What of a report is kept beside its kind and its clock, as JSON values; the values of intervals are readings."""
+    if isinstance(report, LoadProfile):
+        first = report.intervals[0].start_at.isoformat() if report.intervals else None
+        data: dict[str, Any] = {
+            "period_s": report.period_s,
+            "channels": list(report.channels),
+            "start_at": first,
+            "intervals": len(report.intervals),
+        }
+    else:
+        data = {key: _json_value(value) for key, value in dataclasses.asdict(report).items() if key != "at"}
+    if landed is not None and landed.refused:
+        data["refused"] = landed.refused
+    return data
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: _json_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(one) for one in value]
+    return value.isoformat() if isinstance(value, dt.date) else value
