@@ -15,7 +15,7 @@ UNTIL = datetime(2026, 2, 17, 18, 0, tzinfo=timezone(timedelta(hours=7)))
 
 
 def fields_of(kind: OrderKind) -> dict[str, Any]:
-    values = {"limit_w": 1300, "until_at": UNTIL, "tariff": 3, "clock_at": UNTIL}
+    values = {"limit_w": 1300, "until_at": UNTIL, "tariff": 3, "clock_at": UNTIL, "from_at": UNTIL, "to_at": UNTIL}
     return {name: values[name] for name in ORDER_FIELDS[kind]}
 
 
@@ -54,6 +54,8 @@ def test_what_could_harm_needs_two() -> None:
         "tariff",
         "clock",
         "push_now",
+        "read_meter",
+        "read_profile",
     }
 
 

@@ -33,6 +33,8 @@ class OrderKind(StrEnum):
     TARIFF = "tariff"
     CLOCK = "clock"
     PUSH_NOW = "push_now"
+    READ_METER = "read_meter"
+    READ_PROFILE = "read_profile"
 
 
 # The fields that each kind needs; the others stay None.
@@ -48,8 +50,12 @@ ORDER_FIELDS = MappingProxyType(
         OrderKind.TARIFF: ("tariff",),
         OrderKind.CLOCK: ("clock_at",),
         OrderKind.PUSH_NOW: (),
+        OrderKind.READ_METER: (),
+        OrderKind.READ_PROFILE: ("from_at", "to_at"),
     }
 )
+# What is read needs a connection: SMS carries no GET.
+READS = frozenset({OrderKind.READ_METER, OrderKind.READ_PROFILE})
 # What somebody could do harm with: a second person has to agree.
 DANGEROUS = frozenset(
     {
@@ -74,14 +80,19 @@ SLOTS = MappingProxyType(
         OrderKind.TARIFF: "tariff",
         OrderKind.CLOCK: "clock",
         OrderKind.PUSH_NOW: "push",
+        OrderKind.READ_METER: "read",
+        OrderKind.READ_PROFILE: "profile",
     }
 )
+
+
+_FIELDS = ("limit_w", "until_at", "tariff", "clock_at", "from_at", "to_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """
-    One order. `limit_w` is active power; `until_at` and `clock_at` are aware instants in whole seconds; `tariff` an index.
+    One order. `limit_w` is active power; what ends in `_at` an aware instant in whole seconds; `tariff` an index.
 
     A temporary supply has its own limit and ends by the meter's own clock; so does a temporary disconnection.
     """
@@ -91,9 +102,11 @@ class Order:
     until_at: datetime | None = None
     tariff: int | None = None
     clock_at: datetime | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit_w", "until_at", "tariff", "clock_at"):
+        for name in _FIELDS:
             if (getattr(self, name) is None) == (name in ORDER_FIELDS[self.kind]):
                 raise OrderError(
                     f"The order {self.kind} has exactly: {', '.join(ORDER_FIELDS[self.kind]) or 'no field'}."
@@ -102,9 +115,11 @@ class Order:
             raise OrderError(f"A power limit is 1 to {POWER_LIMIT_W_MAX} W.")
         if self.tariff is not None and not 0 <= self.tariff <= TARIFF_MAX:
             raise OrderError(f"A tariff index is 0 to {TARIFF_MAX}.")
-        for at in (self.until_at, self.clock_at):
+        for at in (self.until_at, self.clock_at, self.from_at, self.to_at):
             if at is not None and (at.tzinfo is None or at.microsecond):
                 raise OrderError("An instant of an order is aware and in whole seconds.")
+        if self.from_at is not None and self.to_at is not None and self.from_at > self.to_at:
+            raise OrderError("A range begins before it ends.")
 
     def values(self) -> dict[str, Any]:
         """The fields as JSON values, the kind left out."""

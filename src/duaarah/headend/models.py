@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from duaarah.headend.bearer_models import MeterReach, NetworkPace
+from duaarah.headend.bearer_models import MeterReach, MeterRead, NetworkPace
 from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
@@ -21,6 +21,7 @@ __all__ = [
     "Maker",
     "MeterEvent",
     "MeterReach",
+    "MeterRead",
     "MeterState",
     "NetworkPace",
     "Shipment",
@@ -46,6 +47,8 @@ class Command(models.Model):
         TARIFF = "TARIFF", "Set the tariff index"
         CLOCK = "CLOCK", "Set the clock"
         PUSH_NOW = "PUSH_NOW", "Read now"
+        READ_METER = "READ_METER", "Read over IP"
+        READ_PROFILE = "READ_PROFILE", "Read the load profile over IP"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -89,12 +92,18 @@ class Command(models.Model):
 
 
 class Attempt(models.Model):
-    """One frame sent for a command, under its own invocation counter. Append-only, partitioned by UTC month."""
+    """One frame or session for a command, under counters of its own. Append-only, partitioned by UTC month."""
+
+    class Bearer(models.TextChoices):
+        SMS = "SMS", "SMS"
+        WAKE = "WAKE", "Wake-up SMS"
+        IP = "IP", "IP"
 
     command = models.ForeignKey(Command, on_delete=models.PROTECT, related_name="attempt_rows", db_index=False)
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
-    counter = models.BigIntegerField()
-    segment = models.ForeignKey(OutboundSegment, on_delete=models.PROTECT, db_index=False)
+    counter = models.BigIntegerField(help_text="Of a session: the first that was kept for it")
+    segment = models.ForeignKey(OutboundSegment, null=True, on_delete=models.PROTECT, db_index=False)
+    bearer = models.CharField(max_length=4, choices=Bearer.choices, db_default=Bearer.SMS, default=Bearer.SMS)
     started_at = models.DateTimeField(help_text="Machine time; the partition key")
 
     class Meta:

@@ -58,7 +58,7 @@ def take_frame(*, inbound_id: int, driver: Driver, keys: KeyUnwrapper, now: dt.d
             accepted = accept_frame(inbound=inbound, driver=driver, keys=keys, now=now)
         except FrameRefused as error:
             return _refuse(inbound, error, now)
-        outcome = _act(accepted, now)
+        outcome = act(accepted, now)
         close_inbound(inbound_id=inbound.pk, state=InboundSms.State.DONE, outcome=outcome)
         return outcome
 
@@ -77,7 +77,8 @@ def _refuse(inbound: InboundSms, error: FrameRefused, now: dt.datetime) -> str:
     return error.code
 
 
-def _act(accepted: AcceptedFrame, now: dt.datetime) -> str:
+def act(accepted: AcceptedFrame, now: dt.datetime) -> str:
+    """Joining: everything that follows from an authentic report, whichever bearer brought it; the outcome's code."""
     pairing, report = accepted.pairing, accepted.report
     match report:
         case TokenResult():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head end's loop: frames to meters (T3), frames from meters (T4)."""
+"""The head end's loop: frames to meters (T3), frames from meters (T4), sessions with those on IP, campaigns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from duaarah.sms.models import InboundSms
 from duaarah.sms.operations import claim_inbound
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
+from duaarah.wiring.transport import SessionTransport
 from duaarah.workers.loop import Loop, command_lease_s, each, inbound_lease_s
+from duaarah.workers.sessions import Sessions
 
 INBOUND_BATCH = 50
 PACE_S = 0.01
@@ -31,4 +33,9 @@ def main() -> int:
         claimed = claim_inbound(kind=InboundSms.Kind.BINARY, limit=INBOUND_BATCH, lease_s=inbound_lease_s())
         return each(claimed, lambda row: take_frame(inbound_id=row, driver=driver, keys=keys, now=now()), "frame")
 
-    return Loop([receive, send, campaigns], wakers=frozenset({"command", "inbound"}), idle_s=0.5, pace_s=PACE_S).run()
+    sessions = Sessions(driver=driver, keys=keys, transport=SessionTransport(), lease_s=lease_s)
+    steps = [receive, send, sessions.step, campaigns]
+    try:
+        return Loop(steps, wakers=frozenset({"command", "inbound"}), idle_s=0.5, pace_s=PACE_S).run()
+    finally:
+        sessions.close()

@@ -73,7 +73,7 @@ _SET = """
 SELECT a.command_id, c.correlation,
     EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.counter < a.counter)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
-WHERE a.meter_id = %s AND a.counter & 15 = %s AND c.kind NOT IN ('LOAD_CREDIT', 'LOAD_KEY')
+WHERE a.meter_id = %s AND a.counter & 15 = %s AND a.bearer = 'SMS' AND c.kind NOT IN ('LOAD_CREDIT', 'LOAD_KEY')
 ORDER BY a.counter DESC LIMIT 1
 """
 

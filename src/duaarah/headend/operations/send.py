@@ -42,6 +42,8 @@ JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::times
 JOIN registry_sim s ON s.id = p.sim_id
 LEFT JOIN headend_meterreach r ON r.meter_id = c.meter_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
+    AND c.kind NOT IN ('READ_METER', 'READ_PROFILE')
+    AND (coalesce(r.host, '') = '' OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
     AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
@@ -174,7 +176,7 @@ def _order(
         raise OverflowError(f"The invocation counter of meter {due.drn} is used up; its key must be rotated.")
     payload = driver.build(
         profile=due.profile,
-        intent=_intent(due, now),
+        intent=intent_of(due.kind, due.payload, due.zone, now),
         keys=keys.meter_keys(drn=due.drn, wrapped=due.keys_wrapped),
         counter=due.counter,
     )
@@ -195,18 +197,21 @@ def _order(
     )
 
 
-def _intent(due: _Due, now: dt.datetime) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan | Order:
-    match due.kind:
+def intent_of(
+    kind: str, payload: dict[str, Any], zone: str, now: dt.datetime
+) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan | Order:
+    """What a command row means when it goes out at `now`."""
+    match kind:
         case Command.Kind.LOAD_CREDIT | Command.Kind.LOAD_KEY:
-            return LoadCredit(token=due.payload["token"])
+            return LoadCredit(token=payload["token"])
         case Command.Kind.SET_THRESHOLD:
-            return SetLowCreditThreshold(threshold_wh=due.payload["threshold_wh"])
+            return SetLowCreditThreshold(threshold_wh=payload["threshold_wh"])
         case Command.Kind.SET_PLAN:
-            return SetReportingPlan(ReportingPlan.of_values(due.payload["plan"]))
+            return SetReportingPlan(ReportingPlan.of_values(payload["plan"]))
         case Command.Kind.CLOCK:
             # The time of the sending: that of the ordering is old by now.
-            local = now.astimezone(ZoneInfo(due.zone)).replace(microsecond=0)
+            local = now.astimezone(ZoneInfo(zone)).replace(microsecond=0)
             return Order(kind=OrderKind.CLOCK, clock_at=local)
-        case kind if kind.lower() in set(OrderKind):
-            return Order.of_values(kind.lower(), due.payload)
-    raise ValueError(f"No intent for command kind {due.kind}.")
+        case _ if kind.lower() in set(OrderKind):
+            return Order.of_values(kind.lower(), payload)
+    raise ValueError(f"No intent for command kind {kind}.")
