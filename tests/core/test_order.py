@@ -16,6 +16,7 @@ UNTIL = datetime(2026, 2, 17, 18, 0, tzinfo=timezone(timedelta(hours=7)))
 
 def fields_of(kind: OrderKind) -> dict[str, Any]:
     values = {"limit_w": 1300, "until_at": UNTIL, "tariff": 3, "clock_at": UNTIL, "day": 20260216}
+    values |= {"from_at": UNTIL, "to_at": UNTIL}
     return {name: values[name] for name in ORDER_FIELDS[kind]}
 
 
@@ -55,6 +56,8 @@ def test_what_could_harm_needs_two() -> None:
         "clock",
         "push_now",
         "day_summary",
+        "read_meter",
+        "read_profile",
     }
 
 

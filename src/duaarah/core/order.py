@@ -34,6 +34,8 @@ class OrderKind(StrEnum):
     CLOCK = "clock"
     PUSH_NOW = "push_now"
     DAY_SUMMARY = "day_summary"
+    READ_METER = "read_meter"
+    READ_PROFILE = "read_profile"
 
 
 # The fields that each kind needs; the others stay None.
@@ -50,8 +52,12 @@ ORDER_FIELDS = MappingProxyType(
         OrderKind.CLOCK: ("clock_at",),
         OrderKind.PUSH_NOW: (),
         OrderKind.DAY_SUMMARY: ("day",),
+        OrderKind.READ_METER: (),
+        OrderKind.READ_PROFILE: ("from_at", "to_at"),
     }
 )
+# What is read needs a connection: SMS carries no GET.
+READS = frozenset({OrderKind.READ_METER, OrderKind.READ_PROFILE})
 # What somebody could do harm with: a second person has to agree.
 DANGEROUS = frozenset(
     {
@@ -77,15 +83,20 @@ SLOTS = MappingProxyType(
         OrderKind.CLOCK: "clock",
         OrderKind.PUSH_NOW: "push",
         OrderKind.DAY_SUMMARY: "day",
+        OrderKind.READ_METER: "read",
+        OrderKind.READ_PROFILE: "profile",
     }
 )
+
+
+_FIELDS = ("limit_w", "until_at", "tariff", "clock_at", "from_at", "to_at", "day")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """
-    One order. `limit_w` is active power; `until_at` and `clock_at` are aware instants in whole seconds; `tariff` an index;
-    `day` the local day as a number, year month day: its summary is sent again.
+    One order. `limit_w` is active power; what ends in `_at` an aware instant in whole seconds; `tariff` an index; `day` the
+    local day as a number, year month day: its summary is sent again.
 
     A temporary supply has its own limit and ends by the meter's own clock; so does a temporary disconnection.
     """
@@ -96,9 +107,11 @@ class Order:
     tariff: int | None = None
     clock_at: datetime | None = None
     day: int | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit_w", "until_at", "tariff", "clock_at", "day"):
+        for name in _FIELDS:
             if (getattr(self, name) is None) == (name in ORDER_FIELDS[self.kind]):
                 raise OrderError(
                     f"The order {self.kind} has exactly: {', '.join(ORDER_FIELDS[self.kind]) or 'no field'}."
@@ -109,9 +122,11 @@ class Order:
             raise OrderError(f"A tariff index is 0 to {TARIFF_MAX}.")
         if self.day is not None:
             _check_day(self.day)
-        for at in (self.until_at, self.clock_at):
+        for at in (self.until_at, self.clock_at, self.from_at, self.to_at):
             if at is not None and (at.tzinfo is None or at.microsecond):
                 raise OrderError("An instant of an order is aware and in whole seconds.")
+        if self.from_at is not None and self.to_at is not None and self.from_at > self.to_at:
+            raise OrderError("A range begins before it ends.")
 
     def values(self) -> dict[str, Any]:
         """The fields as JSON values, the kind left out."""

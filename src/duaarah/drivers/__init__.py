@@ -3,6 +3,7 @@
 
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, key_transfer, register_value
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
+from duaarah.drivers.ip import profile_rows, range_selection, wake_up
 from duaarah.drivers.kinds import (
     BadProfile,
     Profile,
@@ -38,9 +39,12 @@ __all__ = [
     "origin",
     "parse",
     "profile",
+    "profile_rows",
     "profiles",
+    "range_selection",
     "register_value",
     "try_samples",
     "unframe",
     "use_folder",
+    "wake_up",
 ]

@@ -100,6 +100,28 @@ class OrderAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileAddress:
+    """A load profile: its buffer, the clock's column first, and the names of the others with their powers of ten."""
+
+    obis: Obis
+    period_s: int
+    columns: tuple[tuple[str, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IpAccess:
+    """How a meter is spoken to over TCP: whose association, what wakes its modem, what is read of it and read back."""
+
+    client_sap: int
+    server_sap: int
+    wake: tuple[int, Obis, int] | None
+    relay: RegisterAddress | None
+    limit: RegisterAddress | None
+    values: MappingProxyType[str, RegisterAddress]
+    load_profile: ProfileAddress | None
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Everything the drivers know of one kind of meter."""
 
@@ -114,6 +136,7 @@ class Profile:
     key_transfer: tuple[int, Obis, int]
     results: MappingProxyType[int, str]
     pushes: tuple[PushBody, ...]
+    ip: IpAccess | None = None
 
 
 _FOLDERS: list[Path] = []
@@ -189,6 +212,7 @@ def parse(text: str) -> Profile:
             _key_transfer(table.get("keys", {})),
             _results(table["results"]),
             tuple(parse_push(push) for push in table["push"]),
+            _ip(table["ip"]) if "ip" in table else None,
         )
     except KeyError as error:
         raise BadProfile(f"{error} is missing, or not a name that is known there.") from error
@@ -227,6 +251,33 @@ def _setting(table: dict[str, Any]) -> SettingAddress:
     return SettingAddress(
         table["class_id"], Obis.parse(table["obis"]), table["attribute"], Tag[table["type"].upper()], table["scaler"]
     )
+
+
+def _address(table: dict[str, Any]) -> RegisterAddress:
+    return RegisterAddress(
+        table["class_id"], Obis.parse(table["obis"]), table.get("attribute", 2), table.get("scaler", 0)
+    )
+
+
+def _ip(table: dict[str, Any]) -> IpAccess:
+    wake, profile = table.get("wake"), table.get("load_profile")
+    values = {name: _address(value) for name, value in table.get("values", {}).items()}
+    if any(name in set(MeterRegister) for name in values):
+        raise BadProfile("A value over IP bears the name of a register that every meter has.")
+    return IpAccess(
+        table["client_sap"],
+        table["server_sap"],
+        (wake["class_id"], Obis.parse(wake["obis"]), wake["method"]) if wake else None,
+        _address(table["relay"]) if "relay" in table else None,
+        _address(table["limit"]) if "limit" in table else None,
+        MappingProxyType(values),
+        _load_profile(profile) if profile else None,
+    )
+
+
+def _load_profile(table: dict[str, Any]) -> ProfileAddress:
+    columns = [(each["is"], each.get("scaler", 0)) if "is" in each else None for each in table["columns"]]
+    return ProfileAddress(Obis.parse(table["obis"]), table["period_s"], tuple(columns))
 
 
 def _order(name: str, table: dict[str, Any]) -> OrderAddress:

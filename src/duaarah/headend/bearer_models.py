@@ -21,6 +21,19 @@ class NetworkPace(models.Model):
         constraints = [models.UniqueConstraint(fields=["operator", "cell"], name="headend_pace_once")]
 
 
+class MeterRead(models.Model):
+    """What a meter answered when it was read over a connection."""
+
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="reads", db_index=False)
+    command = models.OneToOneField("headend.Command", on_delete=models.PROTECT, related_name="read")
+    read_at = models.DateTimeField(help_text="Business time")
+    values = models.JSONField(help_text="By name, whole numbers in the unit that ends it")
+    rows = models.JSONField(help_text="Of the load profile: [instant, {name: value}]")
+
+    class Meta:
+        indexes = [models.Index(fields=["meter", "id"], name="headend_read_meter")]
+
+
 class MeterReach(models.Model):
     """Where a meter is besides its SIM: its cell, and its address on the operator's private network."""
 

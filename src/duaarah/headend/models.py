@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from duaarah.headend.bearer_models import MeterReach, NetworkPace
+from duaarah.headend.bearer_models import MeterReach, MeterRead, NetworkPace
 from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.gateway_models import GatewayRefusal, InboundFrame
 from duaarah.headend.key_models import KeyRotation
@@ -28,6 +28,7 @@ __all__ = [
     "Maker",
     "MeterEvent",
     "MeterReach",
+    "MeterRead",
     "MeterState",
     "MeterStatus",
     "NetworkPace",
@@ -57,6 +58,8 @@ class Command(models.Model):
         DAY_SUMMARY = "DAY_SUMMARY", "Send a day's summary again"
         ROTATE_KEYS = "ROTATE_KEYS", "Load new DLMS keys"
         PROVE_KEYS = "PROVE_KEYS", "Ask under the new DLMS keys"
+        READ_METER = "READ_METER", "Read over IP"
+        READ_PROFILE = "READ_PROFILE", "Read the load profile over IP"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "Waiting for its turn"
@@ -100,13 +103,19 @@ class Command(models.Model):
 
 
 class Attempt(models.Model):
-    """One frame sent for a command, under its own invocation counter. Append-only, partitioned by UTC month."""
+    """One frame or session for a command, under counters of its own. Append-only, partitioned by UTC month."""
+
+    class Bearer(models.TextChoices):
+        SMS = "SMS", "SMS"
+        WAKE = "WAKE", "Wake-up SMS"
+        IP = "IP", "IP"
 
     command = models.ForeignKey(Command, on_delete=models.PROTECT, related_name="attempt_rows", db_index=False)
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_index=False)
-    counter = models.BigIntegerField()
+    counter = models.BigIntegerField(help_text="Of a session: the first that was kept for it")
     key_number = models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that it was sealed with")
-    segment = models.ForeignKey(OutboundSegment, on_delete=models.PROTECT, db_index=False)
+    segment = models.ForeignKey(OutboundSegment, null=True, on_delete=models.PROTECT, db_index=False)
+    bearer = models.CharField(max_length=4, choices=Bearer.choices, db_default=Bearer.SMS, default=Bearer.SMS)
     started_at = models.DateTimeField(help_text="Machine time; the partition key")
 
     class Meta:

@@ -18,4 +18,7 @@ class MeterState(models.Model):
     temporary_limit_w = models.PositiveIntegerField(null=True)
     temporary_until_at = models.DateTimeField(null=True, help_text="Business time")
     tariff = models.PositiveSmallIntegerField(null=True)
+    read_back_at = models.DateTimeField(null=True, help_text="Business time at which the meter was asked how it is")
+    read_back_closed = models.BooleanField(null=True, help_text="The relay as the meter itself reads it")
+    read_back_limit_w = models.PositiveIntegerField(null=True)
     confirmed_at = models.DateTimeField(help_text="Business time of the latest confirmation")

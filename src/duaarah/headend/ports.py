@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from duaarah.core.intent import Command, Report, TransferKeys
 from duaarah.core.order import Order
+from duaarah.core.replay import ReplayWindow
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,61 @@ class Driver(Protocol):
         """Whether this kind of meter can be told this. Raises OrderNotForThis."""
         ...
 
+    def check_read(self, *, profile: str) -> None:
+        """Whether this kind of meter can be read over a connection. Raises OrderNotForThis."""
+        ...
+
+    def wake_up(self, *, profile: str, keys: MeterKeys, counter: int) -> bytes | None:
+        """The payload of the SMS that makes the modem reachable over IP; None when this kind needs none."""
+        ...
+
     def open(self, *, profile: str, payload: bytes, keys: MeterKeys, system_title: bytes) -> OpenedFrame:
         """Authenticate and read a meter's SMS. Raises FrameRefused (auth_failed, malformed, wrong_meter ...)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionCall:
+    """One command over a connection. `counters` invocation counters from `first_counter` on are kept as used already."""
+
+    profile: str
+    host: str
+    port: int
+    system_title: bytes
+    keys: MeterKeys
+    intent: Command
+    first_counter: int
+    counters: int
+    window: ReplayWindow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """
+    The meter's own, authenticated answer. `result` is "success", a refusal's name, or a token's result; `values` what
+    was read or read back, by name, in the unit that ends it; `rows` of a load profile. `window`: its counters now.
+    """
+
+    result: str
+    window: ReplayWindow
+    values: Mapping[str, int] = field(default_factory=dict)
+    rows: Sequence[tuple[dt.datetime, Mapping[str, int]]] = ()
+
+
+class NoSession(Exception):
+    """The meter was not reached, or its answer was lost: nothing is known of what it did. Another try may succeed."""
+
+    code = "no_session"
+    retryable = True
+
+    def __init__(self, message: str, window: ReplayWindow) -> None:
+        super().__init__(message)
+        self.window = window
+
+
+class Transport(Protocol):
+    def carry(self, call: SessionCall) -> Carried:
+        """Associate, do it, read back what can be, release. Blocks. Raises NoSession."""
         ...
 
 

@@ -65,10 +65,20 @@ def order_steps(command: Command) -> list[OrderStep]:
 
     `note` of "sent" counts the frames; that of "refused" is the meter's reason by the standard's name.
     """
-    attempts = list(Attempt.objects.filter(command=command).select_related("segment").order_by("id"))
-    delivered = any(each.segment.state == OutboundSegment.State.DELIVERED for each in attempts)
+    over_ip = Attempt.objects.filter(command=command, bearer=Attempt.Bearer.IP).count()
+    attempts = list(
+        Attempt.objects.filter(command=command)
+        .exclude(bearer=Attempt.Bearer.IP)
+        .select_related("segment")
+        .order_by("id")
+    )
+    delivered = any(
+        each.segment is not None and each.segment.state == OutboundSegment.State.DELIVERED for each in attempts
+    )
     ended = _ENDS.get(Command.State(command.state))
     steps = [OrderStep(name="queued", state="done", at=command.created_at)]
+    if over_ip:
+        return _steps_with_ip(command, steps, attempts, over_ip, delivered, ended)
     if ended is None:
         sent = "done" if command.state == Command.State.SENT else ("now" if attempts else "wait")
         steps.append(OrderStep(name="sent", state=sent, note=str(len(attempts)) if len(attempts) > 1 else ""))
@@ -80,6 +90,29 @@ def order_steps(command: Command) -> list[OrderStep]:
         # A network receipt may come after the meter's answer, or never.
         steps.append(OrderStep(name="delivered", state="done" if delivered else "skip"))
     steps.append(OrderStep(name=ended[0], state=ended[1], at=command.closed_at, note=command.result))
+    return steps
+
+
+def _steps_with_ip(
+    command: Command,
+    steps: list[OrderStep],
+    frames: list[Attempt],
+    over_ip: int,
+    delivered: bool,
+    ended: tuple[str, str] | None,
+) -> list[OrderStep]:
+    """After frames by SMS, if there were any, the meter was asked over IP, where its answer comes at once."""
+    if frames:
+        steps.append(OrderStep(name="sent", state="done", note=str(len(frames)) if len(frames) > 1 else ""))
+        steps.append(OrderStep(name="delivered", state="done" if delivered else "skip"))
+    under_way = ended is None and command.state == Command.State.SENT
+    steps.append(
+        OrderStep(name="over_ip", state="now" if under_way else "done", note=str(over_ip) if over_ip > 1 else "")
+    )
+    if ended is None:
+        steps.append(OrderStep(name="executed", state="now" if under_way else "wait"))
+    else:
+        steps.append(OrderStep(name=ended[0], state=ended[1], at=command.closed_at, note=command.result))
     return steps
 
 

@@ -29,6 +29,25 @@ class DriverDirectory:
             to_meter=True,
         )
 
+    def wake_up(self, *, profile: str, keys: MeterKeys, counter: int) -> bytes | None:
+        """See headend.ports.Driver."""
+        kind = drivers.profile(profile)
+        if kind.ip is None or kind.ip.wake is None:
+            return None
+        return drivers.frame(
+            kind,
+            drivers.wake_up(kind.ip.wake),
+            keys=drivers.Keys(keys.encryption, keys.authentication),
+            system_title=HEAD_END_TITLE,
+            counter=counter,
+            to_meter=True,
+        )
+
+    def check_read(self, *, profile: str) -> None:
+        """See headend.ports.Driver."""
+        if drivers.profile(profile).ip is None:
+            raise OrderNotForThis("This kind of meter is not read over a connection.")
+
     def check_order(self, *, profile: str, order: Order) -> None:
         """See headend.ports.Driver. Raises UnknownProfile."""
         try:

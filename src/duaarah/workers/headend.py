@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head end's loop: frames to meters (T3), frames from meters (T4)."""
+"""The head end's loop: frames to meters (T3), frames from meters (T4), sessions with those on IP, campaigns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from duaarah.sms.operations import claim_inbound
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.pushes import PushFrames
+from duaarah.wiring.transport import SessionTransport
 from duaarah.workers.loop import Loop, command_lease_s, each, inbound_lease_s
+from duaarah.workers.sessions import Sessions
 
 INBOUND_BATCH = 50
 PUSH_BATCH = 200
@@ -39,5 +41,9 @@ def main() -> int:
     def pushes() -> int:
         return take_pushes(frames=frames, keys=keys, now=now(), limit=PUSH_BATCH, lease_s=inbound_lease_s())
 
-    wakers = frozenset({"command", "inbound", "push"})
-    return Loop([receive, send, pushes, campaigns], wakers=wakers, idle_s=0.5, pace_s=PACE_S).run()
+    sessions = Sessions(driver=driver, keys=keys, transport=SessionTransport(), lease_s=lease_s)
+    steps = [receive, send, pushes, sessions.step, campaigns]
+    try:
+        return Loop(steps, wakers=frozenset({"command", "inbound", "push"}), idle_s=0.5, pace_s=PACE_S).run()
+    finally:
+        sessions.close()

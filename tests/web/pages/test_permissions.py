@@ -59,6 +59,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-meter": ("/operasi/meter/{drn}/", "get", DESK),
     "desk-order": ("/operasi/meter/{drn}/perintah/?order=push_now", "get", DESK),
     "desk-meter-orders": ("/operasi/meter/{drn}/perintah/jejak/", "get", DESK),
+    "desk-meter-address": ("/operasi/meter/{drn}/alamat/", "post-redirect", DESK),
     "desk-order-withdraw": ("/operasi/perintah/{command}/tarik/", "post-redirect", DESK),
     "desk-campaigns": ("/operasi/kampanye/", "get", DESK),
     "desk-campaign-new": ("/operasi/kampanye/baru/", "get", DESK),

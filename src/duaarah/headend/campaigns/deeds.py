@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from duaarah.core.order import DANGEROUS, Order, OrderError, OrderKind
+from duaarah.core.order import DANGEROUS, READS, Order, OrderError, OrderKind
 from duaarah.headend.operations.orders import OrderRefused, OrderUnsupported, check_order, queue_order
 from duaarah.headend.ports import Driver, OrderNotForThis
 from duaarah.registry.models import Meter
@@ -54,7 +54,10 @@ class OrderDeed:
     def fits(self, profile: str) -> bool:
         """See Deed."""
         try:
-            self.driver.check_order(profile=profile, order=self.order)
+            if self.order.kind in READS:
+                self.driver.check_read(profile=profile)
+            else:
+                self.driver.check_order(profile=profile, order=self.order)
         except OrderNotForThis:
             return False
         return True

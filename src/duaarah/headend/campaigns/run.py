@@ -47,9 +47,9 @@ def _advance(campaign_id: int, driver: Driver, now: dt.datetime, limit: int) -> 
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, [campaign_id])
             cursor.execute("SELECT clock_timestamp()")
-            machine_now: dt.datetime = cursor.fetchone()[0]
+            machine_at: dt.datetime = cursor.fetchone()[0]
         flying = campaign.items.filter(state=CampaignItem.State.ORDERED).count()
-        allowed, interval = paced(campaign, machine_now)
+        allowed, interval = paced(campaign, machine_at)
         count = min(limit, allowed, campaign.in_flight_max - flying)
         # In the order of their meters: two campaigns lock the same meters in the same order.
         items = list(_next(campaign, count)) if count > 0 else []
@@ -57,7 +57,7 @@ def _advance(campaign_id: int, driver: Driver, now: dt.datetime, limit: int) -> 
             deed, ordered = deed_of(campaign.kind, campaign.values, driver), 0
             for item in items:
                 ordered += _order(item, campaign, deed, now)
-            begun = _begins(campaign, machine_now)
+            begun = _begins(campaign, machine_at)
             campaign.next_at = begun + interval * ordered
             campaign.save(update_fields=["next_at"])
         elif not flying and not campaign.items.filter(state=CampaignItem.State.WAITING).exists():
@@ -70,16 +70,16 @@ def _next(campaign: Campaign, count: int) -> list[CampaignItem]:
     return list(waiting.order_by("pk")[:count])
 
 
-def _begins(campaign: Campaign, machine_now: dt.datetime) -> dt.datetime:
+def _begins(campaign: Campaign, machine_at: dt.datetime) -> dt.datetime:
     if campaign.next_at is None:
-        return machine_now
-    return max(campaign.next_at, machine_now - dt.timedelta(seconds=CATCH_UP_S))
+        return machine_at
+    return max(campaign.next_at, machine_at - dt.timedelta(seconds=CATCH_UP_S))
 
 
-def paced(campaign: Campaign, machine_now: dt.datetime) -> tuple[int, dt.timedelta]:
+def paced(campaign: Campaign, machine_at: dt.datetime) -> tuple[int, dt.timedelta]:
     """How many orders may follow now, and the time that each of them takes up."""
     interval = dt.timedelta(hours=1) / campaign.per_hour
-    waited = machine_now - _begins(campaign, machine_now)
+    waited = machine_at - _begins(campaign, machine_at)
     return (0 if waited < dt.timedelta(0) else waited // interval + 1), interval
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("headend", "0011_paces_and_reach"),
+        ("headend", "0012_sessions"),
         ("people", "0003_operatorkey"),
         ("registry", "0005_sim_shipments"),
     ]

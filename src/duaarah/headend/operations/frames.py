@@ -97,7 +97,7 @@ _SET = """
 SELECT a.command_id, c.correlation,
     EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.id < a.id)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
-WHERE a.meter_id = %s AND a.counter & 15 = %s AND c.kind NOT IN ('LOAD_CREDIT', 'LOAD_KEY')
+WHERE a.meter_id = %s AND a.counter & 15 = %s AND a.bearer = 'SMS' AND c.kind NOT IN ('LOAD_CREDIT', 'LOAD_KEY')
 ORDER BY a.key_number = %s DESC, a.id DESC LIMIT 1
 """
 

@@ -11,8 +11,8 @@ from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.core.intent import SettingResult
-from duaarah.core.order import DANGEROUS, SLOTS, Order, OrderError, OrderKind
-from duaarah.headend.models import Command, MeterState
+from duaarah.core.order import DANGEROUS, READS, SLOTS, Order, OrderError, OrderKind
+from duaarah.headend.models import Command, MeterReach, MeterState
 from duaarah.headend.operations.commands import LIFE_S, cancel_queued, close_command, queue_command, supersede
 from duaarah.headend.operations.frames import AcceptedFrame
 from duaarah.headend.ports import Driver, OrderNotForThis
@@ -63,19 +63,31 @@ class OrderEnds(OrderRefused):
     code = "order_ends"
 
 
+class NoConnection(OrderRefused):
+    """What is read needs a connection, and this meter has none."""
+
+    code = "no_ip"
+
+
 def check_order(*, meter: Meter, order: Order, driver: Driver, now: dt.datetime) -> None:
     """
     Whether this meter can be told this; nothing is written.
 
     Raises:
-        OrderUnsupported, MeterMute, OrderEnds.
+        OrderUnsupported, MeterMute, NoConnection, OrderEnds.
     """
+    reads = order.kind in READS
     try:
-        driver.check_order(profile=meter.profile, order=order)
+        if reads:
+            driver.check_read(profile=meter.profile)
+        else:
+            driver.check_order(profile=meter.profile, order=order)
     except OrderNotForThis as error:
         raise OrderUnsupported(str(error)) from error
     if pairing_of_meter(meter_id=meter.pk, at=now) is None:
         raise MeterMute("The meter has no modem.")
+    if reads and not MeterReach.objects.filter(meter=meter).exclude(host="").exists():
+        raise NoConnection("This meter has no address on the network.")
     if order.until_at is not None and not now < order.until_at <= now + dt.timedelta(seconds=TEMPORARY_S_MAX):
         raise OrderEnds("What is temporary ends in the future, within 90 days.")
 
@@ -270,6 +282,8 @@ def _newer_confirmed(command: Command, order: Order) -> bool:
 
 
 def _confirm(meter_id: int, order: Order, now: dt.datetime) -> None:
+    if order.kind in READS:
+        return  # what was read is a row of its own
     state, _ = MeterState.objects.select_for_update().get_or_create(pk=meter_id, defaults={"confirmed_at": now})
     match order.kind:
         case OrderKind.RELAY_OPEN | OrderKind.RELAY_CLOSE:

@@ -43,7 +43,10 @@ JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::times
 JOIN registry_sim s ON s.id = p.sim_id
 LEFT JOIN headend_meterreach r ON r.meter_id = c.meter_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
-    AND k.to_meter_latest < %(counter_max)s AND {lane}
+    AND k.to_meter_latest < %(counter_max)s
+    AND c.kind NOT IN ('READ_METER', 'READ_PROFILE')
+    AND (coalesce(r.host, '') = '' OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
+    AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
 """
@@ -205,16 +208,24 @@ def _intent(due: _Due, keys: KeyMaker, now: dt.datetime) -> Intent:
         case Command.Kind.ROTATE_KEYS | Command.Kind.PROVE_KEYS:
             # Any answer under the new keys proves them; the meter's registers are worth their SMS.
             return Order(kind=OrderKind.PUSH_NOW)
+    return intent_of(due.kind, due.payload, due.zone, now)
+
+
+def intent_of(
+    kind: str, payload: dict[str, Any], zone: str, now: dt.datetime
+) -> LoadCredit | SetLowCreditThreshold | SetReportingPlan | Order:
+    """What a command row means when it goes out at `now`."""
+    match kind:
         case Command.Kind.LOAD_CREDIT | Command.Kind.LOAD_KEY:
-            return LoadCredit(token=due.payload["token"])
+            return LoadCredit(token=payload["token"])
         case Command.Kind.SET_THRESHOLD:
-            return SetLowCreditThreshold(threshold_wh=due.payload["threshold_wh"])
+            return SetLowCreditThreshold(threshold_wh=payload["threshold_wh"])
         case Command.Kind.SET_PLAN:
-            return SetReportingPlan(ReportingPlan.of_values(due.payload["plan"]))
+            return SetReportingPlan(ReportingPlan.of_values(payload["plan"]))
         case Command.Kind.CLOCK:
             # The time of the sending: that of the ordering is old by now.
-            local = now.astimezone(ZoneInfo(due.zone)).replace(microsecond=0)
+            local = now.astimezone(ZoneInfo(zone)).replace(microsecond=0)
             return Order(kind=OrderKind.CLOCK, clock_at=local)
-        case kind if kind.lower() in set(OrderKind):
-            return Order.of_values(kind.lower(), due.payload)
-    raise ValueError(f"No intent for command kind {due.kind}.")
+        case _ if kind.lower() in set(OrderKind):
+            return Order.of_values(kind.lower(), payload)
+    raise ValueError(f"No intent for command kind {kind}.")

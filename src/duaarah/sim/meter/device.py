@@ -22,7 +22,7 @@ from duaarah.sim.meter.objects.security import Security
 from duaarah.sim.meter.view import MWH_PER_WH
 from duaarah.wire.dlms import access, axdr
 from duaarah.wire.dlms.acse import Mechanism
-from duaarah.wire.dlms.apdu import OBJECT_UNDEFINED
+from duaarah.wire.dlms.apdu import OBJECT_UNDEFINED, ActionRequest, SetRequest
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.blocks import AttributeOf
 from duaarah.wire.dlms.hls import CURRENT_ASSOCIATION
@@ -35,6 +35,7 @@ LOAD_PROFILE, DAILY_PROFILE = Obis(1, 0, 99, 1, 0), Obis(1, 0, 99, 2, 0)
 STANDARD_LOG, FRAUD_LOG, RELAY_LOG = (Obis(0, 0, 99, 98, number) for number in (0, 1, 2))
 PUBLIC_SAP, READER_SAP, MANAGER_SAP = 16, 2, 1
 DEFAULT_PASSWORD = b"reader00"
+_NO_ORDERS = (8, 40)
 _READS = (
     Conformance.PRIORITY
     | Conformance.BLOCK_GET
@@ -154,7 +155,7 @@ class Device:
             ),
             *prepay.objects(meter, self.clock),
             control.relay(meter),
-            control.limiter(),
+            control.limiter(meter),
             control.calendar(),
             control.schedule(Obis(0, 1, 15, 0, 4), 1),
             control.relay_scripts(meter),
@@ -229,6 +230,11 @@ class Device:
             self._lists[level] = known
         return known
 
+    @staticmethod
+    def _orders(sap: int, item: AttributeOf) -> bool:
+        """Whether it may be an order: by the manager; the session's own clock and pushes are the objects' business."""
+        return CLIENTS[sap].level is Level.MANAGER and item.class_id not in _NO_ORDERS
+
     def get(self, sap: int, item: AttributeOf) -> Value:
         """See `access.Application`."""
         found = self._find(sap, item)
@@ -241,15 +247,27 @@ class Device:
     def set(self, sap: int, item: AttributeOf, value: Data) -> int:
         """See `access.Application`."""
         found = self._find(sap, item)
+        if self._orders(sap, item):
+            request = SetRequest(0, item.class_id, item.obis, item.number, value)
+            result = self.meter.perform(request, self.clock.now())
+            if result is not None:
+                return result
         return OBJECT_UNDEFINED if found is None else found.set(item.number, value, CLIENTS[sap].level)
 
     def act(self, sap: int, item: AttributeOf, parameter: Data | None) -> tuple[int, Data | None]:
         """See `access.Application`."""
         found = self._find(sap, item)
-        if found is None:
-            return OBJECT_UNDEFINED, None
         was_closed = self.meter.relay_closed
-        result = found.act(item.number, parameter, CLIENTS[sap].level)
+        ordered = None
+        if self._orders(sap, item):
+            request = ActionRequest(0, item.class_id, item.obis, item.number, parameter)
+            ordered = self.meter.perform(request, self.clock.now())
+        if ordered is not None:
+            result: tuple[int, Data | None] = ordered, None
+        elif found is None:
+            return OBJECT_UNDEFINED, None
+        else:
+            result = found.act(item.number, parameter, CLIENTS[sap].level)
         if self.meter.relay_closed != was_closed:
             self.log(RELAY_LOG, 61 if self.meter.relay_closed else 60)
         return result

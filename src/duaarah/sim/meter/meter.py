@@ -20,7 +20,7 @@ from duaarah.core.intent import (
     PowerRestored,
     TokenResult,
 )
-from duaarah.core.obis import TOKEN_GATEWAY
+from duaarah.core.obis import TOKEN_GATEWAY, Obis
 from duaarah.core.smsplan import PlanError
 from duaarah.core.sts import Entry, MeterDecoder
 from duaarah.sim.meter import orders, registers
@@ -42,11 +42,17 @@ THRESHOLD_MAX_WH = 1_000_000
 WIB = timezone(timedelta(hours=7))
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
+# Auto connect, connect (IEC 62056-6-2, class 29): no answer but the open port.
+WAKE_UP = (29, Obis(0, 0, 2, 1, 0), 1)
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
 
 
 class SimMeter(MeterView, Teller):
-    """One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches."""
+    """
+    One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches.
+
+    `asleep`: its modem listens on no port until it is woken by SMS.
+    """
 
     def __init__(self, config: MeterConfig, past: MeterPast | None = None) -> None:
         if config.credit_wh < 0 or config.low_credit_threshold_wh < 0:
@@ -60,6 +66,7 @@ class SimMeter(MeterView, Teller):
         self._reporting = Reporting(config.reporting) if config.reporting else None
         self.ordered = orders.Ordered()
         self.log, self.modem = Log(), config.modem
+        self.asleep = False
         self._push_asked = False
         self._day_asked: DailySummary | None = None
         self._new_keys: Keys | None = None
@@ -191,6 +198,11 @@ class SimMeter(MeterView, Teller):
         """A SET over an associated session: its Data-Access-Result."""
         return self._set(request, now).result
 
+    def perform(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int | None:
+        """An order over an associated session: its result; None when its address is no order's."""
+        result = self._ordered(request, now)
+        return None if result == apdu.OBJECT_UNDEFINED else result
+
     def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
         """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
         try:
@@ -202,6 +214,8 @@ class SimMeter(MeterView, Teller):
                 answer = self._reply(self._set(request, now), now)
             elif request.invoke_octet & apdu.SERVICE_CONFIRMED:
                 answer = self._reply(apdu.ActionResponse(request.invoke_octet, self._ordered(request, now)), now)
+            elif (request.class_id, request.obis, request.method) == WAKE_UP:
+                self.asleep, answer = False, []
             else:
                 token = self._token_of(request)
                 answer = self._push(self._answer(counter, self._enter(token, now, by_keypad=False)), now)

@@ -71,7 +71,7 @@ class MeterSession:
             if self._device is None or (early and serving is None):
                 out += self._pre_established(event)
                 return
-        if self._device is not None and not self._device.meter.reachable:
+        if self._device is not None and (self._device.meter.asleep or not self._device.meter.reachable):
             raise HungUp
         if serving is None:
             serving = self._associate(event.source)

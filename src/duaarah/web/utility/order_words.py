@@ -30,11 +30,14 @@ WILL = {
     OrderKind.CLOCK: gettext_lazy("The meter's clock is set to the time of the sending."),
     OrderKind.PUSH_NOW: gettext_lazy("The meter sends its registers now. It costs two SMS."),
     OrderKind.DAY_SUMMARY: gettext_lazy("The meter sends the summary of a day again. It costs three SMS."),
+    OrderKind.READ_METER: gettext_lazy("The meter is asked over IP for its registers and what it measures now."),
+    OrderKind.READ_PROFILE: gettext_lazy("The meter is asked over IP for its load profile of these hours."),
 }
 REFUSALS = {
     "needs_second_person": gettext_lazy("Another person has to agree to this. Nothing was changed."),
     "order_unsupported": gettext_lazy("This kind of meter does not know this order, or cannot write this number."),
     "meter_does_not_talk": gettext_lazy("This meter has no modem now; it cannot be told. Nothing was changed."),
+    "no_ip": gettext_lazy("This meter has no address on the network; it cannot be read like that."),
     "order_ends": gettext_lazy("What is temporary ends in the future, within 90 days. Nothing was changed."),
 }
 
@@ -53,6 +56,8 @@ def values_words(order: Order, zone: str) -> str:
         parts.append(_("index %(n)d") % {"n": order.tariff})
     if order.until_at is not None:
         parts.append(_("until %(at)s") % {"at": local_words(order.until_at, zone)})
+    if order.from_at is not None and order.to_at is not None:
+        parts.append(f"{local_words(order.from_at, zone)} - {local_words(order.to_at, zone)}")
     return " ".join(parts)
 
 

@@ -16,15 +16,17 @@ from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.core.order import DANGEROUS, ORDER_FIELDS, Order, OrderError, OrderKind
-from duaarah.headend.models import Command, MeterState
+from duaarah.headend.models import Command, MeterReach, MeterState
 from duaarah.headend.operations import place_order, request_order, withdraw_order
 from duaarah.headend.operations.orders import VERB, OrderRefused, check_order, order_of
+from duaarah.headend.operations.sessions import ReachRefused, set_reach
 from duaarah.headend.queries import order_steps, orders_of
 from duaarah.people.models import Approval, Login, Membership
 from duaarah.registry.models import Meter
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
 from duaarah.web.shared.fresh import fragment
 from duaarah.web.utility.order_words import WILL, refusal_words, values_words
+from duaarah.web.utility.reads import shown_profile, shown_read
 from duaarah.wiring.drivers import DriverDirectory
 
 SHOWN = 6
@@ -68,7 +70,7 @@ def order_from(form: QueryDict, zone: str, at: dt.datetime) -> Order:
 
 
 def _field(name: str, text: str, zone: str) -> Any:
-    if name == "until_at":
+    if name.endswith("_at"):
         try:
             return dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), second=0, microsecond=0)
         except ValueError:
@@ -94,6 +96,9 @@ def panel(meter: Meter, at: dt.datetime) -> dict[str, Any]:
         "state": MeterState.objects.filter(pk=meter.pk).first(),
         "orders": rows,
         "waiting": waiting.select_related("requested_by"),
+        "reach": MeterReach.objects.filter(pk=meter.pk).first(),
+        "read": shown_read(meter.pk),
+        "profile_read": shown_profile(meter),
     }
 
 
@@ -153,6 +158,33 @@ def _send(request: HttpRequest, meter: Meter, wanted: Order, at: dt.datetime) ->
         messages.error(request, refusal_words(error))
         return None
     return redirect("desk-meter", drn=meter.drn)
+
+
+@require_POST
+@for_operator
+def set_address(request: HttpRequest, drn: str) -> HttpResponse:
+    """Where the meter is reached over IP."""
+    login, meter, form = operator_of(request), _meter(drn), request.POST
+    if "host" not in form:
+        messages.error(request, _("Nothing was chosen. Nothing was changed."))
+        return redirect("desk-meter", drn=drn)
+    numbers = [form.get(name, "") for name in ("port", "sms_tries")]
+    try:
+        if not all(text.isascii() and text.isdigit() and len(text) <= 5 for text in numbers):
+            raise ReachRefused("A whole number is needed.")
+        set_reach(
+            meter=meter,
+            host=form["host"].strip(),
+            port=int(numbers[0]),
+            wakes=form.get("wakes") == "yes",
+            sms_tries=int(numbers[1]),
+            actor=f"login:{login.pk}",
+            now=now(),
+        )
+        messages.success(request, _("The address is kept."))
+    except ReachRefused:
+        messages.error(request, _("A host, a port and 0 to 8 frames are needed. Nothing was changed."))
+    return redirect("desk-meter", drn=drn)
 
 
 @require_POST

@@ -13,6 +13,7 @@ urlpatterns = [
     path("meter/<str:drn>/kunci/jejak/", keys.meter_key_part, name="desk-meter-key-part"),
     path("meter/<str:drn>/perintah/", orders.order, name="desk-order"),
     path("meter/<str:drn>/perintah/jejak/", orders.orders_part, name="desk-meter-orders"),
+    path("meter/<str:drn>/alamat/", orders.set_address, name="desk-meter-address"),
     path("perintah/<int:command>/tarik/", orders.withdraw, name="desk-order-withdraw"),
     path("kampanye/", campaigns.campaign_list, name="desk-campaigns"),
     path("kampanye/baru/", campaigns.campaign_new, name="desk-campaign-new"),

@@ -16,6 +16,7 @@ from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 
 RELAY, LIMITER = Obis(0, 0, 96, 3, 10), Obis(0, 0, 17, 0, 0)
 DISCONNECTED, CONNECTED, READY = 0, 1, 2
+AGREED_W = 1_300  # while nobody has ordered a limit
 _NEVER = octets(bytes.fromhex("ffffffffffffffffff800000"))
 _NO_SCRIPT = structure(octets(bytes(6)), u16(0))
 
@@ -77,8 +78,13 @@ def relay_scripts(meter: SimMeter) -> CosemObject:
     )
 
 
-def limiter() -> CosemObject:
-    """Class 71. The threshold is kept and told; the simulated load has no power that could exceed it."""
+def limiter(meter: SimMeter) -> CosemObject:
+    """Class 71. The threshold is as ordered, by SMS or here; the simulated load has no power that could exceed it."""
+
+    def threshold() -> Data:
+        limit_w = meter.ordered.limit_w
+        return u32((AGREED_W if limit_w is None else limit_w) // meter.model.power_step_w)
+
     monitored = structure(u16(3), octets(Obis(1, 0, 1, 7, 0).to_octets()), Data(Tag.INTEGER, 2))
     profile = structure(u16(0), _NEVER, u32(0))
     return CosemObject(
@@ -87,8 +93,8 @@ def limiter() -> CosemObject:
         LIMITER,
         {
             2: stored(monitored),
-            3: stored(u32(0)),
-            4: stored(u32(1_300)),
+            3: computed(lambda: u32((meter.ordered.limit_in_force_w or AGREED_W) // meter.model.power_step_w)),
+            4: computed(threshold),
             5: stored(u32(1_300)),
             6: stored(u32(60)),
             7: stored(u32(60)),

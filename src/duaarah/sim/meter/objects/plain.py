@@ -27,7 +27,14 @@ _MEASURED = (
     (Obis(1, 0, 32, 7, 0), 2204, -1, _V),
     (Obis(1, 0, 31, 7, 0), 159, -2, _A),
     (Obis(1, 0, 14, 7, 0), 5000, -2, _HZ),
+    (Obis(1, 0, 13, 7, 0), 980, -3, _COUNT),
     (Obis(1, 0, 2, 8, 0), 0, 0, _WH),
+)
+_OTHER_PHASES = (
+    (Obis(1, 0, 52, 7, 0), 2211, -1, _V),
+    (Obis(1, 0, 51, 7, 0), 0, -2, _A),
+    (Obis(1, 0, 72, 7, 0), 2198, -1, _V),
+    (Obis(1, 0, 71, 7, 0), 0, -2, _A),
 )
 _COUNTS = (Obis(1, 0, 32, 32, 0), Obis(1, 0, 32, 36, 0), Obis(0, 0, 96, 7, 21), Obis(0, 0, 96, 15, 0))
 
@@ -144,7 +151,9 @@ def measured(meter: SimMeter, clock: Clock) -> list[CosemObject]:
             },
         ),
     ]
-    objects += [register(obis, constant(u32(value)), scaler, unit) for obis, value, scaler, unit in _MEASURED]
+    phases = _OTHER_PHASES if meter.model.name.startswith("three") else ()
+    shown = _MEASURED + phases
+    objects += [register(obis, constant(u32(value)), scaler, unit) for obis, value, scaler, unit in shown]
     objects += [data(obis, constant(u32(0))) for obis in _COUNTS]
     objects += [data(Obis(0, 0, 97, 98, number), stored(u32(0))) for number in (0, 10)]
     return objects

@@ -39,6 +39,7 @@ SIGNS = {
 ORDER_STEPS = {
     "queued": gettext_lazy("Queued"),
     "sent": gettext_lazy("Sent"),
+    "over_ip": gettext_lazy("Asked over IP"),
     "delivered": gettext_lazy("Delivered by the network"),
     "executed": gettext_lazy("Executed: the meter says so"),
     "refused": gettext_lazy("Refused by the meter"),
