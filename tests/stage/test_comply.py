@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from duaarah.cli import comply as command
+from duaarah.core.sts import DecoderKey, Result, decode
 from duaarah.drivers import profile
 from duaarah.sim.meter import alone
 from duaarah.sim.meter.defects import DEFECTS
@@ -80,7 +81,7 @@ async def played(args: argparse.Namespace, *, clock_s: float = 0, bearer: str = 
 def test_a_sound_meter_passes_every_case(kind: str) -> None:
     outcome = asyncio.run(played(meter_arguments("--kind", kind), bearer="tcp"))
     assert [(verdict.case.id, verdict.reason) for verdict in outcome.verdicts if verdict.result != "pass"] == []
-    assert (outcome.score, outcome.defects, len(outcome.verdicts)) == (100, [], len(IP))
+    assert (outcome.verdict, outcome.score, outcome.defects, len(outcome.verdicts)) == ("fit", 100, [], len(IP))
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -89,6 +90,8 @@ def test_each_defect_is_found_by_its_name(name: str) -> None:
     outcome = asyncio.run(played(meter_arguments("--defect", name), **waits))
     assert outcome.defects == [name]
     assert outcome.score < 100 and all(verdict.reason for verdict in outcome.failed)
+    grave = max(verdict.case.weight for verdict in outcome.failed) == 5
+    assert outcome.verdict == ("unfit" if grave else "remarks")
 
 
 def test_a_failure_shows_its_frames_and_never_a_password() -> None:
@@ -120,6 +123,25 @@ def test_there_are_defects_enough_and_each_has_its_case() -> None:
     assert {case.finds for case in IP} - {None} == set(DEFECTS)
     assert [case.id for case in script() if case.id not in PLAYS] == []
     assert set(PLAYS) == {case.id for case in script()}
+
+
+def test_the_same_meter_may_be_judged_again() -> None:
+    """What a run leaves behind fails no case of the next one, when tokens and counters go on."""
+
+    async def twice() -> list[Outcome]:
+        args = meter_arguments()
+        pushes = Pushes(profile(args.kind), alone._config(args).keys)
+        args.push = f"udp:127.0.0.1:{await pushes.listen('127.0.0.1', 0)}"
+        counter, outcomes, tid = Counter(0), [], 6_000_000
+        async with alone.lab(args, tick_s=0.02) as lab:
+            for _ in range(2):
+                bench = Bench(target(lab, args, tid=tid), counter=counter, pushes=pushes)
+                outcomes.append(await run(bench, IP, PLAYS))
+                tid = bench.tid
+        await pushes.close()
+        return outcomes
+
+    assert [[verdict.case.id for verdict in outcome.failed] for outcome in asyncio.run(twice())] == [[], []]
 
 
 def test_a_meter_with_a_wrong_clock_fails_that_case_alone() -> None:
@@ -246,6 +268,26 @@ def test_a_table_that_cannot_be_set_is_said_in_a_sentence(words: tuple[str, ...]
     with pytest.raises(TableError):
         chosen(args)
         target_of(args)
+
+
+def test_nobody_at_the_port_is_wrong_usage_and_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(comply_arguments("127.0.0.1:1")) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("duaarah: ")
+
+
+def test_wrong_tokens_are_surely_wrong() -> None:
+    key = DecoderKey("07", bytes.fromhex("0ABC12DEF3456789"))
+    aim = Target(host="", port=0, profile=profile(KINDS[0]), decoder_key=key, tid=6_000_000)
+    bench = Bench(aim, counter=Counter(0))
+    for tid in range(6_000_000, 6_000_200):
+        bench.tid = tid
+        right = bench.token(1_000)
+        wrong = [bench.foreign_token(1_000), bench.altered_token(1_000)]
+        assert decode(right, key).result is Result.ACCEPT
+        assert [decode(token, key).result for token in wrong] == [Result.CRC, Result.CRC]
+        assert sum(a != b for a, b in zip(wrong[1], right, strict=True)) == 1
+    assert bench.token(1_000) == right  # not spent
 
 
 def test_a_chosen_case_brings_what_it_builds_on() -> None:

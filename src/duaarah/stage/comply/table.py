@@ -166,11 +166,24 @@ async def _told_counter(target: Target) -> int | None:
         return None
 
 
+async def _reach(target: Target) -> None:
+    """Raises OSError when nobody listens there: that is no meter that fails."""
+    try:
+        async with asyncio.timeout(target.timeout_s):
+            _, writer = await asyncio.open_connection(target.host, target.port)
+    except TimeoutError:
+        raise OSError(f"Nobody answers at {target.name}.") from None
+    writer.close()
+    await writer.wait_closed()
+
+
 async def _played(args: argparse.Namespace, target: Target, cases: list[Case], out: Any) -> Outcome:
     def told(verdict: Verdict) -> None:
         named = f" [{verdict.defect}]" if verdict.defect else ""
         print(f"{_MARKS[verdict.result]}  {verdict.case.id:<22} {verdict.reason}{named}", file=out, flush=True)
 
+    if target.host:
+        await _reach(target)
     async with AsyncExitStack() as stack:
         counter = await _counter(args, target)
         pushes = Pushes(target.profile, target.keys) if target.keys is not None and (args.listen or args.sms) else None
@@ -219,10 +232,8 @@ def play(args: argparse.Namespace) -> int:
         raise TableError(str(error)) from None
     told = report.record(outcome)
     found = f"; defects: {', '.join(outcome.defects)}" if outcome.defects else ""
-    print(
-        f"{told['score']} of 100: {told['passed']} passed, {told['failed']} failed, {told['not_run']} not run{found}",
-        file=out,
-    )
+    counts = f"{told['passed']} passed, {told['failed']} failed, {told['not_run']} not run"
+    print(f"{told['verdict']}, {told['score']} of 100: {counts}{found}", file=out)
     if args.json:
         print(json.dumps(told))
     return 1 if outcome.failed or not told["passed"] else 0
