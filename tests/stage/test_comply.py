@@ -118,6 +118,14 @@ def test_sound_meters_of_other_makes_pass_too(words: tuple[str, ...]) -> None:
     assert [(verdict.case.id, verdict.reason) for verdict in outcome.failed] == []
 
 
+@pytest.mark.parametrize("name", [None, "reuses_counter", "blocks_out_of_order", "pdu_too_big", "double_credit"])
+def test_over_hdlc_the_same_is_found(name: str | None) -> None:
+    args = meter_arguments(*(("--defect", name) if name else ()))
+    outcome = asyncio.run(played(args, over_hdlc=True))
+    assert outcome.defects == ([name] if name else [])
+    assert name or outcome.score == 100
+
+
 def test_there_are_defects_enough_and_each_has_its_case() -> None:
     assert len(DEFECTS) >= 15
     assert {case.finds for case in IP} - {None} == set(DEFECTS)

@@ -283,6 +283,7 @@ async def hdlc(bench: Bench) -> str:
         system_title=target.own_title,
         meter_title=target.meter_title,
         hdlc=True,
+        physical=target.physical,
         timeout_s=target.timeout_s,
     )
     try:

@@ -43,7 +43,9 @@ class Target:
     reader_sap: int = 2
     public_sap: int = 16
     server_sap: int = 1
-    hdlc: bool = False
+    hdlc: bool = False  # the port speaks HDLC as well
+    over_hdlc: bool = False  # everything goes over HDLC
+    physical: int | None = None  # HDLC's lower address
     control: tuple[str, int] | None = None
     timeout_s: float = 5.0
     push_s: float = 20.0
