@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--counter", type=int, metavar="N", help="our first invocation counter (default: asks the meter)"
     )
     parser.add_argument("--tid", type=int, metavar="N", help="tokens come after this TID (default: this minute)")
+    parser.add_argument("--spend-old", action="store_true", help="spend 50 tokens to see that an older one is refused")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keeps counter and TID from run to run")
     table = parser.add_argument_group("the table")
     table.add_argument("--listen", metavar="HOST:PORT", help="where the meter's pushes arrive, TCP and UDP")

@@ -22,6 +22,7 @@ ENERGY_WH = 1_000
 SLACK_WH = 50  # what a load may take meanwhile, and what the smallest step of a register hides
 LIMITER, PUSH_SETUP = Obis(0, 0, 17, 0, 0), Obis(0, 6, 25, 9, 0)
 WRONG_TOKENS = 3
+STORED_TIDS, SMALL_WH = 50, 100
 PUSHES = 3
 DAY_S = 86_400
 DAILY = ReportingPlan((), COUNT_MAX, COUNT_MAX, daily=True)
@@ -108,6 +109,20 @@ async def malformed(bench: Bench) -> str:
         if await bench.credit_wh(probe) > before_wh:
             raise Failed("What is no token added credit.")
     return "All three are refused."
+
+
+@play("token.old")
+async def old(bench: Bench) -> str:
+    older = bench.token(ENERGY_WH, uses_up=True)
+    async with bench.manager() as probe:
+        await associated(probe)
+        for number in range(1, STORED_TIDS + 1):
+            if (await _enter(bench, probe, bench.token(SMALL_WH, uses_up=True))).refused:
+                raise Failed(f"Of {STORED_TIDS} fresh tokens the meter refuses number {number}.")
+        added_wh, heard = await _entered(bench, probe, older)
+    if added_wh > 0:
+        raise Failed(f"A token older than the {STORED_TIDS} that came after it added {added_wh} Wh.")
+    return f"Nothing was added; the meter answers {'a refusal' if heard.refused else 'success'}."
 
 
 # -- relay, limit, threshold -------------------------------------------------------------------------------------------

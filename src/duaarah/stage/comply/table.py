@@ -91,6 +91,7 @@ def target_of(args: argparse.Namespace) -> Target:
             timeout_s=args.timeout_s,
             push_s=args.push_s,
             pause_s=args.pause_s,
+            spends_old=args.spend_old,
             quiet_s=args.quiet_s,
             nominal_mv=args.nominal_v * 1000,
             tid=args.tid if args.tid is not None else _later_tid(state),

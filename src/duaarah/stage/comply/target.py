@@ -53,6 +53,7 @@ class Target:
     clock_tolerance_s: int = 60
     nominal_mv: int = 230_000
     tid: int | None = None
+    spends_old: bool = False  # 50 tokens, to see that an older one is refused
     quiet_s: float = 30.0  # after which silence is an answer, over SMS
     name: str = ""
 
