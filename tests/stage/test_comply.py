@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from duaarah.cli import comply as command
+from duaarah.core.sts import DecoderKey, Result, decode
 from duaarah.drivers import profile
 from duaarah.sim.meter import alone
 from duaarah.sim.meter.defects import DEFECTS
@@ -60,10 +62,13 @@ def target(lab: Lab, args: argparse.Namespace, **other: Any) -> Target:
         "control": ("127.0.0.1", lab.control_port),
         "push_s": 5.0,
     }
+    # No defect is of old tokens alone: only the sound meters have to take 50 of them.
     return Target(**{**known, **other})
 
 
-async def played(args: argparse.Namespace, *, clock_s: float = 0, bearer: str = "udp", **other: Any) -> Outcome:
+async def played(
+    args: argparse.Namespace, *, cases: list[Case] = IP, clock_s: float = 0, bearer: str = "udp", **other: Any
+) -> Outcome:
     """A whole run over IP."""
     pushes = Pushes(profile(args.kind), alone._config(args).keys)
     args.push = f"{bearer}:127.0.0.1:{await pushes.listen('127.0.0.1', 0)}"
@@ -71,16 +76,16 @@ async def played(args: argparse.Namespace, *, clock_s: float = 0, bearer: str = 
         async with alone.lab(args, tick_s=0.02) as lab:
             lab.set_clock({"offset_s": clock_s})
             bench = Bench(target(lab, args, **other), counter=Counter(0), pushes=pushes)
-            return await run(bench, IP, PLAYS)
+            return await run(bench, cases, PLAYS)
     finally:
         await pushes.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sound_meter_passes_every_case(kind: str) -> None:
-    outcome = asyncio.run(played(meter_arguments("--kind", kind), bearer="tcp"))
+    outcome = asyncio.run(played(meter_arguments("--kind", kind), bearer="tcp", spends_old=True))
     assert [(verdict.case.id, verdict.reason) for verdict in outcome.verdicts if verdict.result != "pass"] == []
-    assert (outcome.score, outcome.defects, len(outcome.verdicts)) == (100, [], len(IP))
+    assert (outcome.verdict, outcome.score, outcome.defects, len(outcome.verdicts)) == ("fit", 100, [], len(IP))
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -89,6 +94,18 @@ def test_each_defect_is_found_by_its_name(name: str) -> None:
     outcome = asyncio.run(played(meter_arguments("--defect", name), **waits))
     assert outcome.defects == [name]
     assert outcome.score < 100 and all(verdict.reason for verdict in outcome.failed)
+    grave = max(verdict.case.weight for verdict in outcome.failed) == 5
+    assert outcome.verdict == ("unfit" if grave else "remarks")
+
+
+def test_a_meter_that_takes_an_old_token_is_told_so() -> None:
+    """`double_credit` forgets every identifier; without the case of used tokens before it, the old one shows it."""
+    chosen_ids = ("assoc.hls", "token.accept", "token.old")
+    cases = [dataclasses.replace(case, after=()) for case in IP if case.id in chosen_ids]
+    outcome = asyncio.run(played(meter_arguments("--defect", "double_credit"), cases=cases, spends_old=True))
+    assert [(verdict.case.id, verdict.reason) for verdict in outcome.failed] == [
+        ("token.old", "A token older than the 50 that came after it added 1000 Wh.")
+    ]
 
 
 def test_a_failure_shows_its_frames_and_never_a_password() -> None:
@@ -115,11 +132,38 @@ def test_sound_meters_of_other_makes_pass_too(words: tuple[str, ...]) -> None:
     assert [(verdict.case.id, verdict.reason) for verdict in outcome.failed] == []
 
 
+@pytest.mark.parametrize("name", [None, "reuses_counter", "blocks_out_of_order", "pdu_too_big", "double_credit"])
+def test_over_hdlc_the_same_is_found(name: str | None) -> None:
+    args = meter_arguments(*(("--defect", name) if name else ()))
+    outcome = asyncio.run(played(args, over_hdlc=True))
+    assert outcome.defects == ([name] if name else [])
+    assert name or (outcome.score, outcome.verdict) == (100, "fit")
+
+
 def test_there_are_defects_enough_and_each_has_its_case() -> None:
     assert len(DEFECTS) >= 15
     assert {case.finds for case in IP} - {None} == set(DEFECTS)
     assert [case.id for case in script() if case.id not in PLAYS] == []
     assert set(PLAYS) == {case.id for case in script()}
+
+
+def test_the_same_meter_may_be_judged_again() -> None:
+    """What a run leaves behind fails no case of the next one, when tokens and counters go on."""
+
+    async def twice() -> list[Outcome]:
+        args = meter_arguments()
+        pushes = Pushes(profile(args.kind), alone._config(args).keys)
+        args.push = f"udp:127.0.0.1:{await pushes.listen('127.0.0.1', 0)}"
+        counter, outcomes, tid = Counter(0), [], 6_000_000
+        async with alone.lab(args, tick_s=0.02) as lab:
+            for _ in range(2):
+                bench = Bench(target(lab, args, tid=tid), counter=counter, pushes=pushes)
+                outcomes.append(await run(bench, IP, PLAYS))
+                tid = bench.tid
+        await pushes.close()
+        return outcomes
+
+    assert [[verdict.case.id for verdict in outcome.failed] for outcome in asyncio.run(twice())] == [[], []]
 
 
 def test_a_meter_with_a_wrong_clock_fails_that_case_alone() -> None:
@@ -246,6 +290,26 @@ def test_a_table_that_cannot_be_set_is_said_in_a_sentence(words: tuple[str, ...]
     with pytest.raises(TableError):
         chosen(args)
         target_of(args)
+
+
+def test_nobody_at_the_port_is_wrong_usage_and_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(comply_arguments("127.0.0.1:1")) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("duaarah: ")
+
+
+def test_wrong_tokens_are_surely_wrong() -> None:
+    key = DecoderKey("07", bytes.fromhex("0ABC12DEF3456789"))
+    aim = Target(host="", port=0, profile=profile(KINDS[0]), decoder_key=key, tid=6_000_000)
+    bench = Bench(aim, counter=Counter(0))
+    for tid in range(6_000_000, 6_000_200):
+        bench.tid = tid
+        right = bench.token(1_000)
+        wrong = [bench.foreign_token(1_000), bench.altered_token(1_000)]
+        assert decode(right, key).result is Result.ACCEPT
+        assert [decode(token, key).result for token in wrong] == [Result.CRC, Result.CRC]
+        assert sum(a != b for a, b in zip(wrong[1], right, strict=True)) == 1
+    assert bench.token(1_000) == right  # not spent
 
 
 def test_a_chosen_case_brings_what_it_builds_on() -> None:

@@ -20,7 +20,7 @@ The script, the key file and every case: docs/guides/compliance.md.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
-    parser.add_argument("target", nargs="?", metavar="HOST:PORT", help="the meter's DLMS port (TCP wrapper)")
+    parser.add_argument("target", nargs="?", metavar="HOST:PORT", help="the meter's DLMS port over TCP")
     parser.add_argument(
         "--profile", default="single-phase-modem", help="the kind of meter (`meters profiles` lists them)"
     )
@@ -33,11 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--counter", type=int, metavar="N", help="our first invocation counter (default: asks the meter)"
     )
     parser.add_argument("--tid", type=int, metavar="N", help="tokens come after this TID (default: this minute)")
+    parser.add_argument("--spend-old", action="store_true", help="spend 50 tokens to see that an older one is refused")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keeps counter and TID from run to run")
     table = parser.add_argument_group("the table")
     table.add_argument("--listen", metavar="HOST:PORT", help="where the meter's pushes arrive, TCP and UDP")
     table.add_argument("--control", metavar="HOST:PORT", help="JSON port that cuts the power and types (`sim meter`)")
-    table.add_argument("--hdlc", action="store_true", help="the port speaks HDLC as well")
+    table.add_argument("--hdlc", action="store_true", help="the port speaks HDLC beside the wrapper")
+    table.add_argument("--over-hdlc", action="store_true", help="everything over HDLC, for a port that speaks it alone")
+    table.add_argument("--physical", type=int, metavar="N", help="HDLC's lower address")
     table.add_argument("--manager-sap", type=int, default=1)
     table.add_argument("--reader-sap", type=int, default=2)
     table.add_argument("--public-sap", type=int, default=16)

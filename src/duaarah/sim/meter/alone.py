@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from duaarah.core.smsplan import COUNT_MAX, ReportingPlan
 from duaarah.core.sts import DecoderKey, MeterDecoder
 from duaarah.core.sts.errors import STSError
 from duaarah.sim.meter import defects, device_state
@@ -31,6 +32,8 @@ from duaarah.wire.dlms.errors import DlmsError
 
 USED_WH_PER_ROW = 100
 HEAD_END_TITLE = b"HES\x00\x00\x00\x00\x01"
+# A summary of each day, and every word on the supply: nobody counts SMS on a table.
+PLAN = ReportingPlan((), COUNT_MAX, COUNT_MAX, daily=True)
 _KEY_NAMES = ("encryption-key", "authentication-key", "master-key")
 _EXAMPLES = """
 Examples:
@@ -123,6 +126,7 @@ def _config(args: argparse.Namespace) -> MeterConfig:
         decoder=MeterDecoder(DecoderKey("11" if len(decoder_key) == 16 else "07", decoder_key)),
         credit_wh=args.credit_wh,
         low_credit_threshold_wh=args.threshold_wh,
+        reporting=PLAN,
         master_key=keys[2],
     )
 

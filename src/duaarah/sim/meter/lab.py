@@ -19,6 +19,7 @@ from duaarah.sim.meter.server import MeterServer
 
 WIB = timezone(timedelta(hours=7))
 COUNTER_JUMP_MAX = 1 << 31
+VOLTAGE_MV = 220_400  # as its register says
 Reply = dict[str, Any]
 
 
@@ -102,15 +103,24 @@ class Lab:
         before_s = loop.time()
         while True:
             await asyncio.sleep(self._tick_s)
+            self._day()
             now_s = loop.time()
             self.use(int(self.load_w * (now_s - before_s) / 3.6))
             before_s = now_s
+
+    def _day(self) -> None:
+        """What the day's summary gathers, and what is due by the meter's own clock."""
+        meter, now = self.device.meter, self.device.clock.now()
+        meter.close_day(now)
+        meter.sample(self.load_w, VOLTAGE_MV)
+        if pushes := meter.report(now):
+            self.say(pushes)
 
     def use(self, energy_mwh: int) -> None:
         """The load takes so much now."""
         meter = self.device.meter
         before = (meter.credit_mwh, meter.armed)
-        pushes = meter.consume(energy_mwh, self.clock.now())
+        pushes = meter.consume(energy_mwh, self.device.clock.now())
         if pushes or before != (meter.credit_mwh, meter.armed):
             self.say(pushes)
 
@@ -147,6 +157,7 @@ class Lab:
             "tokens_accepted": meter.tokens_accepted,
             "sent_counter": meter.link.sent_counter,
             "now": self.device.clock.now().isoformat(),
+            "offset_s": round(self.device.clock.offset.total_seconds()),
             "load_w": self.load_w,
             "dropped": dict(meter.dropped),
             "line": dict(self.line.counts),

@@ -9,7 +9,7 @@ from typing import Any
 
 from duaarah.core.intent import DailySummary
 from duaarah.core.smsplan import Overflow, PlanError, ReportingPlan, block_due, may_send_data, may_tell_fault
-from duaarah.wire.dlms.axdr import Data, Tag
+from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 
 # The package's months are those of the utility's time, wherever the meter hangs.
 _WIB = timezone(timedelta(hours=7))
@@ -152,7 +152,7 @@ class Reporting:
             self.over = [*self.over, {**told, "day_date": self.day.date, "at": None}][-DAYS_KEPT:]
         if not self.plan.daily:
             self.day = None
-        elif self.day is None or self.day.date < today:
+        elif self.day is None or self.day.date != today:  # a clock that was put back begins its day anew
             self.day = Day(today, used_mwh)
 
     def next_summary(self, now: datetime, balance_wh: int) -> DailySummary | None:
@@ -239,3 +239,13 @@ def plan_written(value: Data, *, as_octets: bool) -> ReportingPlan:
         raise PlanError("No such policy.")
     block_days = tuple(day for day in range(1, 33) if days >> (day - 1) & 1)
     return ReportingPlan(block_days, fault_sms, data_sms, _POLICIES[faults], _POLICIES[data], bool(policies & 0x10))
+
+
+def plan_told(plan: ReportingPlan, *, as_octets: bool) -> Data:
+    """A plan as a GET reads it: what `plan_written` takes."""
+    days = sum(1 << (day - 1) for day in plan.block_days)
+    policies = _POLICIES.index(plan.fault_overflow) | _POLICIES.index(plan.data_overflow) << 2 | plan.daily << 4
+    small = (plan.fault_sms, plan.data_sms, policies)
+    if as_octets:
+        return octets(days.to_bytes(4, "big") + bytes(small))
+    return structure(Data(Tag.DOUBLE_LONG_UNSIGNED, days), *(Data(Tag.UNSIGNED, number) for number in small))

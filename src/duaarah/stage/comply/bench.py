@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Any
 
 from duaarah.core.intent import MeterRegister
-from duaarah.core.sts import issue_electricity_credit, tid_at, tid_not_reserved
+from duaarah.core.sts import DecoderKey, Result, decode, issue_electricity_credit, tid_at, tid_not_reserved
 from duaarah.drivers import register_value
 from duaarah.net.jsonport import ControlFailed, call
 from duaarah.stage.comply.probe import Login, Probe, Seen
@@ -22,12 +22,15 @@ from duaarah.wire.dlms.acse import Mechanism
 from duaarah.wire.dlms.errors import DlmsError
 
 PASS, FAIL, NOT_RUN = "pass", "fail", "not_run"
+GRAVE = 5  # the weight of what loses money, keys or supply
+VITAL = ("assoc.public", "assoc.hls")  # without them nearly nothing is judged
 _WIB = timezone(timedelta(hours=7))
 _KEN = 255
 _MISSING = {
     "keys": "the meter's encryption and authentication keys are not given",
     "password": "the password of the reading client is not given",
     "sts": "the meter's decoder key is not given",
+    "old": "50 tokens were not allowed to be spent",
     "push": "the bench does not listen for pushes",
     "control": "there is no control port: nobody cuts the power or types for us",
     "hdlc": "HDLC was not asked for",
@@ -79,6 +82,15 @@ class Outcome:
     def failed(self) -> list[Verdict]:
         """The cases that failed."""
         return [verdict for verdict in self.verdicts if verdict.result == FAIL]
+
+    @property
+    def verdict(self) -> str:
+        """fit; remarks: only what costs no money, keys or supply failed; unfit; unknown: nothing was judged."""
+        if not any(verdict.result == PASS for verdict in self.verdicts) and not self.failed:
+            return "unknown"
+        if not self.failed:
+            return "fit"
+        return "unfit" if any(v.case.weight >= GRAVE or v.case.id in VITAL for v in self.failed) else "remarks"
 
     @property
     def score(self) -> int:
@@ -133,16 +145,37 @@ class Bench:
 
     # -- prepayment ------------------------------------------------------------------------------------------------
 
-    def token(self, energy_wh: int, *, other_key: bool = False, uses_up: bool = False) -> str:
-        """A token, with the meter's key or another; its TID is fresh, and spent only when it `uses_up` one."""
-        key = self.target.decoder_key
-        assert key is not None
-        if other_key:
-            key = type(key)(key.ea, bytes(octet ^ 0x5A for octet in key.octets))
+    def token(self, energy_wh: int, *, uses_up: bool = False) -> str:
+        """A token of the meter's key; its TID is fresh, and spent only when it `uses_up` one."""
         tid = tid_not_reserved(self.tid + 1)
         if uses_up:
             self.tid = tid
-        return issue_electricity_credit(key, energy_wh=energy_wh, tid=tid, rnd=tid % 16, ken=_KEN).digits
+        return self._issue(self._key, energy_wh, tid, tid % 16)
+
+    def foreign_token(self, energy_wh: int) -> str:
+        """A sound token of another meter's key, which the meter's own key surely does not read."""
+        key = self._key
+        other = DecoderKey(key.ea, bytes(octet ^ 0x5A for octet in key.octets))
+        tid = tid_not_reserved(self.tid + 1)
+        return next(token for rnd in range(16) if self._unreadable(token := self._issue(other, energy_wh, tid, rnd)))
+
+    def altered_token(self, energy_wh: int) -> str:
+        """A token of the meter's key with one digit changed, which the key surely does not read."""
+        token = self.token(energy_wh)
+        changed = (token[:-2] + str((int(token[-2]) + step) % 10) + token[-1] for step in range(1, 10))
+        return next(other for other in changed if self._unreadable(other))
+
+    @property
+    def _key(self) -> DecoderKey:
+        assert self.target.decoder_key is not None
+        return self.target.decoder_key
+
+    def _issue(self, key: DecoderKey, energy_wh: int, tid: int, rnd: int) -> str:
+        return issue_electricity_credit(key, energy_wh=energy_wh, tid=tid, rnd=rnd, ken=_KEN).digits
+
+    def _unreadable(self, token: str) -> bool:
+        """One in 65536 wrong tokens has a right checksum by chance: it proves nothing."""
+        return decode(token, self._key).result is Result.CRC
 
     async def register(self, probe: Probe, name: MeterRegister) -> int:
         """A register by our name, in its unit."""
@@ -172,6 +205,7 @@ class Bench:
             "keys": target.keys is not None,
             "password": target.password is not None,
             "sts": target.decoder_key is not None,
+            "old": target.spends_old,
             "push": self.pushes is not None,
             "control": target.control is not None,
             "hdlc": target.hdlc,

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
-from duaarah.core.intent import DataBlock, LastGasp, LowCredit, PowerRestored
+from datetime import datetime
+
+from duaarah.core.intent import DailySummary, DataBlock, LastGasp, LowCredit, PowerRestored, SetReportingPlan
 from duaarah.core.obis import Obis
 from duaarah.core.order import OrderKind
+from duaarah.core.smsplan import COUNT_MAX, ReportingPlan
+from duaarah.drivers import encode_command
 from duaarah.stage.comply.bench import Bench
-from duaarah.stage.comply.cases_data import RELAY
+from duaarah.stage.comply.cases_data import RELAY, SHARE_PERCENT
 from duaarah.stage.comply.plays import ENERGY, associated, manage, play
 from duaarah.stage.comply.probe import Heard, Probe
 from duaarah.stage.comply.pushes import Push
@@ -18,7 +22,10 @@ ENERGY_WH = 1_000
 SLACK_WH = 50  # what a load may take meanwhile, and what the smallest step of a register hides
 LIMITER, PUSH_SETUP = Obis(0, 0, 17, 0, 0), Obis(0, 6, 25, 9, 0)
 WRONG_TOKENS = 3
+STORED_TIDS, SMALL_WH = 50, 100
 PUSHES = 3
+DAY_S = 86_400
+DAILY = ReportingPlan((), COUNT_MAX, COUNT_MAX, daily=True)
 _ZERO = Data(Tag.INTEGER, 0)
 
 
@@ -68,22 +75,17 @@ async def used(bench: Bench) -> str:
 
 @play("token.wrong_key")
 async def wrong_key(bench: Bench) -> str:
-    return await _adds_nothing(bench, bench.token(ENERGY_WH, other_key=True), "A token of another meter's key")
-
-
-def _altered(token: str) -> str:
-    """One digit changed: the next-to-last, so that the class is another one never."""
-    return token[:-2] + str((int(token[-2]) + 1) % 10) + token[-1]
+    return await _adds_nothing(bench, bench.foreign_token(ENERGY_WH), "A token of another meter's key")
 
 
 @play("token.altered")
 async def altered(bench: Bench) -> str:
-    return await _adds_nothing(bench, _altered(bench.token(ENERGY_WH)), "A token with one digit changed")
+    return await _adds_nothing(bench, bench.altered_token(ENERGY_WH), "A token with one digit changed")
 
 
 @play("token.result")
 async def result(bench: Bench) -> str:
-    tokens = {"used": bench.notes["token"], "foreign": bench.token(ENERGY_WH, other_key=True)}
+    tokens = {"used": bench.notes["token"], "foreign": bench.foreign_token(ENERGY_WH)}
     async with bench.manager() as probe:
         await associated(probe)
         for what, token in tokens.items():
@@ -107,6 +109,20 @@ async def malformed(bench: Bench) -> str:
         if await bench.credit_wh(probe) > before_wh:
             raise Failed("What is no token added credit.")
     return "All three are refused."
+
+
+@play("token.old")
+async def old(bench: Bench) -> str:
+    older = bench.token(ENERGY_WH, uses_up=True)
+    async with bench.manager() as probe:
+        await associated(probe)
+        for number in range(1, STORED_TIDS + 1):
+            if (await _enter(bench, probe, bench.token(SMALL_WH, uses_up=True))).refused:
+                raise Failed(f"Of {STORED_TIDS} fresh tokens the meter refuses number {number}.")
+        added_wh, heard = await _entered(bench, probe, older)
+    if added_wh > 0:
+        raise Failed(f"A token older than the {STORED_TIDS} that came after it added {added_wh} Wh.")
+    return f"Nothing was added; the meter answers {'a refusal' if heard.refused else 'success'}."
 
 
 # -- relay, limit, threshold -------------------------------------------------------------------------------------------
@@ -171,7 +187,7 @@ async def threshold(bench: Bench) -> str:
 # -- pushes ------------------------------------------------------------------------------------------------------------
 
 
-async def _pushed(bench: Bench, probe: Probe, kind: type, since: int) -> Push:
+async def _pushed(bench: Bench, kind: type, since: int) -> Push:
     assert bench.pushes is not None
     push = await bench.pushes.wait(lambda push: isinstance(push.report, kind), since, bench.target.push_s)
     if push is None:
@@ -187,7 +203,7 @@ async def _ask_push(bench: Bench, probe: Probe) -> Push:
     address = (40, PUSH_SETUP, 1) if order is None else (order.class_id, order.obis, order.number)
     if (await probe.act(*address, _ZERO)).refused:
         raise Failed("The meter refuses to push.")
-    return await _pushed(bench, probe, DataBlock, since)
+    return await _pushed(bench, DataBlock, since)
 
 
 @play("push.asked")
@@ -232,12 +248,45 @@ async def low_credit(bench: Bench) -> str:
         try:
             if heard.refused:
                 raise Failed("The meter refuses a threshold above its credit.")
-            push = await _pushed(bench, probe, LowCredit, since)
+            push = await _pushed(bench, LowCredit, since)
         finally:
             await probe.put(*where, before)
     report = push.report
     assert isinstance(report, LowCredit)
     return f"It warns with {report.remaining_wh} Wh left."
+
+
+@play("push.daily")
+async def daily(bench: Bench) -> str:
+    assert bench.pushes is not None
+    profile = bench.target.profile
+    async with bench.manager() as probe:
+        await associated(probe)
+        order = encode_command(profile, SetReportingPlan(DAILY), probe.invoke())
+        if (await probe.say(probe.seal(order))).refused:
+            raise NotRun("the meter takes no reporting plan")
+        credit_wh, used_wh = await bench.credit_wh(probe), int((await probe.get(3, ENERGY)).value)
+    status = await bench.control(op="status")
+    day_date, since = datetime.fromisoformat(status["now"]).date(), len(bench.pushes.all)
+    await bench.control(op="clock", offset_s=status["offset_s"] + DAY_S)
+    try:
+        push = await _pushed(bench, DailySummary, since)
+    finally:
+        await bench.control(op="clock", offset_s=status["offset_s"])
+    told = push.report
+    assert isinstance(told, DailySummary)
+    if told.day_date != day_date:
+        raise Failed(f"The summary of {day_date} says it is that of {told.day_date}.")
+    if not 0 <= told.energy_wh <= used_wh + SLACK_WH or abs(told.balance_wh - credit_wh) > SLACK_WH:
+        raise Failed(
+            f"The summary says {told.energy_wh} Wh and {told.balance_wh} Wh left, the register {credit_wh} Wh left."
+        )
+    nominal_mv = bench.target.nominal_mv
+    voltages_mv = (told.voltage_min_mv, told.voltage_avg_mv, told.voltage_max_mv)
+    known_mv = [mv for mv in voltages_mv if mv is not None]
+    if known_mv != sorted(known_mv) or any(abs(mv - nominal_mv) * 100 > nominal_mv * SHARE_PERCENT for mv in known_mv):
+        raise Failed(f"The summary's voltages are {voltages_mv} mV where the mains has {nominal_mv}.")
+    return f"{told.day_date}: {told.energy_wh} Wh, {told.balance_wh} Wh left, {told.outages} outages."
 
 
 # -- what breaks meters ------------------------------------------------------------------------------------------------
@@ -275,20 +324,19 @@ async def power_kept(bench: Bench) -> str:
 async def power_told(bench: Bench) -> str:
     assert bench.pushes is not None
     since = len(bench.pushes.all)
-    async with bench.manager() as probe:
-        await bench.control(op="power", on=False)
-        try:
-            await _pushed(bench, probe, LastGasp, since)
-        finally:
-            await bench.control(op="power", on=True)
-        await _pushed(bench, probe, PowerRestored, since)
+    await bench.control(op="power", on=False)
+    try:
+        await _pushed(bench, LastGasp, since)
+    finally:
+        await bench.control(op="power", on=True)
+    await _pushed(bench, PowerRestored, since)
     return "Both came."
 
 
 @play("token.lockout")
 async def lockout(bench: Bench) -> str:
     for _ in range(WRONG_TOKENS):
-        shown = await bench.control(op="keypad", keys=_altered(bench.token(ENERGY_WH)))
+        shown = await bench.control(op="keypad", keys=bench.altered_token(ENERGY_WH))
         if shown.get("result") == "accept":
             raise NotRun("the keypad accepts wrong tokens, which other cases judge")
     right = await bench.control(op="keypad", keys=bench.token(ENERGY_WH))

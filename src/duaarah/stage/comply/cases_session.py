@@ -188,6 +188,8 @@ async def title(bench: Bench) -> str:
     told, name = bench.seen.title or b"", bench.notes.get("name", b"")
     if len(told) != 8 or told[:3] != name[:3]:
         raise Failed(f"The system title {told.hex()} does not begin with the maker's letters {name[:3]!r}.")
+    if bench.target.meter_title not in (None, told):
+        raise Failed(f"The meter calls itself {told.hex()}, the key file {(bench.target.meter_title or b'').hex()}.")
     return f"Its system title is {told.hex()}."
 
 
@@ -281,6 +283,7 @@ async def hdlc(bench: Bench) -> str:
         system_title=target.own_title,
         meter_title=target.meter_title,
         hdlc=True,
+        physical=target.physical,
         timeout_s=target.timeout_s,
     )
     try:

@@ -67,7 +67,7 @@ async def used(bench: Bench) -> str:
 
 @play("sms.wrong_key")
 async def wrong_key(bench: Bench) -> str:
-    digits = bench.token(ENERGY_WH, other_key=True)
+    digits = bench.foreign_token(ENERGY_WH)
     return await _refused(bench, digits, "A token of another meter's key", "crc", "key_expired", "ddtk")
 
 
@@ -84,7 +84,7 @@ async def _nothing(bench: Bench, payload: bytes, what: str) -> None:
 @play("sms.replay")
 async def replay(bench: Bench) -> str:
     talk = _talk(bench)
-    payload, counter = talk.framed(LoadCredit(bench.token(ENERGY_WH, other_key=True)))
+    payload, counter = talk.framed(LoadCredit(bench.foreign_token(ENERGY_WH)))
     first = await talk.answer(payload, lambda push: isinstance(push.report, TokenResult), timeout_s=talk.target.push_s)
     if first is None:
         raise Failed(f"No result of the token of counter {counter}.")

@@ -13,20 +13,23 @@ from dataclasses import dataclass, field
 
 from duaarah.core.obis import Obis
 from duaarah.stage.comply.target import Counter, Failed, Target
-from duaarah.wire.dlms import acse, apdu, axdr, blocks, hls, initiate, sealing, wrapper
+from duaarah.wire.dlms import acse, apdu, axdr, blocks, hls, initiate, sealing
 from duaarah.wire.dlms.acse import Aare, Aarq, Context, Mechanism, Result
 from duaarah.wire.dlms.axdr import Data
 from duaarah.wire.dlms.blocks import GetBlock, GetNext, Service
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
+from duaarah.wire.dlms.hdlc_link import HdlcLink, LinkApdu, client_address, server_address
 from duaarah.wire.dlms.initiate import Conformance
+from duaarah.wire.dlms.links import Link, WrapperLink
 from duaarah.wire.dlms.sealing import Style
 from duaarah.wire.dlms.terms import DEFAULT_CONFORMANCE
-from duaarah.wire.dlms.wrapper import WRAPPER_OCTETS, Wrapped
 
 BLOCKS_MAX = 2_000
 CHALLENGE_OCTETS = 16
 PDU_MAX = 1024
+INFORMATION_MAX = 512  # octets in an HDLC frame
+READ_OCTETS = 65_536
 FRAMES_KEPT = 12
 
 
@@ -100,46 +103,72 @@ class Probe:
         self.block_numbers: list[int] = []
         self.conformance = Conformance.NONE
         self._invoke = 0
+        self._came: deque[bytes] = deque()
+        self._link = self._new_link()
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
+    def _new_link(self) -> Link:
+        target = self.target
+        if not target.over_hdlc:
+            return WrapperLink(self.login.sap, target.server_sap)
+        meter = server_address(target.server_sap, target.physical)
+        return HdlcLink(client_address(self.login.sap), meter, information_max=INFORMATION_MAX)
+
     async def __aenter__(self) -> Probe:
-        await asyncio.sleep(self.target.pause_s)
-        async with asyncio.timeout(self.target.timeout_s):
-            self._reader, self._writer = await asyncio.open_connection(self.target.host, self.target.port)
+        target = self.target
+        await asyncio.sleep(target.pause_s)
+        async with asyncio.timeout(target.timeout_s):
+            self._reader, self._writer = await asyncio.open_connection(target.host, target.port)
+            if isinstance(self._link, HdlcLink):
+                self._link.connect()
+                while not self._link.up:
+                    await self._turn(self._reader, self._writer)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
-        if self._writer is not None:
-            self._writer.close()
+        """Hang up; over HDLC the link is disconnected first."""
+        if self._writer is None or self._writer.is_closing():
+            return
+        if isinstance(self._link, HdlcLink):
+            self._link.disconnect()
+            self._writer.write(self._link.take())
+        self._writer.close()
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
     async def say(self, octets: bytes) -> Heard:
-        """One APDU as it is; what comes back, data-notifications left out."""
+        """One APDU as it is; what comes back, data-notifications left out, and what came unasked before it."""
         assert self._writer is not None and self._reader is not None
         secret = octets[:1] == bytes((acse.AARQ,)) and self.login.mechanism is Mechanism.LLS
         self.seen.note(">", octets, secret=secret)
+        self._came.clear()
         try:
             async with asyncio.timeout(self.target.timeout_s):
-                self._writer.write(wrapper.wrap(Wrapped(self.login.sap, self.target.server_sap, octets)))
-                await self._writer.drain()
+                self._link.send(octets)
                 while True:
-                    heard = self._heard(await self._frame(self._reader))
+                    while not self._came:
+                        await self._turn(self._reader, self._writer)
+                    heard = self._heard(self._came.popleft())
                     if heard.plain[:1] != b"\x0f":
                         return heard
         except TimeoutError:
             return Heard()
-        except (OSError, asyncio.IncompleteReadError):
+        except OSError:
             return Heard(closed=True)
 
-    async def _frame(self, reader: asyncio.StreamReader) -> bytes:
-        head = await reader.readexactly(WRAPPER_OCTETS)
-        return wrapper.unwrap(head + await reader.readexactly(wrapper.apdu_length(head))).apdu
+    async def _turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Send what the link has to say, take what comes next."""
+        writer.write(self._link.take())
+        await writer.drain()
+        data = await reader.read(READ_OCTETS)
+        if not data:
+            raise ConnectionResetError("The meter closed the connection.")
+        self._came += [event.apdu for event in self._link.receive(data) if isinstance(event, LinkApdu)]
+        writer.write(self._link.take())
 
     def _heard(self, octets: bytes) -> Heard:
         self.longest = max(self.longest, len(octets))

@@ -11,6 +11,12 @@ from typing import Any
 from duaarah.stage.comply.bench import FAIL, NOT_RUN, PASS, Outcome
 
 _WORDS = {PASS: "passed", FAIL: "failed", NOT_RUN: "not run"}
+_VERDICTS = {
+    "fit": "Fit",
+    "remarks": "Fit with remarks",
+    "unfit": "Not fit",
+    "unknown": "Nothing was judged",
+}
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1f2937;background:#fff}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
@@ -20,7 +26,9 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left}
 th,td{vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid #e5e7eb}
 th{font-size:.85rem;color:#6b7280}.small{color:#6b7280;font-size:.85rem}
 .pass{color:#166534}.fail{color:#b91c1c;font-weight:600}.not_run{color:#6b7280}
-pre{white-space:pre-wrap;word-break:break-all;font-size:.8rem;margin:.3rem 0}tr.failed td{background:#fef2f2}@media print{body{margin:0;max-width:none}tr{break-inside:avoid}}
+pre{white-space:pre-wrap;word-break:break-all;font-size:.8rem;margin:.3rem 0}
+tr.failed td{background:#fef2f2}
+@media print{body{margin:0;max-width:none}tr{break-inside:avoid}}
 """
 
 
@@ -31,6 +39,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "target": outcome.target,
         "profile": outcome.profile,
         "started_at": outcome.started_at.isoformat(),
+        "verdict": outcome.verdict,
         "score": outcome.score,
         "passed": counts[PASS],
         "failed": counts[FAIL],
@@ -76,8 +85,10 @@ def html(outcome: Outcome) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p class="score {"fail" if failed else "pass"}">{told["score"]} of 100</p>'
-        f'<p class="small">The score is the weight of the cases that passed, of those that were judged.</p>'
+        f'<p class="score {"fail" if failed else "pass"}">{_VERDICTS[told["verdict"]]}</p>'
+        f"<p>{told['score']} of 100 points.</p>"
+        '<p class="small">Points are the weight of the cases that passed, of those that were judged. '
+        "One failure of weight 5 (money, keys, supply) makes a meter unfit.</p>"
         f'<dl class="facts">{listed}</dl>{first}<h2>All cases</h2><table>{head}{rows}</table></body></html>\n'
     )
 
@@ -90,7 +101,8 @@ def _row(case: dict[str, Any]) -> str:
     return (
         f'<tr class="{"failed" if result == FAIL else ""}"><td>{escape(case["id"])}</td>'
         f'<td>{escape(case["title"])}<br><span class="small">{escape(case["clause"])}</span></td>'
-        f'<td>{case["weight"]}</td><td class="{result}">{_WORDS[result]}{defect}</td><td>{escape(case["reason"])}{shown}</td></tr>'
+        f'<td>{case["weight"]}</td><td class="{result}">{_WORDS[result]}{defect}</td>'
+        f"<td>{escape(case['reason'])}{shown}</td></tr>"
     )
 
 

@@ -84,11 +84,14 @@ def target_of(args: argparse.Namespace) -> Target:
             manager_sap=args.manager_sap,
             reader_sap=args.reader_sap,
             public_sap=args.public_sap,
-            hdlc=args.hdlc,
+            hdlc=args.hdlc or args.over_hdlc,
+            over_hdlc=args.over_hdlc,
+            physical=args.physical,
             control=_place(args.control, "--control") if args.control else None,
             timeout_s=args.timeout_s,
             push_s=args.push_s,
             pause_s=args.pause_s,
+            spends_old=args.spend_old,
             quiet_s=args.quiet_s,
             nominal_mv=args.nominal_v * 1000,
             tid=args.tid if args.tid is not None else _later_tid(state),
@@ -166,11 +169,24 @@ async def _told_counter(target: Target) -> int | None:
         return None
 
 
+async def _reach(target: Target) -> None:
+    """Raises OSError when nobody listens there: that is no meter that fails."""
+    try:
+        async with asyncio.timeout(target.timeout_s):
+            _, writer = await asyncio.open_connection(target.host, target.port)
+    except TimeoutError:
+        raise OSError(f"Nobody answers at {target.name}.") from None
+    writer.close()
+    await writer.wait_closed()
+
+
 async def _played(args: argparse.Namespace, target: Target, cases: list[Case], out: Any) -> Outcome:
     def told(verdict: Verdict) -> None:
         named = f" [{verdict.defect}]" if verdict.defect else ""
         print(f"{_MARKS[verdict.result]}  {verdict.case.id:<22} {verdict.reason}{named}", file=out, flush=True)
 
+    if target.host:
+        await _reach(target)
     async with AsyncExitStack() as stack:
         counter = await _counter(args, target)
         pushes = Pushes(target.profile, target.keys) if target.keys is not None and (args.listen or args.sms) else None
@@ -219,10 +235,8 @@ def play(args: argparse.Namespace) -> int:
         raise TableError(str(error)) from None
     told = report.record(outcome)
     found = f"; defects: {', '.join(outcome.defects)}" if outcome.defects else ""
-    print(
-        f"{told['score']} of 100: {told['passed']} passed, {told['failed']} failed, {told['not_run']} not run{found}",
-        file=out,
-    )
+    counts = f"{told['passed']} passed, {told['failed']} failed, {told['not_run']} not run"
+    print(f"{told['verdict']}, {told['score']} of 100: {counts}{found}", file=out)
     if args.json:
         print(json.dumps(told))
     return 1 if outcome.failed or not told["passed"] else 0

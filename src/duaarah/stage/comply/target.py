@@ -43,7 +43,9 @@ class Target:
     reader_sap: int = 2
     public_sap: int = 16
     server_sap: int = 1
-    hdlc: bool = False
+    hdlc: bool = False  # the port speaks HDLC as well
+    over_hdlc: bool = False  # everything goes over HDLC
+    physical: int | None = None  # HDLC's lower address
     control: tuple[str, int] | None = None
     timeout_s: float = 5.0
     push_s: float = 20.0
@@ -51,6 +53,7 @@ class Target:
     clock_tolerance_s: int = 60
     nominal_mv: int = 230_000
     tid: int | None = None
+    spends_old: bool = False  # 50 tokens, to see that an older one is refused
     quiet_s: float = 30.0  # after which silence is an answer, over SMS
     name: str = ""
 

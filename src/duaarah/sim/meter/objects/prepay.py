@@ -9,6 +9,7 @@ from duaarah.sim.meter.meter import SimMeter
 from duaarah.sim.meter.models import CREDIT_CLASS, TOKEN_GATEWAY_CLASS
 from duaarah.sim.meter.objects.base import Attribute, CosemObject, array, computed, constant, enum, i32, u8, u16, u32
 from duaarah.sim.meter.objects.plain import ENERGY_IMPORT, Clock, register
+from duaarah.sim.meter.reporting import plan_told
 from duaarah.wire.dlms import apdu
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
 
@@ -20,7 +21,7 @@ _WH = 30
 
 def objects(meter: SimMeter, clock: Clock) -> list[CosemObject]:
     """The four families of this meter, and its maker's own registers where it has them."""
-    return [_account(meter), _charge(), *_credit(meter, clock), TokenGateway(meter, clock).cosem()]
+    return [_account(meter), _charge(), *_credit(meter, clock), TokenGateway(meter, clock).cosem(), _plan(meter, clock)]
 
 
 def _steps(meter: SimMeter, energy_wh: int) -> Data:
@@ -64,6 +65,21 @@ def _credit(meter: SimMeter, clock: Clock) -> list[CosemObject]:
             },
         )
     ]
+
+
+def _plan(meter: SimMeter, clock: Clock) -> CosemObject:
+    """The reporting plan, where the maker has it; null-data when the meter has none."""
+    class_id, obis, number = meter.model.plan
+
+    def write(value: Data) -> int:
+        return meter.write(apdu.SetRequest(0, class_id, obis, number, value), clock.now())
+
+    def read() -> Data:
+        if meter.plan is None:
+            return Data(Tag.NULL, None)
+        return plan_told(meter.plan, as_octets=meter.model.plan_as_octets)
+
+    return CosemObject(class_id, 0, obis, {number: Attribute(read, write)})
 
 
 def _account(meter: SimMeter) -> CosemObject:
