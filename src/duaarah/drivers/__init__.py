@@ -2,6 +2,7 @@
 """Intent <-> frames, per kind of meter. Pure: a kind is a TOML file under `profiles`, read by importlib.resources."""
 
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, register_value
+from duaarah.drivers.explain import Explained, explain
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
 from duaarah.drivers.kinds import (
     BadProfile,
@@ -21,6 +22,7 @@ from duaarah.wire.dlms.ciphering import Keys
 
 __all__ = [
     "BadProfile",
+    "Explained",
     "Keys",
     "NotOverSms",
     "OrderUnsupported",
@@ -32,6 +34,7 @@ __all__ = [
     "encode_command",
     "encode_order",
     "encode_read",
+    "explain",
     "frame",
     "open_frame",
     "origin",
