@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kinds of event for all that meters tell, the modem's own word, and the list of missing counters."""
 
+from typing import Any
+
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -22,7 +24,7 @@ EVENTS = [
     ("LOAD_PROFILE", "Load profile"),
     ("UNKNOWN", "A body that no profile describes"),
 ]
-METER = {"on_delete": django.db.models.deletion.PROTECT, "to": "registry.meter"}
+METER: dict[str, Any] = {"on_delete": django.db.models.deletion.PROTECT, "to": "registry.meter"}
 
 
 class Migration(migrations.Migration):

@@ -63,7 +63,7 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
 }
 
 _ANSWERS = (TokenResult, SettingResult)
-_FAULTS = (LastGasp, PowerRestored)
+_FAULTS = (LastGasp, PowerRestored, RelayState, Tamper, Overload, VoltageEvent)
 _DATA = (DataBlock, DailySummary, LoadProfile, PowerFailureLog, ModemStatus)
 
 _COUNTERS = """
