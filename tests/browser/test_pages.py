@@ -27,7 +27,7 @@ PAGES = {
     ],
     "rumah": [
         *("/rumah/", "/rumah/meter/{drn}/isi/", "/rumah/meter/{drn}/isi/?nominal=50000", "/rumah/token/{token}/"),
-        *("/rumah/pengaturan/", "/operasi/", "/rumah/paket/", "/rumah/izin/"),
+        *("/rumah/pengaturan/", "/operasi/", "/rumah/paket/", "/rumah/izin/", "/rumah/meter/{drn}/pemakaian/"),
     ],
     "armada": ["/armada/", "/armada/?urut=sms", "/armada/?cari=tidak", "/armada/isi/{batch}/", "/rumah/pengaturan/"],
     "pln": [
@@ -35,6 +35,7 @@ PAGES = {
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/"),
+        *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

@@ -9,17 +9,22 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from duaarah.clock import operations as clock_operations
 from duaarah.core.smsplan import daily_plan
 from duaarah.headend.models import CounterGap, InvocationCounter, MeterEvent, MeterStatus
 from duaarah.notices.operations import take_frame
 from duaarah.readings.models import IntervalValue
 from duaarah.readings.operations import forget_months
 from duaarah.readings.queries import days_of_month, month_of_meter
+from duaarah.sim.smsc import concat
 from duaarah.sms.models import InboundSms, PackageEntry
+from duaarah.wire.smpp.pdu import DELIVER_SM, PDU
+from duaarah.workers import links_sql
+from duaarah.workers.links_rows import inbound_row
 from tests.flows.house import START, House, Town
 
 pytestmark = pytest.mark.slow
@@ -85,9 +90,36 @@ def test_a_day_is_stored_with_both_clocks_and_lands_as_readings(town: Town, kind
     assert (day.others["outages_count"], day.others["out_s"]) == (1, 1_200)
     status = MeterStatus.objects.get(pk=house.meter.pk)
     assert (status.signal_dbm, status.cell, status.firmware, status.resets) == (-79, "510-10-0C21-4F10", "1.4.2", 1)
-    assert set(PackageEntry.objects.values_list("message_class", flat=True)) == {
-        *("METER_PUSH", "METER_FAULT", "METER_DATA")
-    }
+    assert set(PackageEntry.objects.values_list("message_class", flat=True)) == {"METER_FAULT", "METER_DATA"}
+
+
+def test_a_frame_in_parts_is_one_word_in_any_order(town: Town) -> None:
+    """As the links worker writes deliver_sm: each part a row, the last to come makes the whole, each part counts."""
+    house = telling(town, "single-phase-modem")
+    town.now = START.replace(hour=0) + dt.timedelta(days=1, minutes=2)
+    clock_operations.move(at=town.now, rate=1, founding=True)
+    (profile,) = [payload for payload in day_of(house) if len(payload) > 140]
+    cut = concat.parts(profile, data_coding=4, way="udh8", reference=77)
+    assert len(profile) == 196 and [len(octets) for _, octets, _ in cut] == [140, 68]
+    bind = {"id": town.bind.pk, "default_alphabet": "GSM"}
+    for number in (2, 2, 1):
+        esm_class, octets, _ = cut[number - 1]
+        pdu = PDU(
+            DELIVER_SM,
+            number,
+            text={"source_addr": house.pairing.sim.msisdn, "destination_addr": "3123"},
+            number={"data_coding": 4, "esm_class": esm_class},
+            short_message=octets,
+        )
+        row = inbound_row(pdu, bind, [town.bind.pk])
+        with transaction.atomic(), connection.cursor() as cursor:
+            for statement in (links_sql.INBOUND, links_sql.OVERTAKEN, links_sql.JOIN):
+                cursor.execute(statement, row)
+    town.run()
+    whole = InboundSms.objects.get(kind="BINARY")
+    assert (bytes(whole.payload), whole.state, whole.outcome) == (profile, "DONE", "load_profile")
+    assert PackageEntry.objects.filter(message_class="METER_DATA").count() == 2
+    assert IntervalValue.objects.count() == 48
 
 
 def reset() -> None:

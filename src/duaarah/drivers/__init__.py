@@ -2,6 +2,7 @@
 """Intent <-> frames, per kind of meter. Pure: a kind is a TOML file under `profiles`, read by importlib.resources."""
 
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, key_transfer, register_value
+from duaarah.drivers.explain import Explained, explain
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
 from duaarah.drivers.ip import profile_rows, range_selection, wake_up
 from duaarah.drivers.kinds import (
@@ -22,6 +23,7 @@ from duaarah.wire.dlms.ciphering import Keys
 
 __all__ = [
     "BadProfile",
+    "Explained",
     "Keys",
     "NotOverSms",
     "OrderUnsupported",
@@ -33,6 +35,7 @@ __all__ = [
     "encode_command",
     "encode_order",
     "encode_read",
+    "explain",
     "frame",
     "key_transfer",
     "open_frame",

@@ -24,13 +24,14 @@ def try_samples(profile: Profile, text: str) -> list[dict[str, Any]]:
             plain, expected = bytes.fromhex(sample["plain"]), dict(sample["report"])
         except (KeyError, TypeError, ValueError):
             raise BadProfile(f"Sample {number} needs `plain` (hex) and `report` (a table).") from None
-        read = _record(decode_report(profile, plain))
+        read = record(decode_report(profile, plain))
         same = all(read.get(name) == value for name, value in expected.items()) and "kind" in expected
         results.append({"sample": number, "ok": same, "read": read, "expected": expected})
     return results
 
 
-def _record(report: Any) -> dict[str, Any]:
+def record(report: Any) -> dict[str, Any]:
+    """A report for people and files: its `kind` and its fields, as JSON values."""
     words = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(report).__name__).lstrip("_")
     values = {name: _plain(value) for name, value in dataclasses.asdict(report).items()}
     return {"kind": words, **values}

@@ -66,3 +66,8 @@ class DriverDirectory:
         except DlmsError as error:
             raise FrameRefused(error.code, str(error)) from error
         return OpenedFrame(protected.counter, drivers.decode_report(kind, plain))
+
+    def explain(self, *, profile: str, payload: bytes, keys: MeterKeys | None) -> drivers.Explained:
+        """A meter's SMS for people, as far as it can be read; never raises for what the SMS holds."""
+        opened = None if keys is None else drivers.Keys(keys.encryption, keys.authentication)
+        return drivers.explain(drivers.profile(profile), payload, keys=opened)

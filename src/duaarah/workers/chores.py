@@ -14,6 +14,7 @@ from duaarah.clock.queries import now
 from duaarah.headend.operations.missing_days import ask_missing_days
 from duaarah.headend.operations.partitions import make_month_partitions
 from duaarah.notices.plans import order_sold_plans
+from duaarah.readings.operations import forget_months
 from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
 from duaarah.wiring.drivers import DriverDirectory
@@ -77,13 +78,15 @@ def run_records() -> None:
 
 
 def run_partitions() -> None:
-    """Month partitions by the database's own clock, which is the one that fills them."""
+    """Month partitions by the database's own clock; old months of interval values go."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date")
             today = cursor.fetchone()[0]
         for name in make_month_partitions(today=today):
             LOG.info("partition %s made", name)
+        for name in forget_months(today=today):
+            LOG.info("partition %s forgotten", name)
     finally:
         close_old_connections()
 

@@ -10,7 +10,7 @@ import pytest
 
 from duaarah.sim.town import link as module
 from duaarah.sim.town.link import ATTEMPTS_MAX, TownLink
-from duaarah.sim.town.sms import GSM7, Outgoing
+from duaarah.sim.town.sms import BINARY, GSM7, Outgoing
 from duaarah.wire.smpp import pdu as p
 from duaarah.wire.smpp.pdu import PDU
 
@@ -121,3 +121,25 @@ def test_an_sms_is_acknowledged_only_when_its_effect_is_kept() -> None:
     link, air, _ = _link(receive=lambda *_: air.acked[:] and pytest.fail("acknowledged before"))
     link.on_deliver(pdu)
     assert air.acked == [pdu]
+
+
+def test_a_frame_past_one_sms_goes_in_parts_and_is_settled_with_the_last() -> None:
+    link, air, settled = _link()
+    frame = bytes(range(256)) * 2
+    link.send(Outgoing("a", frame, BINARY, 7))
+    link.send(Outgoing("a", b"behind", BINARY, 8))
+    carried = b""
+    for number in range(1, 5):
+        (token,) = air.submitted
+        assert settled == [] and (token.esm_class, token.payload[:3], token.payload[4:6]) == (
+            0x40,
+            bytes([5, 0, 3]),
+            bytes([4, number]),
+        )
+        carried += token.payload[6:]
+        _answer(link, air)
+    assert carried == frame and settled == [7] and link.busy == 1
+    # Sent again after a restart, the parts are the same.
+    again, other, _ = _link()
+    again.send(Outgoing("a", frame, BINARY, 7))
+    assert other.submitted[0].payload[3] == token.payload[3]

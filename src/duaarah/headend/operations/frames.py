@@ -64,7 +64,7 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
 }
 
 _ANSWERS = (TokenResult, SettingResult)
-_FAULTS = (LastGasp, PowerRestored)
+_FAULTS = (LastGasp, PowerRestored, RelayState, Tamper, Overload, VoltageEvent)
 _DATA = (DataBlock, DailySummary, LoadProfile, PowerFailureLog, ModemStatus)
 
 # A balance counts by its own frame's counter: a newer frame may say nothing of it, and still come first.

@@ -79,6 +79,7 @@ class Log:
             if end_s >= now_s:
                 break
             at_s = end_s
+        self._slot(now_s, period_s)  # what is seen from now on belongs to it
         self.slots = self.slots[-(DAYS_KEPT * _DAY_S // period_s + 1) :]
 
     def _slot(self, at_s: int, period_s: int) -> Slot:

@@ -3,12 +3,13 @@
 
 from django.urls import path
 
-from duaarah.web.customer import delegations, views
+from duaarah.web.customer import delegations, usage, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("meter/<str:drn>/", views.home, name="home-meter"),
     path("meter/<str:drn>/sekarang/", views.now_part, name="home-now"),
+    path("meter/<str:drn>/pemakaian/", usage.usage_page, name="home-usage"),
     path("meter/<str:drn>/isi/", views.buy, name="home-buy"),
     path("token/<int:vend_id>/", views.token, name="home-token"),
     path("token/<int:vend_id>/jejak/", views.token_part, name="home-token-part"),

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -34,6 +35,7 @@ from duaarah.web.shared.fresh import fragment
 from duaarah.web.shared.package import left_of, months_beside, statement_table, sums
 from duaarah.web.shared.supply import reading
 from duaarah.web.shared.traffic import month_of
+from duaarah.web.shared.usage import glance
 
 TOKENS_SHOWN = 8
 MESSAGES_SHOWN = 8
@@ -92,6 +94,7 @@ def home(request: HttpRequest, drn: str | None = None) -> HttpResponse:
         "meter": meter,
         "wallet_idr": wallet_balance_idr(holder_id=holder.pk),
         "quick": QUICK_IDR,
+        "glance": glance(meter, now(), "en" if (get_language() or "id").startswith("en") else "id"),
         "left": left_of(meter_ids=[meter.pk], month_date=package_month(now())).get(meter.pk),
     }
     return render(request, "customer/home.html", context)

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import approvals, campaigns, keys, orders, paces, shipments, views
+from duaarah.web.utility import approvals, campaigns, communication, keys, orders, paces, shipments, usage, views
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("meter/<str:drn>/", views.meter, name="desk-meter"),
     path("meter/<str:drn>/kunci/", keys.meter_key, name="desk-meter-key"),
     path("meter/<str:drn>/kunci/jejak/", keys.meter_key_part, name="desk-meter-key-part"),
+    path("meter/<str:drn>/komunikasi/", communication.communication, name="desk-meter-communication"),
+    path("meter/<str:drn>/pemakaian/", usage.usage_page, name="desk-meter-usage"),
     path("meter/<str:drn>/perintah/", orders.order, name="desk-order"),
     path("meter/<str:drn>/perintah/jejak/", orders.orders_part, name="desk-meter-orders"),
     path("meter/<str:drn>/alamat/", orders.set_address, name="desk-meter-address"),

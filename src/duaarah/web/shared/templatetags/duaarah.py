@@ -120,6 +120,19 @@ def kwh_plain(energy_wh: int) -> str:
 
 
 @register.filter
+def volts(voltage_mv: int) -> str:
+    """mV -> `219,4 V`, `219.4 V`, cut."""
+    whole, tenth = divmod(voltage_mv // 100, 10)
+    return f"{whole}{',' if _language() == 'id' else '.'}{tenth} V"
+
+
+@register.filter
+def permille(number: int) -> str:
+    """`987` -> `98,7 %`, `98.7 %`."""
+    return f"{number // 10}{',' if _language() == 'id' else '.'}{number % 10} %"
+
+
+@register.filter
 def rupiah(amount_idr: int | None) -> str:
     """`Rp 50.000`, `Rp 50,000`."""
     if amount_idr is None:

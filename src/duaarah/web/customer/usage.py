@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a household used: days of a month, one day's profile, and the file of it."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils.translation import get_language
+
+from duaarah.clock.queries import now
+from duaarah.registry.access import meters_of_holder
+from duaarah.web.shared.access import for_holder, holder_of
+from duaarah.web.shared.export import exported
+from duaarah.web.shared.traffic import month_of
+from duaarah.web.shared.usage import usage, usage_table
+
+
+@for_holder
+def usage_page(request: HttpRequest, drn: str) -> HttpResponseBase:
+    """His meter's month; another's does not exist for him."""
+    meter = meters_of_holder(holder_id=holder_of(request).pk).filter(drn=drn).first()
+    if meter is None:
+        raise Http404
+    month_date = month_of(request.GET.get("bulan", ""), now())
+    if (file := exported(request, lambda: usage_table(meter, month_date))) is not None:
+        return file
+    language = "en" if (get_language() or "id").startswith("en") else "id"
+    context = {"meter": meter, **usage(meter, month_date, request.GET.get("hari", ""), language)}
+    return render(request, "customer/usage.html", context)
