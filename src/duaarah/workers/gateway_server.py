@@ -129,7 +129,7 @@ class Gateway:
 
     def barred(self, bearer: str, address: str) -> bool:
         """Whether this address has used up its refusals. Of UDP only UDP: a sender's address there is a claim."""
-        marks = self._marks.get((bearer, address), ())
+        marks = self._marks.get((bearer, address), [])
         begin_s = asyncio.get_running_loop().time() - self.limits.refusals_s
         return len(marks) >= self.limits.refusals_max and marks[0] > begin_s
 

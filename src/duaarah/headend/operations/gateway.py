@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -122,7 +123,7 @@ def store_pushes(*, pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[int
     return counters[::-1]
 
 
-def _columns(pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[object]:
+def _columns(pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[Any]:
     # What the frame carries in one piece is kept once.
     places = [len(push.raw) - len(push.apdu) if push.raw.endswith(push.apdu) else -1 for push in pushes]
     return [

@@ -122,7 +122,10 @@ def open_pushes(*, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper) -
         raise transaction.TransactionManagementError("A push is read in the transaction that acts on it.")
     with connection.cursor() as cursor:
         cursor.execute(_FRAMES, [list(ids)])
-        rows = [PushRow(*row[:4], bytes(row[4]), bytes(row[5])[row[6] or 0 :]) for row in cursor.fetchall()]
+        rows = [
+            PushRow(row[0], row[1], row[2], row[3], bytes(row[4]), bytes(row[5])[row[6] or 0 :])
+            for row in cursor.fetchall()
+        ]
     return [_open(row, frames, keys) for row in rows]
 
 
