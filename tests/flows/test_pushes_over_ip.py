@@ -234,5 +234,5 @@ def test_one_that_nobody_foresaw_stops_no_other(town: Town, monkeypatch: pytest.
     bad.refresh_from_db()
     assert (bad.state, bad.attempts, MeterEvent.objects.filter(meter=first.meter).count()) == ("RECEIVED", 1, 0)
     monkeypatch.undo()
-    assert take_push(frame_id=bad.pk, frames=net.frames, keys=town.keys, now=town.now) == "unknownreport"
+    assert take_push(frame_id=bad.pk, frames=net.frames, keys=town.keys, now=town.now) == "unknown"
     assert take_push(frame_id=bad.pk, frames=net.frames, keys=town.keys, now=town.now) == "done_before"
