@@ -48,21 +48,21 @@ def test_lost_asked_and_there_from_every_kind(town: Town) -> None:
         assert len(house.sim.report(town.now)) >= 1  # lost on the radio, all of it
     town.push(told, told.sim.report(town.now))
     town.run()
-    # Until three hours after midnight nobody is asked: it may still be on its way. The days before it are another matter.
-    MeterDays = Command.objects.filter(kind="DAY_SUMMARY", payload__day=20260217)
+    # Until three hours after midnight nobody is asked: it may still be on its way. The day before is another matter.
+    of_the_day = Command.objects.filter(kind="DAY_SUMMARY", payload__day=20260217)
     town.now = MIDNIGHT + dt.timedelta(hours=2, minutes=59)
     ask(town)
-    assert MeterDays.count() == 0
+    assert of_the_day.count() == 0
     Command.objects.filter(kind="DAY_SUMMARY").update(state="REJECTED", created_at=MIDNIGHT - dt.timedelta(days=1))
     town.now = MIDNIGHT + dt.timedelta(hours=3)
-    assert ask(town) == 3 + 1 and ask(town) == 0
-    assert MeterDays.count() == 3  # of the fourth an older day
+    assert ask(town) == 3 and ask(town) == 0
+    assert of_the_day.count() == 3
     before = [house.sim.credit_wh for house in houses]
     town.run()
     for house in houses:
         assert [day for day, _ in days(house)] == ["2026-02-17"] and days(house)[0][1] in (1_234, 1_230)
     assert [house.sim.credit_wh for house in houses] == before
-    assert set(MeterDays.values_list("state", "result")) == {("ACKED", "success")}
+    assert set(of_the_day.values_list("state", "result")) == {("ACKED", "success")}
     assert days(told) == [("2026-02-17", 1_234)]
     assert PackageEntry.objects.filter(message_class="METER_DATA").exists()
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 
 from duaarah.headend.operations.gateway import Refused
 from duaarah.wire.dlms import hdlc
@@ -46,6 +46,8 @@ class Shelf:
 
     def _one(self, came: Came) -> Verdict:
         apdu = came.pushed.apdu
+        if apdu[:1] == b"!":
+            raise IntegrityError("this one")
         if apdu[:1] == b"X":
             return Verdict("auth_failed")
         self.kept.append((came.bearer, apdu))
@@ -119,6 +121,18 @@ def test_hdlc_is_answered_in_hdlc_and_an_end_of_stream_waits_for_what_was_sent()
         assert hdlc.messages(hdlc.scan(answer)) == [b"K" + bytes(200)]
 
     assert len(run(act).kept) == 1
+
+
+def test_one_that_cannot_be_kept_stops_no_other() -> None:
+    async def act(gateway: Gateway, _: Shelf) -> None:
+        reader, writer = await connect(gateway)
+        writer.write(wrapped(b"C1") + wrapped(b"!") + wrapped(b"C2"))
+        assert (await reader.readexactly(20))[-2:] == b"K2"
+        await until(lambda: gateway.counts["not_kept"] == 1)
+        writer.close()
+
+    # The batch was not kept whole, so it came again one by one; the rows of a real store are kept once.
+    assert {apdu for _, apdu in run(act).kept} == {b"C1", b"C2"}
 
 
 def test_udp_takes_whole_messages_and_answers_the_sender() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
     from duaarah.stage.processes import Processes
 
 # Benches without a database: their modules.
-PURE = {"sts": "duaarah.stage.bench_sts", "dlms": "duaarah.stage.bench_dlms"}
+PURE = {
+    "sts": ("duaarah.stage.bench_sts",),
+    "dlms": ("duaarah.stage.bench_dlms", "duaarah.stage.bench_dlms_session"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
-    parser.add_argument("--meters", type=int, help="default: topup 400, web 100000")
+    parser.add_argument("--meters", type=int, help="default: topup 400, web 100000, dlms 200")
     parser.add_argument("--pushes", type=int, default=8_000, help="dlms: how many over TCP, in each round")
 
 
@@ -32,8 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_pure(name: str) -> int:
     """A bench without a database."""
-    for record in importlib.import_module(PURE[name]).run():
-        print(json.dumps(record), flush=True)
+    for module in PURE[name]:
+        for record in importlib.import_module(module).run():
+            print(json.dumps(record), flush=True)
     return 0
 
 
@@ -65,9 +70,11 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
 
         return measure_web(processes, max(2, args.seconds // 4), meters)
     if args.name == "dlms":
+        from duaarah.stage.bench_loss import run as measure_loss
         from duaarah.stage.bench_pushes import run as measure_pushes
 
-        return measure_pushes(processes, args.pushes)
+        lossy = measure_loss(processes.folder, processes.passphrase, **({"meters": args.meters} if args.meters else {}))
+        return itertools.chain(lossy, measure_pushes(processes, args.pushes))
     if args.name == "sms":
         from duaarah.stage.bench_sms import run as measure_sms
 

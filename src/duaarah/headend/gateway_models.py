@@ -30,6 +30,7 @@ class InboundFrame(models.Model):
     apdu = models.BinaryField(help_text="The ciphered APDU in it; empty where `raw` ends with it, from `apdu_at` on")
     apdu_at = models.PositiveSmallIntegerField(null=True)
     digest = models.BinaryField(max_length=16, help_text="Of the ciphered APDU")
+    confirm_counter = models.BigIntegerField(null=True, help_text="Ours, under which it was confirmed")
     received_at = models.DateTimeField(help_text="Machine time")
     arrived_at = models.DateTimeField(help_text="Business time")
     state = models.CharField(max_length=10, choices=State.choices)

@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from duaarah.audit import operations as audit
 from duaarah.headend.models import InboundFrame, InvocationCounter
 from duaarah.headend.operations import AcceptedFrame
-from duaarah.headend.operations.frames import answered_by
+from duaarah.headend.operations.frames import KINDS, answered_by
 from duaarah.headend.operations.pushes import (
     KEPT_ONLY,
     ReadPush,
@@ -106,7 +106,7 @@ def _act(push: ReadPush, now: dt.datetime) -> str:
     report = push.report
     assert report is not None
     if isinstance(report, KEPT_ONLY):
-        return type(report).__name__.lower()
+        return KINDS[type(report)].value.lower()
     pairing = pairing_of_meter(meter_id=push.row.meter_id, at=now)
     if pairing is None:
         # Nobody is told and nothing follows; the event stands.

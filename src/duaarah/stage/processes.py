@@ -72,7 +72,10 @@ class Processes:
         web_port: int | None = None,
         town_lives: bool = False,
     ) -> None:
-        """`town_lives`: the town keeps its meters and phones, and the SMSC its messages, in files for the next start."""
+        """
+        `town_lives`: the town keeps its meters and phones, and the SMSC its messages, in files for the next start; some
+        meters have packets, and the platform a gateway for them.
+        """
         self.folder, self.seed, self.meters, self.external = folder, seed, meters, external
         self.radio_faults = radio_faults
         self.segment_lease_s = segment_lease_s
@@ -89,6 +92,7 @@ class Processes:
         # Held until this process ends: two stages that start together never share a port.
         self._claim = claim_next(HOST, _free_port() if web_port is None else web_port)
         self.web_port = self._claim.port
+        self.gateway_port = _free_port() if town_lives else 0
 
     def open_database(self, *, keep: bool = False) -> None:
         """
@@ -159,6 +163,8 @@ class Processes:
         command = ["sim", "town", "--seed", str(self.seed), "--meters", str(self.meters)]
         command += ["--smsc", f"{smsc.host}:{smsc.port}", "--smsc-user", user, "--smsc-password", smsc.password]
         command += ["--notify-url", f"http://{HOST}:{self.web_port}/api/v1/notifications/tokens"]
+        if self.gateway_port:
+            command += ["--gateway", f"{HOST}:{self.gateway_port}"]
         if not self.radio_faults:
             command.append("--no-radio-faults")
         if self.town_lives:
@@ -192,6 +198,8 @@ class Processes:
 
         from duaarah.sms.models import Bind
 
+        if self.gateway_port:
+            os.environ["DUAARAH_GATEWAY"] = f"{HOST}:{self.gateway_port}"
         # What the demo's own web page asks the town.
         os.environ["DUAARAH_STAGE_TOWN"] = str(self.town_control)
         os.environ["DUAARAH_STAGE_SMSC"] = str(self.smsc_control or 0)

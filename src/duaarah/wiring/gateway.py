@@ -18,6 +18,7 @@ from duaarah.headend.operations.gateway import (
 )
 from duaarah.headend.ports import FrameRefused, KeyUnwrapper, MeterKeys
 from duaarah.headend.push_ports import ProvenPush, PushReader
+from duaarah.keystore import Unwrapped
 from duaarah.wire.dlms.push_stream import Pushed
 
 KNOWN_MAX = 200_000
@@ -135,7 +136,10 @@ class Intake:
         return refusal
 
     def _prove(self, came: Came, meter: KnownMeter) -> _Proven:
-        keys = self._keys.meter_keys(drn=meter.drn, wrapped=meter.keys_wrapped)
+        try:
+            keys = self._keys.meter_keys(drn=meter.drn, wrapped=meter.keys_wrapped)
+        except Unwrapped as error:
+            raise FrameRefused("keys_not_opened", "The meter's keys as they are stored do not open.") from error
         return _Proven(came, meter, keys, self._frames.prove(apdu=came.pushed.apdu, keys=keys))
 
     def _kept(self, one: _Proven, counter: int | None) -> Verdict:

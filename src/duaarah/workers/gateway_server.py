@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from duaarah.headend.operations.gateway import Refused
 from duaarah.wire.dlms.errors import DlmsError, Incomplete
@@ -177,7 +177,7 @@ class Gateway:
             try:
                 verdicts = await self._call([came for came, _ in batch], refused)
                 break
-            except (DatabaseError, InterfaceError, OSError) as error:
+            except (OperationalError, InterfaceError, OSError) as error:
                 LOG.warning("Pushes cannot be kept (%s); trying again.", type(error).__name__)
                 await asyncio.sleep(RETRY_S)
             except Exception:

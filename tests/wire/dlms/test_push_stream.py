@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duaarah.wire.dlms import gbt, hdlc
-from duaarah.wire.dlms.errors import DlmsError, Malformed, TooLong, UnknownFraming
+from duaarah.wire.dlms.errors import BadChecksum, DlmsError, Malformed, TooLong, UnknownFraming
 from duaarah.wire.dlms.hdlc import HdlcFrame
 from duaarah.wire.dlms.link import Framing
 from duaarah.wire.dlms.push_stream import PushReader
@@ -116,3 +116,11 @@ def test_altered_hdlc_never_yields_another_apdu() -> None:
         except DlmsError:
             continue
         assert [one.apdu for one in found] in ([], [b"\x0f" + bytes(200)])
+
+
+def test_a_line_of_damaged_frames_only_is_given_up() -> None:
+    damaged = bytearray(framed(b"\x0fdamaged"))
+    damaged[4] ^= 1
+    with pytest.raises(BadChecksum):
+        PushReader().receive(bytes(damaged) * 40)
+    assert PushReader().receive((bytes(damaged) * 20 + framed(b"\x0fx")) * 3)[-1].apdu == b"\x0fx"

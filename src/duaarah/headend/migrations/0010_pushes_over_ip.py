@@ -73,6 +73,10 @@ class Migration(migrations.Migration):
                 ),
                 ("apdu_at", models.PositiveSmallIntegerField(null=True)),
                 ("digest", models.BinaryField(help_text="Of the ciphered APDU", max_length=16)),
+                (
+                    "confirm_counter",
+                    models.BigIntegerField(help_text="Ours, under which it was confirmed", null=True),
+                ),
                 ("received_at", models.DateTimeField(help_text="Machine time")),
                 ("arrived_at", models.DateTimeField(help_text="Business time")),
                 (

@@ -18,26 +18,40 @@ DIGEST_OCTETS = 16
 # Rows of refusals an hour that name an address; whoever comes after them is counted under `*`.
 ADDRESSES_MAX = 200
 OTHERS = "*"
+# Half of the 64 counters that a meter's window takes late.
+FRESH = 32
 
 _METERS = "SELECT id, drn, profile, system_title, dlms_keys_wrapped FROM registry_meter WHERE system_title = ANY(%s)"
 
 _STORE = """
-INSERT INTO headend_inboundframe (meter_id, bearer, framing, peer, raw, apdu, apdu_at, digest, received_at, arrived_at,
-    state, attempts, outcome)
-SELECT v.meter_id, v.bearer, v.framing, v.peer, v.raw, v.apdu, v.apdu_at, v.digest, clock_timestamp(), %s,
-    'RECEIVED', 0, ''
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::int[], %s::bytea[])
-    AS v (meter_id, bearer, framing, peer, raw, apdu, apdu_at, digest)
+INSERT INTO headend_inboundframe (meter_id, bearer, framing, peer, raw, apdu, apdu_at, digest, confirm_counter, received_at,
+    arrived_at, state, attempts, outcome)
+SELECT v.meter_id, v.bearer, v.framing, v.peer, v.raw, v.apdu, v.apdu_at, v.digest, v.confirm_counter, clock_timestamp(),
+    %s, 'RECEIVED', 0, ''
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::int[], %s::bytea[], %s::bigint[])
+    AS v (meter_id, bearer, framing, peer, raw, apdu, apdu_at, digest, confirm_counter)
 ON CONFLICT DO NOTHING
 """
 
-_LOCK = "SELECT meter_id FROM headend_invocationcounter WHERE meter_id = ANY(%s) ORDER BY meter_id FOR UPDATE"
+_LOCK = """
+SELECT meter_id, to_meter_latest FROM headend_invocationcounter WHERE meter_id = ANY(%s) ORDER BY meter_id FOR UPDATE
+"""
+
+_CONFIRMED = """
+SELECT f.meter_id, f.digest, f.confirm_counter FROM headend_inboundframe f
+JOIN unnest(%s::bigint[], %s::bytea[]) AS v (meter_id, digest) ON f.meter_id = v.meter_id AND f.digest = v.digest
+"""
 
 _COUNTERS = """
-UPDATE headend_invocationcounter SET to_meter_latest = to_meter_latest + v.taken
-FROM unnest(%s::bigint[], %s::bigint[]) AS v (meter_id, taken)
+UPDATE headend_invocationcounter SET to_meter_latest = v.latest
+FROM unnest(%s::bigint[], %s::bigint[]) AS v (meter_id, latest)
 WHERE headend_invocationcounter.meter_id = v.meter_id
-RETURNING v.meter_id, to_meter_latest
+"""
+
+_RENEW = """
+UPDATE headend_inboundframe f SET confirm_counter = v.counter
+FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[]) AS v (meter_id, digest, counter)
+WHERE f.meter_id = v.meter_id AND f.digest = v.digest
 """
 
 _HOUR = "SELECT count(*) FROM headend_gatewayrefusal WHERE hour_at = date_trunc('hour', clock_timestamp())"
@@ -99,32 +113,58 @@ def store_pushes(*, pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[int
     """
     Entry: keep these pushes; for each that wants a confirmation the counter to send it under, taken before it is used.
 
-    One that was stored before is not stored again, and confirmed again: its sender did not hear us.
+    One that was stored before is not stored again, and confirmed again under the same counter: its sender did not hear us,
+    and whoever replays it uses nothing up.
     """
     if not pushes:
         return []
-    waiting = [push.meter_id for push in pushes if push.confirm]
+    digests = [hashlib.sha256(push.apdu).digest()[:DIGEST_OCTETS] for push in pushes]
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(_STORE, _columns(pushes, now))
-        latest: dict[int, int] = {}
-        if waiting:
-            meters = sorted(set(waiting))
-            cursor.execute(_LOCK, [meters])
-            cursor.execute(_COUNTERS, [meters, [waiting.count(meter) for meter in meters]])
-            latest = dict(cursor.fetchall())
-    counters: list[int | None] = []
-    for push in reversed(pushes):
-        counter = None
-        if push.confirm and push.meter_id in latest:
-            counter = latest[push.meter_id]
-            latest[push.meter_id] -= 1
-        # A used-up counter confirms nothing any more; the push is kept all the same.
-        counters.append(counter if counter is not None and counter <= COUNTER_MAX else None)
-    return counters[::-1]
+        counters = _confirm(cursor, pushes, digests)
+        cursor.execute(_STORE, _columns(pushes, digests, counters, now))
+    return counters
 
 
-def _columns(pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[Any]:
-    # What the frame carries in one piece is kept once.
+def _confirm(cursor: Any, pushes: Sequence[ArrivedPush], digests: list[bytes]) -> list[int | None]:
+    """The counter of each confirmation, those taken now kept in the meter's row; None where nothing is to be said."""
+    waiting = [(push.meter_id, digest) for push, digest in zip(pushes, digests, strict=True) if push.confirm]
+    if not waiting:
+        return [None] * len(pushes)
+    cursor.execute(_LOCK, [sorted({meter for meter, _ in waiting})])
+    was = dict(cursor.fetchall())
+    cursor.execute(_CONFIRMED, [*map(list, zip(*waiting, strict=True))])
+    known = {(meter, bytes(digest)): counter for meter, digest, counter in cursor.fetchall()}
+    latest, given = dict(was), dict[tuple[int, bytes], int | None]()
+    renewed = []
+    for key in waiting:
+        meter = key[0]
+        if key in given or meter not in latest:
+            continue
+        before = known.get(key)
+        # So far behind that the meter's window may have passed it: then another one.
+        if before is not None and 0 <= latest[meter] - before < FRESH:
+            given[key] = before
+        elif latest[meter] >= COUNTER_MAX:
+            given[key] = None  # used up: it is kept all the same
+        else:
+            latest[meter] += 1
+            given[key] = latest[meter]
+            if key in known:
+                renewed.append((*key, latest[meter]))
+    moved = [meter for meter in was if latest[meter] != was[meter]]
+    cursor.execute(_COUNTERS, [moved, [latest[meter] for meter in moved]])
+    if renewed:
+        cursor.execute(_RENEW, [*map(list, zip(*renewed, strict=True))])
+    return [
+        given.get((push.meter_id, digest)) if push.confirm else None
+        for push, digest in zip(pushes, digests, strict=True)
+    ]
+
+
+def _columns(
+    pushes: Sequence[ArrivedPush], digests: list[bytes], counters: list[int | None], now: dt.datetime
+) -> list[Any]:
+    # What the frame ends with is kept once.
     places = [len(push.raw) - len(push.apdu) if push.raw.endswith(push.apdu) else -1 for push in pushes]
     return [
         now,
@@ -135,7 +175,8 @@ def _columns(pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[Any]:
         [push.raw for push in pushes],
         [b"" if at >= 0 else push.apdu for push, at in zip(pushes, places, strict=True)],
         [at if at >= 0 else None for at in places],
-        [hashlib.sha256(push.apdu).digest()[:DIGEST_OCTETS] for push in pushes],
+        digests,
+        counters,
     ]
 
 

@@ -21,7 +21,7 @@ from duaarah.core.intent import (
     TokenResult,
 )
 from duaarah.core.obis import TOKEN_GATEWAY, Obis
-from duaarah.core.smsplan import PlanError
+from duaarah.core.smsplan import PlanError, ReportingPlan
 from duaarah.core.sts import Entry, MeterDecoder
 from duaarah.sim.meter import orders, registers
 from duaarah.sim.meter.bodies import Push, notification
@@ -322,17 +322,19 @@ class SimMeter(MeterView, Teller):
         return apdu.SetResponse(request.invoke_octet, result)
 
     def _set_plan(self, value: Data) -> int:
-        """What was sent and kept this month stays counted; the new plan judges it."""
         try:
-            plan = plan_written(value, as_octets=self.model.plan_as_octets)
+            self.set_plan(plan_written(value, as_octets=self.model.plan_as_octets))
         except TypeError:
             return apdu.TYPE_UNMATCHED
         except PlanError:
             return apdu.OTHER_REASON
+        return apdu.SUCCESS
+
+    def set_plan(self, plan: ReportingPlan) -> None:
+        """What was sent and kept this month stays counted; the new plan judges it."""
         if self._reporting is None:
             self._reporting = Reporting(plan)
         self._reporting.plan = plan
-        return apdu.SUCCESS
 
     def _answer(self, command_counter: int, entry: Entry) -> TokenResult:
         tid = None if entry.fields is None else entry.fields.tid

@@ -99,12 +99,14 @@ class Control:
             "now": instant_of(now_us).isoformat(),
             "next_due_at": None if due_us is None else instant_of(due_us).isoformat(),
             "busy": self._process.link.busy
+            + (self._process.packets.busy if self._process.packets else 0)
             + (atm.pending if atm else 0)
             + (self._town.started and due_us is not None and due_us <= now_us),
             "restored": self._process.restored,
             "running": self._process.clock.rate > 0,
             "bound": self._process.link.esme.bound,
             "link": dict(self._process.link.counts),
+            "packets": dict(self._process.packets.counts) if self._process.packets else {},
             "seen": dict(self._town.seen),
             "atm_sold": atm.sold_count if atm else 0,
             "atm_sold_wh": atm.sold_wh if atm else 0,

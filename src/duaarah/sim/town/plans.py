@@ -76,6 +76,13 @@ class SendData:
 
 
 @dataclass(frozen=True, slots=True)
+class SendProfile:
+    """The load profile of the days that are over, over TCP."""
+
+    drn: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeginDay:
     """Midnight: what this day has of its own is planned."""
 
@@ -83,10 +90,10 @@ class BeginDay:
 
 
 PhoneDeed = AnswerWarning | WalkToATM | WalkToMeter | Ask
-Deed = PhoneDeed | SetModem | BuyUnasked | SendData | BeginDay
+Deed = PhoneDeed | SetModem | BuyUnasked | SendData | SendProfile | BeginDay
 _KINDS = {
     kind.__name__: kind
-    for kind in (AnswerWarning, WalkToATM, WalkToMeter, Ask, SetModem, BuyUnasked, SendData, BeginDay)
+    for kind in (AnswerWarning, WalkToATM, WalkToMeter, Ask, SetModem, BuyUnasked, SendData, SendProfile, BeginDay)
 }
 
 

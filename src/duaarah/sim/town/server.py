@@ -22,6 +22,8 @@ from duaarah.sim.town.clock import BusinessClock
 from duaarah.sim.town.control import Control
 from duaarah.sim.town.link import TownLink
 from duaarah.sim.town.memory import Memory
+from duaarah.sim.town.packets import PacketLink
+from duaarah.sim.town.profiles import Packets
 from duaarah.sim.town.town import Town
 from duaarah.sim.town.world import CHANNEL, HEAD_END_TITLE, World, make_world
 
@@ -44,10 +46,12 @@ class TownProcess:
         state: Path | None = None,
         pasts: Mapping[str, MeterPast] | None = None,
         latest_tids: Mapping[str, int] | None = None,
+        gateway: tuple[str, int] | None = None,
     ) -> None:
         """
         `state` is the file that outlives the process. `pasts` and the ATM's `latest_tids` are what meters bring along,
-        by DRN; a town that is taken up from its file has them there. Raises StateRefused, BankError.
+        by DRN; a town that is taken up from its file has them there. `gateway`: where meters with packets push to.
+        Raises StateRefused, BankError.
         """
         memory = Memory(state, world) if state is not None else None
         self.restored = memory is not None and memory.restored
@@ -66,6 +70,7 @@ class TownProcess:
         if self._notifier is not None:
             atm = ATM(world, self._notifier, CHANNEL, latest_tids=latest_tids, ledger=memory)
         self._wake = asyncio.Event()
+        self.packets = PacketLink(*gateway, self._packets_answered) if gateway is not None else None
         self.town = Town(
             world,
             send=self.link.send,
@@ -74,6 +79,7 @@ class TownProcess:
             radio_faults=radio_faults,
             pasts=None if self.restored else pasts,
             memory=memory,
+            packets=Packets(self.packets.send) if self.packets is not None else None,
         )
         if self.town.started:
             self.clock.stand_at(self.town.now_us)
@@ -108,6 +114,8 @@ class TownProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.packets is not None:
+            await self.packets.close()
         await self._control.close()
         await self._port.stop()
         if self._notifier is not None:
@@ -129,6 +137,11 @@ class TownProcess:
 
     def _receive(self, destination: str, payload: bytes, data_coding: int) -> None:
         self.town.receive(destination, payload, data_coding, self.now_us())
+        self.town.keep()
+
+    def _packets_answered(self, drn: str, answer: bytes | None) -> None:
+        self.town.tell_time(self.now_us())
+        self.town.packets.answered(self.town, self.town.supplies[drn], answer)
         self.town.keep()
 
     def _told_late(self) -> None:
@@ -173,6 +186,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smsc-user", default="town")
     parser.add_argument("--smsc-password", default="")
     parser.add_argument("--notify-url", help="where the ATM notifies, e.g. http://127.0.0.1:8000 (without: no ATM)")
+    parser.add_argument(
+        "--gateway", metavar="HOST:PORT", help="where meters with packets push to (without: none has any)"
+    )
     parser.add_argument("--control-port", type=int, default=0, help="default: any free port")
     parser.add_argument("--no-radio-faults", action="store_true", help="no lost frames and no dead modem")
     parser.add_argument(
@@ -191,19 +207,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM; one JSON line on stdout says the control port once the SMSC took the bind."""
-    host, separator, port = args.smsc.rpartition(":")
-    if not separator or not port.isdigit():
-        print("duaarah: --smsc is HOST:PORT.", file=sys.stderr)
+    smsc, gateway = _address(args.smsc), _address(args.gateway or "")
+    if smsc is None or (args.gateway and gateway is None):
+        print("duaarah: --smsc and --gateway are HOST:PORT.", file=sys.stderr)
         return 2
     try:
         world = make_world(args.seed, args.meters)
-        return asyncio.run(_main(args, world, (host, int(port))))
+        return asyncio.run(_main(args, world, smsc, gateway))
     except (ValueError, BankError) as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 2
     except sqlite3.Error as error:
         print(f"duaarah: the state file cannot be written: {error}.", file=sys.stderr)
         return 1
+
+
+def _address(given: str) -> tuple[str, int] | None:
+    host, _, port = given.rpartition(":")
+    return (host, int(port)) if host and port.isdigit() else None
 
 
 def _pasts(path: Path | None) -> dict[str, MeterPast]:
@@ -217,7 +238,7 @@ def _pasts(path: Path | None) -> dict[str, MeterPast]:
         raise ValueError(f"{path.name} holds no meters' states.") from error
 
 
-async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int]) -> int:
+async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int], gateway: tuple[str, int] | None) -> int:
     pasts = _pasts(args.memories)
     process = TownProcess(
         world,
@@ -229,6 +250,7 @@ async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int]) -
         state=args.state,
         pasts=pasts,
         latest_tids={drn: max(past.distinct_tids, default=0) for drn, past in pasts.items()},
+        gateway=gateway,
     )
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

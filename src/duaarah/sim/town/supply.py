@@ -8,11 +8,13 @@ Between two events nothing ticks: `advance` draws exactly what the curve says wa
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import deque
 from typing import Any
 
 from duaarah.core.sts import MeterDecoder
 from duaarah.sim.meter import Faults, MeterConfig, MeterPast, SimMeter
+from duaarah.sim.meter.ip import PERIOD_S, ProfileSender
 from duaarah.sim.town.clock import Event, instant_of
 from duaarah.sim.town.load import Curve
 from duaarah.sim.town.packages import reporting_of, samples
@@ -20,13 +22,16 @@ from duaarah.sim.town.world import HEAD_END_TITLE, READER_TITLE, TownMeter, Worl
 from duaarah.wire.dlms.ciphering import Keys
 
 HELD_MAX = 100
+LOST_ONE_IN = 30
+_QUARTER_US = PERIOD_S * 1_000_000
 _MWH_PER_WH = 1000
 
 
 class Supply:
     """`known` is the meter's row of the world, `sim` the meter itself, `held` what its dead modem has not sent yet."""
 
-    def __init__(self, world: World, known: TownMeter, past: MeterPast | None = None) -> None:
+    def __init__(self, world: World, known: TownMeter, past: MeterPast | None = None, *, packets: bool = False) -> None:
+        """`packets`: its modem has IP too, so it keeps its quarter-hours to tell them."""
         self.known = known
         self.sim = SimMeter(
             MeterConfig(
@@ -43,6 +48,7 @@ class Supply:
             ),
             past,
         )
+        self.ip = ProfileSender(self.sim) if packets else None
         self.held: deque[bytes] = deque(maxlen=HELD_MAX)
         self.modem_dead = False
         self.frames = 0
@@ -61,9 +67,28 @@ class Supply:
         if self.sim.keeps_days:
             for load_w, voltage_mv in samples(self._seed, self.known, self._at_us, at_us):
                 self.sim.sample(load_w, voltage_mv)
-        drawn_mwh = self._curve.used_mwh(at_us) - self._curve.used_mwh(self._at_us)
+        if self.ip is None:
+            return self._draw(at_us)
+        pushes = []
+        for end_us in range((self._at_us // _QUARTER_US + 1) * _QUARTER_US, at_us + 1, _QUARTER_US):
+            pushes += self._draw(end_us)
+            self.ip.interval(instant_of(end_us))
+        return pushes + self._draw(at_us)
+
+    def _draw(self, at_us: int) -> list[bytes]:
+        drawn_mwh = self._curve.used_mwh(at_us) - self._curve.used_mwh(self._at_us or 0)
         self._at_us = at_us
         return self.sim.consume(drawn_mwh, instant_of(at_us))
+
+    def lost(self, world: World) -> bool:
+        """
+        Whether the radio loses the frame that comes now. The same frame of the same meter is lost in every run of a seed,
+        in whatever order meters are served.
+        """
+        if self.known.drn == world.lossy_drn and self.frames == 1:
+            return True
+        name = f"{world.seed} {self.known.drn} {self.frames}".encode("ascii")
+        return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") % LOST_ONE_IN == 0
 
     def next_crossing_us(self) -> int | None:
         """When the meter will next have something to say about its credit; None while it supplies nothing."""
@@ -108,6 +133,7 @@ class Supply:
             "faults": dataclasses.asdict(self.sim.faults),
             "dropped": dict(self.sim.dropped),
             "sim": self.sim.state(),
+            "ip": self.ip.state() if self.ip is not None else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -119,3 +145,5 @@ class Supply:
         self.sim.faults = Faults(**state["faults"])
         self.sim.dropped.update(state["dropped"])
         self.sim.restore(state["sim"])
+        if self.ip is not None and state.get("ip"):
+            self.ip.restore(state["ip"])

@@ -9,27 +9,35 @@ hours and keeps its pushes until then, while its customer buys at the ATM and in
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from duaarah.core.sts import DecoderKey, Result, decode
 from duaarah.sim.bank.atm import ATM
-from duaarah.sim.bank.notify import BankError
 from duaarah.sim.meter import MeterPast
 from duaarah.sim.town.clock import MINUTE_US, Action, Event, EventQueue, instant_of
+from duaarah.sim.town.customers import ATM_ONE_IN, Customers
 from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.memory import Memory, Remembered
 from duaarah.sim.town.packages import data_minute
+from duaarah.sim.town.packets import profile_minute
 from duaarah.sim.town.phones import INBOX, OUTBOX, Phone, meters_by_phone
-from duaarah.sim.town.plans import Ask, BeginDay, BuyUnasked, Deed, PhoneDeed, SendData, SetModem, questions_of
-from duaarah.sim.town.sms import BINARY, Outgoing, text_of, written
+from duaarah.sim.town.plans import (
+    Ask,
+    BeginDay,
+    BuyUnasked,
+    Deed,
+    PhoneDeed,
+    SendData,
+    SendProfile,
+    SetModem,
+    questions_of,
+)
+from duaarah.sim.town.profiles import Packets
+from duaarah.sim.town.sms import BINARY, Outgoing, text_of
 from duaarah.sim.town.supply import Supply
-from duaarah.sim.town.world import TownMeter, World
+from duaarah.sim.town.world import World
 
-LOST_ONE_IN = 30
-ATM_ONE_IN = 3
 WITHOUT_NETWORK_BUYS_IDR = 50_000
 WITHOUT_NETWORK_BUYS_AFTER_MINUTES = 10
 
@@ -40,7 +48,7 @@ class UnknownInTown(Exception):
     code = "unknown_in_town"
 
 
-class Town:
+class Town(Customers):
     """
     `send` takes what modems and phones send; `planned` is told when something was put into the queue. With a `memory`
     whoever does something to the town calls `keep` afterwards: until then nothing leaves it.
@@ -56,6 +64,7 @@ class Town:
         radio_faults: bool = True,
         pasts: Mapping[str, MeterPast] | None = None,
         memory: Memory | None = None,
+        packets: Packets | None = None,
     ) -> None:
         pasts = pasts or {}
         self.world = world
@@ -65,7 +74,11 @@ class Town:
         self.started = False
         self.radio_faults = radio_faults
         self.seen: Counter[str] = Counter()
-        self.supplies = {meter.drn: Supply(world, meter, pasts.get(meter.drn)) for meter in world.meters}
+        self.packets = packets or Packets()
+        self.supplies = {
+            meter.drn: Supply(world, meter, pasts.get(meter.drn), packets=self.packets.has(world, meter))
+            for meter in world.meters
+        }
         if atm is not None:
             atm.key_of = self.key_of
         self.phones: dict[str, Phone] = {}
@@ -127,6 +140,9 @@ class Town:
                 self.plan(due_us, Ask(question.phone, question.text))
         for supply in self.supplies.values():
             self._begin_data(supply, day * DAY_US, at_us)
+            if supply.ip is not None:
+                due_us = day * DAY_US + profile_minute(self.world.seed, supply.known) * MINUTE_US
+                self.plan(max(due_us, at_us + MINUTE_US), SendProfile(supply.known.drn))
         self.plan((day + 1) * DAY_US, BeginDay(day + 1))
 
     def _begin_data(self, supply: Supply, midnight_us: int, at_us: int) -> None:
@@ -143,6 +159,18 @@ class Town:
         due_us = max(midnight_us + data_minute(self.world.seed, supply.known) * MINUTE_US, at_us + MINUTE_US)
         if supply.sim.has_data(instant_of(due_us)):
             self.plan(due_us, SendData(supply.known.drn))
+
+    def advance(self, supply: Supply, at_us: int) -> None:
+        """Draw what was used until then; what the meter says of it leaves."""
+        self._emit(supply, supply.advance(at_us))
+        self._plan_crossing(supply)
+
+    def once_kept(self, action: Callable[[], None]) -> None:
+        """Do this when what happened until now stands in the file; at once where there is none."""
+        if self._memory is None:
+            action()
+        else:
+            self._memory.after(action)
 
     def _send_data(self, supply: Supply, at_us: int) -> None:
         self.note(supply)
@@ -167,22 +195,13 @@ class Town:
     def _receive_frame(self, supply: Supply, payload: bytes) -> str:
         self.note(supply)
         supply.frames += 1
-        if supply.modem_dead or self._lost(supply):
+        if supply.modem_dead or (self.radio_faults and supply.lost(self.world)):
             supply.lost_frames += 1
             return "lost"
         self._emit(supply, supply.advance(self.now_us))
         self._emit(supply, supply.sim.receive_sms(payload, instant_of(self.now_us)))
         self._plan_crossing(supply)
         return "frame"
-
-    def _lost(self, supply: Supply) -> bool:
-        """The same frame of the same meter is lost in every run of a seed, in whatever order meters are served."""
-        if not self.radio_faults:
-            return False
-        if supply.known.drn == self.world.lossy_drn and supply.frames == 1:
-            return True
-        name = f"{self.world.seed} {supply.known.drn} {supply.frames}".encode("ascii")
-        return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") % LOST_ONE_IN == 0
 
     def _emit(self, supply: Supply, pushes: Iterable[bytes]) -> None:
         for payload in pushes:
@@ -265,62 +284,6 @@ class Town:
         if self._memory is not None:
             self._memory.message(phone, box, number, message)
 
-    def send_text(self, source: str, text: str) -> None:
-        """See phones.Surroundings."""
-        self._leave(written(source, text))
-
-    def buy_at_atm(self, drn: str, nominal_idr: int) -> None:
-        """See phones.Surroundings. The ATM refuses by saying so on its screen."""
-        if self.atm is None:
-            return
-        self._at_atm += 1
-        try:
-            self.atm.buy(drn, nominal_idr, instant_of(self.now_us))
-        except BankError:
-            self.seen["atm_refused"] += 1
-
-    def use_up(self, drn: str) -> int:
-        """Heavy use at once: the credit falls just under the threshold, and from there to nothing; what is left, in Wh."""
-        supply = self.supply(drn)
-        left_mwh = supply.sim.credit_mwh
-        threshold_mwh = supply.sim.threshold_wh * 1000
-        drawn_mwh = left_mwh - threshold_mwh + 1 if left_mwh >= threshold_mwh else left_mwh
-        self.note(supply)
-        self._emit(supply, supply.sim.consume(drawn_mwh, instant_of(self.now_us)))
-        self._plan_crossing(supply)
-        left_wh: int = supply.sim.credit_wh
-        return left_wh
-
-    def key_in(self, drn: str, digits: str, at_us: int) -> str:
-        """See phones.Surroundings; the meter's word."""
-        supply = self.supply(drn)
-        self.note(supply)
-        result, pushes = supply.sim.keypad(digits, instant_of(max(at_us, self.now_us)))
-        self.seen[f"keypad_{result}"] += 1
-        self._emit(supply, pushes)
-        self._plan_crossing(supply)
-        return str(result)
-
-    def prefers_atm(self) -> bool:
-        """See phones.Surroundings."""
-        self._purchases += 1
-        return self.atm is not None and self._purchases // ATM_ONE_IN > self._at_atm
-
-    def meter_of_token(self, meters: list[TownMeter], digits: str) -> str | None:
-        """See phones.Surroundings."""
-        if len(meters) == 1:
-            return meters[0].drn
-        for meter in meters:
-            key, ken = self.key_of(meter)
-            if decode(digits, key, kt=meter.sts.kt, ken=ken).result is Result.ACCEPT:
-                return meter.drn
-        return None
-
-    def key_of(self, meter: TownMeter) -> tuple[DecoderKey, int]:
-        """The decoder key and KEN that a meter has now."""
-        sim = self.supplies[meter.drn].sim
-        return sim.decoder_key, sim.ken
-
     # -- plans -----------------------------------------------------------------------------------------------------
 
     def _later(self, at_us: int, action: Action) -> Event:
@@ -344,6 +307,8 @@ class Town:
                 self.buy_at_atm(deed.drn, deed.nominal_idr)
             case SendData():
                 self._send_data(self.supplies[deed.drn], at_us)
+            case SendProfile():
+                self.packets.send_profile(self, self.supplies[deed.drn], at_us)
             case BeginDay():
                 self._begin_day(deed.day, at_us)
             case _:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from duaarah.wire.dlms import gbt, hdlc
-from duaarah.wire.dlms.errors import DlmsError, Malformed, TooLong, UnknownFraming
+from duaarah.wire.dlms.errors import BadChecksum, DlmsError, Malformed, TooLong, UnknownFraming
 from duaarah.wire.dlms.hdlc import FLAG, LENGTH_MAX
 from duaarah.wire.dlms.link import Framing
 from duaarah.wire.dlms.wrapper import VERSION, WRAPPER_OCTETS
 
 OCTETS_MAX = 16_384
+# Damaged frames one behind the other: a line so bad, or a peer that is none.
+DAMAGED_MAX = 32
 INFORMATION_MAX = 128  # octets in a frame to a meter whose limit is not known (IEC 62056-46, 6.4.4.4.3.2)
 _LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 _TYPE = 0xA
@@ -51,6 +53,7 @@ class PushReader:
         self._raw: list[bytes] = []
         self._kept = 0
         self._broken = False  # a segment is lost: what follows it up to the last one is no message
+        self._damaged_row = 0
         self.damaged = 0
 
     @property
@@ -63,7 +66,7 @@ class PushReader:
         The messages that these octets end.
 
         Raises:
-            UnknownFraming, Malformed, TooLong: nothing that comes later on this connection can be understood.
+            UnknownFraming, Malformed, TooLong, BadChecksum: nothing that comes later on this connection can be understood.
         """
         self._buffer += octets
         if self._framing is None and self._buffer:
@@ -121,10 +124,14 @@ class PushReader:
         frame = _sound(octets)
         if frame is None:
             self.damaged += 1
+            self._damaged_row += 1
+            if self._damaged_row > DAMAGED_MAX:
+                raise BadChecksum(f"More than {DAMAGED_MAX} frames in a row are damaged.")
             self._broken = True
             self._forget()
             del buffer[:1]
             return True
+        self._damaged_row = 0
         del buffer[:end]  # its closing flag may open the next one
         if not frame.information:
             return True
