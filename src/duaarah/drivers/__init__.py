@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intent <-> frames, per kind of meter. Pure: a kind is a TOML file under `profiles`, read by importlib.resources."""
 
+from duaarah.drivers.bundle import bundled_frame
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, register_value
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
 from duaarah.drivers.ip import profile_rows, range_selection, wake_up
@@ -29,6 +30,7 @@ __all__ = [
     "Protected",
     "RegisterAddress",
     "UnknownProfile",
+    "bundled_frame",
     "decode_report",
     "encode_command",
     "encode_order",

@@ -16,12 +16,13 @@ from duaarah.core.intent import (
     PowerRestored,
     Report,
     SettingResult,
+    SettingResults,
     TokenResult,
     UnknownReport,
 )
 from duaarah.core.units import UnitError, to_whole
 from duaarah.drivers.kinds import Column, Profile, PushBody
-from duaarah.wire.dlms import apdu, axdr
+from duaarah.wire.dlms import apdu, axdr, blocks
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from duaarah.wire.dlms.datetime import DateTime
@@ -58,13 +59,16 @@ class _NoMatch(Exception):
 def decode_report(profile: Profile, plain: bytes) -> Report:
     """What an authenticated plain APDU reports; UnknownReport when no push body of the profile explains it."""
     try:
-        push = apdu.decode(plain)
+        push = blocks.decode(plain)
     except DlmsError:
         return UnknownReport(plain)
     if isinstance(push, apdu.SetResponse):
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACCESS_RESULTS.get(push.result, "other_reason"))
     if isinstance(push, apdu.ActionResponse):
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACTION_RESULTS.get(push.result, "other_reason"))
+    if isinstance(push, blocks.SetListResponse):
+        names = tuple(ACCESS_RESULTS.get(result, "other_reason") for result in push.results)
+        return SettingResults(push.invoke_octet & INVOKE_MASK, names)
     if not isinstance(push, apdu.DataNotification):
         return UnknownReport(plain)
     at = push.date_time.to_instant() if push.date_time else None

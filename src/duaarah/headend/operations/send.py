@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,7 +42,7 @@ JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::times
 JOIN registry_sim s ON s.id = p.sim_id
 LEFT JOIN headend_meterreach r ON r.meter_id = c.meter_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
-    AND c.kind NOT IN ('READ_METER', 'READ_PROFILE')
+    AND c.kind NOT IN ('READ_METER', 'READ_PROFILE') AND c.bundled_with_id IS NULL
     AND (coalesce(r.host, '') = '' OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
     AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
@@ -67,9 +67,18 @@ UPDATE headend_command SET state = 'SENT', attempts = attempts + 1, leased_at = 
 WHERE id = ANY(%s)
 """
 
+# Under way in another's message: its lease is that one's.
+_BUNDLED = """
+UPDATE headend_command SET attempts = attempts + 1, bundled_with_id = v.leader
+FROM unnest(%s::bigint[], %s::bigint[]) AS v (member, leader) WHERE id = v.member
+"""
+
 _ATTEMPT = """
 INSERT INTO headend_attempt (command_id, meter_id, counter, segment_id, started_at)
-SELECT v.*, clock_timestamp() FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS v
+SELECT v.command, v.meter, v.counter, v.segment, clock_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) WITH ORDINALITY
+    AS v (command, meter, counter, segment, number)
+ORDER BY v.number
 """
 
 
@@ -90,6 +99,8 @@ class _Due:
     operator_id: int
     zone: str
     cell: str
+    # Further due commands of this meter, which may go in the same message.
+    others: list[_Due] = field(default_factory=list)
 
 
 def claim_and_send(
@@ -138,7 +149,7 @@ def _claim(now: dt.datetime, limit: int) -> list[_Due]:
 
 
 def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, _Due]:
-    """The first due command of each meter, by meter."""
+    """The first due command of each meter with the others of this round behind it, by meter."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM.format(lane=lane), parameters)
         rows = cursor.fetchall()
@@ -150,7 +161,9 @@ def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, _Due]:
             *(row[0], row[1], payload, row[3], row[4], row[5], row[6], row[7], row[8], wrapped),
             *(counter, msisdn, operator_id, row[13], row[14]),
         )
-        first.setdefault(item.meter_id, item)
+        leader = first.setdefault(item.meter_id, item)
+        if leader is not item:
+            leader.others.append(item)
     return first
 
 
@@ -159,28 +172,41 @@ def _send(due: list[_Due], driver: Driver, keys: KeyUnwrapper, now: dt.datetime,
     with connection.cursor() as cursor:
         # Before use: a counter that a crash loses is skipped, never repeated.
         cursor.execute(_COUNT, [[d.meter_id for d in due], [d.counter for d in due]])
-    orders = [_order(d, *routes[d.operator_id], driver, keys, now, lease_s) for d in due]
-    segments = enqueue_segments(orders, now=now)
+    made = [_order(d, *routes[d.operator_id], driver, keys, now, lease_s) for d in due]
+    segments = enqueue_segments([order for order, _ in made], now=now)
+    # Leaders first, then members in their order: so their results will stand in the answer.
+    pairs = [(d, d, segment) for d, segment in zip(due, segments, strict=True)]
+    for d, (_, count), segment in zip(due, made, segments, strict=True):
+        pairs += [(member, d, segment) for member in d.others[: count - 1]]
     with connection.cursor() as cursor:
         cursor.execute(_SENT, [lease_s, [d.command_id for d in due]])
         cursor.execute(
             _ATTEMPT,
-            [[d.command_id for d in due], [d.meter_id for d in due], [d.counter for d in due], segments],
+            [
+                [member.command_id for member, _, _ in pairs],
+                [leader.meter_id for _, leader, _ in pairs],
+                [leader.counter for _, leader, _ in pairs],
+                [segment for _, _, segment in pairs],
+            ],
         )
+        bundled = [(member.command_id, leader.command_id) for member, leader, _ in pairs if member is not leader]
+        if bundled:
+            cursor.execute(_BUNDLED, [list(column) for column in zip(*bundled, strict=True)])
 
 
 def _order(
     due: _Due, bind: Bind, source: str, driver: Driver, keys: KeyUnwrapper, now: dt.datetime, lease_s: int
-) -> SegmentOrder:
+) -> tuple[SegmentOrder, int]:
+    """The segment, and how many commands it carries: this one and the first of the others."""
     if due.counter > COUNTER_MAX:
         raise OverflowError(f"The invocation counter of meter {due.drn} is used up; its key must be rotated.")
-    payload = driver.build(
+    payload, count = driver.bundle(
         profile=due.profile,
-        intent=intent_of(due.kind, due.payload, due.zone, now),
+        intents=[intent_of(each.kind, each.payload, each.zone, now) for each in (due, *due.others)],
         keys=keys.meter_keys(drn=due.drn, wrapped=due.keys_wrapped),
         counter=due.counter,
     )
-    return SegmentOrder(
+    segment = SegmentOrder(
         bind_id=bind.pk,
         meter_id=due.meter_id,
         message_class=MessageClass.METER_FRAME,
@@ -195,6 +221,7 @@ def _order(
         registered=True,
         correlation=due.correlation,
     )
+    return segment, count
 
 
 def intent_of(
