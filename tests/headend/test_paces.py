@@ -11,7 +11,7 @@ from tests.flows.house import Town
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.models import Command, MeterReach, NetworkPace
 from duaarah.headend.operations import claim_and_send, place_order
-from duaarah.headend.operations.paces import Bucket, PaceRefused, set_network_pace
+from duaarah.headend.operations.paces import Bucket, PaceRefused, note_cell, set_network_pace
 from duaarah.people.models import Organisation
 from duaarah.registry.models import Sim
 from duaarah.sms.models import OutboundSegment
@@ -93,7 +93,9 @@ def test_a_full_cell_keeps_no_other_cell_waiting(town: Town) -> None:
     for _ in range(4):
         town.house(wallet_idr=0)
     for house in town.houses[:3]:
-        MeterReach.objects.create(meter=house.meter, cell="A7")
+        note_cell(meter_id=house.meter.pk, cell="A7")
+    note_cell(meter_id=town.houses[0].meter.pk, cell="")
+    assert MeterReach.objects.filter(cell="A7").count() == 3
     pace(town, 6, cell="A7")
     for number in range(4):
         order(town, number)

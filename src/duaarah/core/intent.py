@@ -212,6 +212,15 @@ class SettingResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingResults:
+    """The answer to several settings in one message, in their order; each result as in SettingResult."""
+
+    invoke_id: int
+    results: tuple[str, ...]
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownReport:
     """An authenticated message nobody here can read: kept raw, never an error."""
 
@@ -229,5 +238,6 @@ Report = (
     | TokenResult
     | SettingResult
     | Happening
+    | SettingResults
     | UnknownReport
 )

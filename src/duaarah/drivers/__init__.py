@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intent <-> frames, per kind of meter. Pure: a kind is a TOML file under `profiles`, read by importlib.resources."""
 
+from duaarah.drivers.bundle import bundled_frame
 from duaarah.drivers.commands import NotOverSms, encode_command, encode_read, key_transfer, register_value
 from duaarah.drivers.explain import Explained, explain
 from duaarah.drivers.frames import Protected, frame, open_frame, unframe
@@ -31,6 +32,7 @@ __all__ = [
     "Protected",
     "RegisterAddress",
     "UnknownProfile",
+    "bundled_frame",
     "decode_report",
     "encode_command",
     "encode_order",

@@ -29,11 +29,12 @@ class UnknownProfile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Wrapper and service access points. `short_order` is None for the full wrapper."""
+    """Wrapper and service access points. `short_order` None: the full wrapper; `bundle`: it takes SET with list."""
 
     short_order: ShortOrder | None
     client_sap: int
     server_sap: int
+    bundle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def _link(table: dict[str, Any]) -> Link:
     if table["framing"] not in ("short", "wrapper"):
         raise BadProfile("framing is short or wrapper.")
     order = ShortOrder(table["short_order"]) if table["framing"] == "short" else None
-    return Link(order, table["client_sap"], table["server_sap"])
+    return Link(order, table["client_sap"], table["server_sap"], bool(table.get("bundle", False)))
 
 
 def _token(table: dict[str, Any]) -> TokenGateway:

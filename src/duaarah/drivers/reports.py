@@ -16,6 +16,7 @@ from duaarah.core.intent import (
     PowerRestored,
     Report,
     SettingResult,
+    SettingResults,
     TokenResult,
     UnknownReport,
 )
@@ -23,7 +24,7 @@ from duaarah.core.reports import ModemStatus, Overload, PowerFailureLog, RelaySt
 from duaarah.drivers.bodies import NoMatch, load_profile, match, plausible
 from duaarah.drivers.kinds import Profile
 from duaarah.drivers.pushes import REPORT_FIELDS, PushBody
-from duaarah.wire.dlms import apdu, lenient
+from duaarah.wire.dlms import apdu, blocks, lenient
 from duaarah.wire.dlms.axdr import Tag
 from duaarah.wire.dlms.errors import DlmsError
 
@@ -66,6 +67,9 @@ def decode_report(profile: Profile, plain: bytes) -> Report:
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACCESS_RESULTS.get(push.result, "other_reason"))
     if isinstance(push, apdu.ActionResponse):
         return SettingResult(push.invoke_octet & INVOKE_MASK, ACTION_RESULTS.get(push.result, "other_reason"))
+    if isinstance(push, blocks.SetListResponse):
+        names = tuple(ACCESS_RESULTS.get(result, "other_reason") for result in push.results)
+        return SettingResults(push.invoke_octet & INVOKE_MASK, names)
     if not isinstance(push, apdu.DataNotification):
         return UnknownReport(plain)
     at = _stamp(push)
@@ -83,9 +87,9 @@ def decode_report(profile: Profile, plain: bytes) -> Report:
     return UnknownReport(plain, at)
 
 
-def _apdu(plain: bytes) -> apdu.Apdu | None:
+def _apdu(plain: bytes) -> blocks.Service | None:
     try:
-        return apdu.decode(plain)
+        return blocks.decode(plain)
     except DlmsError:
         return lenient.data_notification(plain) if plain[:1] == bytes((apdu.DATA_NOTIFICATION,)) else None
 

@@ -84,6 +84,14 @@ class Command(models.Model):
     not_before_at = models.DateTimeField(help_text="Machine time")
     leased_at = models.DateTimeField(null=True, help_text="Machine time")
     lease_until_at = models.DateTimeField(null=True, help_text="Machine time")
+    bundled_with = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="bundled",
+        db_index=False,
+        help_text="While it waits: the command in whose message it is under way",
+    )
     result = models.CharField(max_length=20, blank=True, help_text="The meter's word, by the standard's name")
 
     class Meta:
@@ -99,6 +107,9 @@ class Command(models.Model):
             models.Index(fields=["priority", "id"], name="headend_command_due", condition=models.Q(state="QUEUED")),
             models.Index(fields=["lease_until_at"], name="headend_command_lease", condition=models.Q(state="SENT")),
             models.Index(fields=["meter", "id"], name="headend_command_meter"),
+            models.Index(
+                fields=["bundled_with"], name="headend_command_bundled", condition=models.Q(bundled_with__isnull=False)
+            ),
         ]
 
 

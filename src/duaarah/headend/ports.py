@@ -55,6 +55,10 @@ class Driver(Protocol):
         """The ciphered, wrapped payload of one SMS (at most 140 octets), in the head end's own name."""
         ...
 
+    def bundle(self, *, profile: str, intents: Sequence[Command], keys: MeterKeys, counter: int) -> tuple[bytes, int]:
+        """As `build`, with as many of the intents as one SMS to this kind of meter takes, and how many these are."""
+        ...
+
     def check_order(self, *, profile: str, order: Order) -> None:
         """Whether this kind of meter can be told this. Raises OrderNotForThis."""
         ...

@@ -17,6 +17,7 @@ from duaarah.core.intent import (
     LowCredit,
     PowerRestored,
     SettingResult,
+    SettingResults,
     TokenResult,
     UnknownReport,
 )
@@ -30,7 +31,13 @@ from duaarah.core.reports import (
     VoltageEvent,
 )
 from duaarah.core.smsplan import Bucket
-from duaarah.headend.operations import AcceptedFrame, accept_frame, record_key_transfer, record_order
+from duaarah.headend.operations import (
+    AcceptedFrame,
+    accept_frame,
+    answered_together,
+    record_key_transfer,
+    record_order,
+)
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
@@ -105,6 +112,10 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             if not of_order and not record_key_transfer(accepted=accepted, report=report, now=now):
                 record_setting(accepted=accepted, report=report, now=now)
             return f"setting_{report.result}"[:60]
+        case SettingResults():
+            for each in answered_together(accepted, report):
+                act_on(each, now)
+            return "settings_" + "_".join(sorted(set(report.results)))[:50]
         case LowCredit():
             warn_low_credit(pairing=pairing, remaining_wh=report.remaining_wh, now=now)
             return "low_credit"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from duaarah import drivers
 from duaarah.core.intent import Command
 from duaarah.core.order import Order
@@ -27,6 +29,16 @@ class DriverDirectory:
             system_title=HEAD_END_TITLE,
             counter=counter,
             to_meter=True,
+        )
+
+    def bundle(self, *, profile: str, intents: Sequence[Command], keys: MeterKeys, counter: int) -> tuple[bytes, int]:
+        """See headend.ports.Driver. Raises UnknownProfile."""
+        return drivers.bundled_frame(
+            drivers.profile(profile),
+            intents,
+            keys=drivers.Keys(keys.encryption, keys.authentication),
+            system_title=HEAD_END_TITLE,
+            counter=counter,
         )
 
     def wake_up(self, *, profile: str, keys: MeterKeys, counter: int) -> bytes | None:

@@ -25,6 +25,8 @@ from duaarah.wire.dlms.errors import DlmsError
 from duaarah.wiring.drivers import HEAD_END_TITLE
 
 TIMEOUT_S = 20.0
+# Of a whole session: shorter than the lease of its command, so that no second one begins beside it.
+SESSION_S = 120.0
 # Items of one GET with list: what also small meters answer in one APDU.
 LIST_MAX = 10
 _STATUS_ATTRIBUTE = 6  # of the token gateway (class 115): {code, the maker's result number}
@@ -63,10 +65,13 @@ async def _carry(call: SessionCall, kind: Profile, ip: IpAccess) -> Carried:
     )
     opened: Session | None = None
     try:
-        async with session(endpoint, next_counter=_counters(call), window=call.window) as opened:
+        async with (
+            asyncio.timeout(SESSION_S),
+            session(endpoint, next_counter=_counters(call), window=call.window) as opened,
+        ):
             said = await _perform(opened, kind, ip, call)
-    except (SessionFailed, SessionRefused, DlmsError) as error:
-        raise NoSession(str(error), _window(opened, call)) from error
+    except (SessionFailed, SessionRefused, DlmsError, TimeoutError) as error:
+        raise NoSession(str(error) or "It takes too long.", _window(opened, call)) from error
     return Carried(result=said.result, window=_window(opened, call), values=said.values, rows=said.rows)
 
 

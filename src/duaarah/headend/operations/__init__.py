@@ -2,7 +2,7 @@
 """Verbs of the head end: queue a command (joins), claim and send (T3), accept a frame and close (join T4), end leases."""
 
 from duaarah.headend.operations.commands import cancel_queued, close_command, end_leases, queue_command, supersede
-from duaarah.headend.operations.frames import AcceptedFrame, accept_frame
+from duaarah.headend.operations.frames import AcceptedFrame, accept_frame, answered_together
 from duaarah.headend.operations.key_rotation import (
     forget_old_keys,
     judge_silent_rotations,
@@ -26,6 +26,7 @@ from duaarah.headend.operations.send import claim_and_send
 __all__ = [
     "AcceptedFrame",
     "accept_frame",
+    "answered_together",
     "cancel_queued",
     "carry_out",
     "check_order",

@@ -62,7 +62,7 @@ def queue_command(
 
 
 _CLOSE = """
-UPDATE headend_command SET state = %s, result = %s, closed_at = %s, lease_until_at = NULL
+UPDATE headend_command SET state = %s, result = %s, closed_at = %s, lease_until_at = NULL, bundled_with_id = NULL
 WHERE id = %s AND state IN ('QUEUED', 'SENT', 'EXPIRED')
 """
 
@@ -85,9 +85,9 @@ def cancel_queued(*, command_id: int, now: dt.datetime) -> bool:
 
 _SUPERSEDE = """
 UPDATE headend_command SET
-    state = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
-    closed_at = CASE state WHEN 'QUEUED' THEN %(now)s ELSE closed_at END,
-    attempts_max = CASE state WHEN 'SENT' THEN attempts ELSE attempts_max END
+    state = CASE WHEN state = 'QUEUED' AND bundled_with_id IS NULL THEN 'CANCELLED' ELSE state END,
+    closed_at = CASE WHEN state = 'QUEUED' AND bundled_with_id IS NULL THEN %(now)s ELSE closed_at END,
+    attempts_max = CASE WHEN state = 'SENT' OR bundled_with_id IS NOT NULL THEN attempts ELSE attempts_max END
 WHERE meter_id = %(meter)s AND kind = %(kind)s AND state IN ('QUEUED', 'SENT')
 """
 
@@ -114,10 +114,18 @@ WHERE id IN (SELECT id FROM headend_command
              ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
 """
 
+# What was under way in the message of a command that is under way no more waits by itself again.
+_RELEASE = """
+UPDATE headend_command SET bundled_with_id = NULL
+WHERE id IN (SELECT m.id FROM headend_command m JOIN headend_command l ON l.id = m.bundled_with_id
+             WHERE l.state <> 'SENT' ORDER BY m.id LIMIT 200 FOR UPDATE OF m SKIP LOCKED)
+"""
+
 _EXPIRE = """
 UPDATE headend_command SET state = 'EXPIRED', lease_until_at = NULL, leased_at = NULL, closed_at = %(now)s
 WHERE id IN (SELECT id FROM headend_command
              WHERE (state = 'SENT' AND lease_until_at < clock_timestamp() AND attempts >= attempts_max)
+                 OR (state = 'QUEUED' AND attempts > 0 AND attempts >= attempts_max AND bundled_with_id IS NULL)
                  OR (state IN ('SENT', 'QUEUED') AND expires_at <= %(now)s)
              ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
 RETURNING id, meter_id, correlation
@@ -133,6 +141,7 @@ def end_leases(*, now: dt.datetime, backoff_s: int) -> int:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_REQUEUE, {"now": now, "backoff": backoff_s, "backoff_max": BACKOFF_S_MAX})
         moved = cursor.rowcount
+        cursor.execute(_RELEASE)
         cursor.execute(_EXPIRE, {"now": now})
         expired = cursor.fetchall()
         for command_id, meter_id, correlation in expired:

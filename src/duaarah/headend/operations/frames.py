@@ -20,6 +20,7 @@ from duaarah.core.intent import (
     PowerRestored,
     Report,
     SettingResult,
+    SettingResults,
     TokenResult,
     UnknownReport,
 )
@@ -60,10 +61,11 @@ KINDS: dict[type[Any], MeterEvent.Kind] = {
     PowerFailureLog: MeterEvent.Kind.POWER_LOG,
     ModemStatus: MeterEvent.Kind.MODEM_STATUS,
     LoadProfile: MeterEvent.Kind.LOAD_PROFILE,
+    SettingResults: MeterEvent.Kind.SETTING_RESULT,
     UnknownReport: MeterEvent.Kind.UNKNOWN,
 }
 
-_ANSWERS = (TokenResult, SettingResult)
+_ANSWERS = (TokenResult, SettingResult, SettingResults)
 _FAULTS = (LastGasp, PowerRestored, RelayState, Tamper, Overload, VoltageEvent)
 _DATA = (DataBlock, DailySummary, LoadProfile, PowerFailureLog, ModemStatus)
 
@@ -98,7 +100,13 @@ SELECT a.command_id, c.correlation,
     EXISTS (SELECT 1 FROM headend_attempt e WHERE e.command_id = a.command_id AND e.id < a.id)
 FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
 WHERE a.meter_id = %s AND a.counter & 15 = %s AND a.bearer = 'SMS' AND c.kind NOT IN ('LOAD_CREDIT', 'LOAD_KEY')
-ORDER BY a.key_number = %s DESC, a.id DESC LIMIT 1
+ORDER BY a.key_number = %s DESC, a.counter DESC, a.id LIMIT 1
+"""
+
+_TOGETHER = """
+SELECT a.command_id, c.correlation FROM headend_attempt a JOIN headend_command c ON c.id = a.command_id
+WHERE a.meter_id = %s AND a.counter = (SELECT max(l.counter) FROM headend_attempt l WHERE l.command_id = %s
+    AND l.counter & 15 = %s AND l.bearer = 'SMS') AND a.bearer = 'SMS' ORDER BY a.id
 """
 
 _EVENT = """
@@ -202,7 +210,7 @@ def answered_by(meter_id: int, report: Report, key_number: int) -> tuple[int | N
     match report:
         case TokenResult(command_counter=counter) if counter:
             query, key = _ANSWERED, counter
-        case SettingResult(invoke_id=invoke_id):
+        case SettingResult(invoke_id=invoke_id) | SettingResults(invoke_id=invoke_id):
             query, key = _SET, invoke_id
         case _:
             return None, None, False
@@ -210,6 +218,25 @@ def answered_by(meter_id: int, report: Report, key_number: int) -> tuple[int | N
         cursor.execute(query, [meter_id, key, key_number])
         row: tuple[int, uuid.UUID, bool] | None = cursor.fetchone()
     return row or (None, None, False)
+
+
+def answered_together(accepted: AcceptedFrame, report: SettingResults) -> list[AcceptedFrame]:
+    """
+    One answer for each command of the message that this one answers, in its order.
+
+    None when their number is not that of the results: then nobody knows which is whose.
+    """
+    if accepted.command_id is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_TOGETHER, [accepted.pairing.meter_id, accepted.command_id, report.invoke_id])
+        rows = cursor.fetchall()
+    if len(rows) != len(report.results):
+        return []
+    return [
+        AcceptedFrame(accepted.pairing, SettingResult(report.invoke_id, result, report.at), command_id, correlation)
+        for (command_id, correlation), result in zip(rows, report.results, strict=True)
+    ]
 
 
 def _keep(meter_id: int, inbound: InboundSms, counter: int, report: Report, data: str, now: dt.datetime) -> None:

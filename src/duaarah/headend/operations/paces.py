@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.headend.bearer_models import NetworkPace
+from duaarah.headend.bearer_models import MeterReach, NetworkPace
 from duaarah.people.models import Organisation
 
 FRAMES_PER_MINUTE_MAX = 100_000
+CELL_MAX = 40
 # What a bucket holds: the frames of this time.
 BUCKET_S = 10
 # The part of a full bucket that only tokens and switching may use.
@@ -108,6 +109,12 @@ def lanes() -> list[Lane]:
     return list(made.values())
 
 
+def note_cell(*, meter_id: int, cell: str) -> None:
+    """Joining: the cell that a meter's modem last named; an empty one is no news."""
+    if cell:
+        MeterReach.objects.update_or_create(meter_id=meter_id, defaults={"cell": cell[:CELL_MAX]})
+
+
 def set_network_pace(
     *, operator: Organisation, cell: str, frames_per_minute: int | None, actor: str, now: dt.datetime
 ) -> None:
@@ -119,7 +126,7 @@ def set_network_pace(
     """
     if frames_per_minute is not None and not 0 < frames_per_minute <= FRAMES_PER_MINUTE_MAX:
         raise PaceRefused(f"A pace is 1 to {FRAMES_PER_MINUTE_MAX} frames a minute.")
-    if len(cell) > 40 or not cell.isprintable():
+    if len(cell) > CELL_MAX or not cell.isprintable():
         raise PaceRefused("A cell's name has 40 letters at most.")
     with transaction.atomic(durable=True):
         rows = NetworkPace.objects.select_for_update().filter(operator=operator, cell=cell)

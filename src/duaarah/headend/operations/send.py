@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,6 +45,7 @@ LEFT JOIN headend_meterreach r ON r.meter_id = c.meter_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
     AND k.to_meter_latest < %(counter_max)s
     AND c.kind NOT IN ('READ_METER', 'READ_PROFILE')
+    AND c.bundled_with_id IS NULL
     AND (coalesce(r.host, '') = '' OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
     AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
@@ -55,6 +56,7 @@ ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
 # bucket is empty keeps nobody else waiting.
 _FREE = "true"
 _CELL = 12
+_KEYS = (Command.Kind.ROTATE_KEYS, Command.Kind.PROVE_KEYS)
 _UNPACED = "NOT (s.operator_id = ANY(%(paced)s))"
 _LANE = "s.operator_id = %(operator)s AND c.priority {which} %(urgent)s AND NOT (coalesce(r.cell, '') = ANY(%(shut)s))"
 
@@ -64,10 +66,18 @@ UPDATE headend_command SET state = 'SENT', attempts = attempts + 1, leased_at = 
 WHERE id = ANY(%s)
 """
 
+# Under way in another's message: its lease is that one's.
+_BUNDLED = """
+UPDATE headend_command SET attempts = attempts + 1, bundled_with_id = v.leader
+FROM unnest(%s::bigint[], %s::bigint[]) AS v (member, leader) WHERE id = v.member
+"""
+
 _ATTEMPT = """
 INSERT INTO headend_attempt (command_id, meter_id, counter, key_number, segment_id, started_at)
-SELECT v.*, clock_timestamp()
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[]) AS v
+SELECT v.command, v.meter, v.counter, v.key_number, v.segment, clock_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[]) WITH ORDINALITY
+    AS v (command, meter, counter, key_number, segment, number)
+ORDER BY v.number
 """
 
 
@@ -87,6 +97,8 @@ class _Due:
     zone: str
     cell: str
     seal: SealTerms
+    # Further due commands of this meter, which may go in the same message.
+    others: list[_Due] = field(default_factory=list)
 
     @property
     def counter(self) -> int:
@@ -117,16 +129,24 @@ def claim_and_send(*, driver: Driver, keys: KeyMaker, now: dt.datetime, lease_s:
 def _claim(now: dt.datetime, limit: int) -> list[_Due]:
     chosen = _chosen(now, limit)
     # The counters are kept as used here, before any frame is built.
-    seals = seal_terms((meter_id, row[1], row[5]) for meter_id, row in chosen.items())
+    seals = seal_terms((meter_id, rows[0][1], rows[0][5]) for meter_id, rows in chosen.items())
     made = []
-    for meter_id, row in chosen.items():
-        payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
-        fields = (row[0], row[1], payload, *row[3:], seals[meter_id])
-        made.append(_Due(*fields))
+    for meter_id, rows in chosen.items():
+        leader, *others = (_due(row, seals[meter_id]) for row in rows)
+        # Keys go alone: what else is in the message would be read under others.
+        if not any(each.kind in _KEYS for each in (leader, *others)):
+            leader.others.extend(others)
+        made.append(leader)
     return made
 
 
-def _chosen(now: dt.datetime, limit: int) -> dict[int, Any]:
+def _due(row: Any, seal: SealTerms) -> _Due:
+    payload = row[2] if isinstance(row[2], dict) else json.loads(row[2])
+    fields = (row[0], row[1], payload, *row[3:], seal)
+    return _Due(*fields)
+
+
+def _chosen(now: dt.datetime, limit: int) -> dict[int, list[Any]]:
     """The rows to send now, by meter: each network as far as its bucket reaches."""
     paced = lanes()
     if not paced:
@@ -142,49 +162,60 @@ def _chosen(now: dt.datetime, limit: int) -> dict[int, Any]:
                 "shut": lane.shut(urgent=urgent),
             }
             found = _fetch(_LANE.format(which="<=" if urgent else ">"), what)
-            for meter_id, row in found.items():
-                if meter_id not in due and lane.take(row[_CELL], urgent=urgent):
-                    due[meter_id] = row
+            for meter_id, rows in found.items():
+                if meter_id not in due and lane.take(rows[0][_CELL], urgent=urgent):
+                    due[meter_id] = rows
         lane.close()
     return due
 
 
-def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, Any]:
-    """The row of the first due command of each meter, by meter."""
+def _fetch(lane: str, parameters: dict[str, Any]) -> dict[int, list[Any]]:
+    """The rows of the due commands of each meter in their order, by meter."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM.format(lane=lane), {"counter_max": COUNTER_MAX, **parameters})
         rows = cursor.fetchall()
-    first: dict[int, Any] = {}
+    first: dict[int, list[Any]] = {}
     for row in rows:
-        first.setdefault(row[6], row)
+        first.setdefault(row[6], []).append(row)
     return first
 
 
 def _send(due: list[_Due], driver: Driver, keys: KeyMaker, now: dt.datetime, lease_s: int) -> None:
     routes = {operator_id: frame_route(operator_id=operator_id) for operator_id in {d.operator_id for d in due}}
-    orders = [_order(d, *routes[d.operator_id], driver, keys, now, lease_s) for d in due]
-    segments = enqueue_segments(orders, now=now)
+    made = [_order(d, *routes[d.operator_id], driver, keys, now, lease_s) for d in due]
+    segments = enqueue_segments([order for order, _ in made], now=now)
+    # Leaders first, then members in their order: so their results will stand in the answer.
+    pairs = [(d, d, segment) for d, segment in zip(due, segments, strict=True)]
+    for d, (_, count), segment in zip(due, made, segments, strict=True):
+        pairs += [(member, d, segment) for member in d.others[: count - 1]]
     with connection.cursor() as cursor:
         cursor.execute(_SENT, [lease_s, [d.command_id for d in due]])
         cursor.execute(
             _ATTEMPT,
             [
-                *([d.command_id for d in due], [d.meter_id for d in due], [d.counter for d in due]),
-                *([d.seal.key_number for d in due], segments),
+                [member.command_id for member, _, _ in pairs],
+                [leader.meter_id for _, leader, _ in pairs],
+                [leader.counter for _, leader, _ in pairs],
+                [leader.seal.key_number for _, leader, _ in pairs],
+                [segment for _, _, segment in pairs],
             ],
         )
+        bundled = [(member.command_id, leader.command_id) for member, leader, _ in pairs if member is not leader]
+        if bundled:
+            cursor.execute(_BUNDLED, [list(column) for column in zip(*bundled, strict=True)])
 
 
 def _order(
     due: _Due, bind: Bind, source: str, driver: Driver, keys: KeyMaker, now: dt.datetime, lease_s: int
-) -> SegmentOrder:
-    payload = driver.build(
+) -> tuple[SegmentOrder, int]:
+    """The segment, and how many commands it carries: this one and the first of the others."""
+    payload, count = driver.bundle(
         profile=due.profile,
-        intent=_intent(due, keys, now),
+        intents=[_intent(each, keys, now) for each in (due, *due.others)],
         keys=keys.meter_keys(drn=due.drn, wrapped=due.seal.keys_wrapped),
         counter=due.counter,
     )
-    return SegmentOrder(
+    segment = SegmentOrder(
         bind_id=bind.pk,
         meter_id=due.meter_id,
         message_class=MessageClass.METER_FRAME,
@@ -199,6 +230,7 @@ def _order(
         registered=True,
         correlation=due.correlation,
     )
+    return segment, count
 
 
 def _intent(due: _Due, keys: KeyMaker, now: dt.datetime) -> Intent:

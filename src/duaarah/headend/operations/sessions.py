@@ -42,6 +42,7 @@ JOIN registry_sim s ON s.id = p.sim_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
     AND (c.kind IN ('READ_METER', 'READ_PROFILE')
          OR (c.attempts >= r.sms_tries AND (c.attempts - r.sms_tries) %% 2 = 0))
+    AND c.bundled_with_id IS NULL AND k.to_meter_latest + %(counters)s <= %(counter_max)s
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k, r SKIP LOCKED
 """
@@ -89,7 +90,8 @@ def claim_sessions(
     try:
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
-                cursor.execute(_CLAIM, {"now": now, "limit": limit, "awake": AWAKE_S})
+                counters = {"counters": COUNTERS_EACH, "counter_max": COUNTER_MAX}
+                cursor.execute(_CLAIM, {"now": now, "limit": limit, "awake": AWAKE_S, **counters})
                 rows = cursor.fetchall()
             for row in rows:
                 if row[4] in claimed:
@@ -106,8 +108,6 @@ def claim_sessions(
 
 def _claimed(row: tuple[Any, ...], keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> ClaimedSession:
     command_id, kind, payload, correlation, meter_id, drn, profile, wrapped, title, latest = row[:10]
-    if latest + COUNTERS_EACH > COUNTER_MAX:
-        raise OverflowError(f"The invocation counter of meter {drn} is used up; its key must be rotated.")
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, [latest + COUNTERS_EACH, meter_id])
         cursor.execute(_SENT, [lease_s, command_id])

@@ -33,7 +33,7 @@ from duaarah.sim.meter.past import MeterPast
 from duaarah.sim.meter.reporting import Reporting, plan_written
 from duaarah.sim.meter.telling import Log, Teller
 from duaarah.sim.meter.view import MWH_PER_WH, MeterView, Register
-from duaarah.wire.dlms import apdu
+from duaarah.wire.dlms import apdu, blocks
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
@@ -210,7 +210,9 @@ class SimMeter(MeterView, Teller):
                 raise Dropped("unreachable")
             plain, counter = self._link.open_sms(payload)
             request = self._request_of(plain)
-            if isinstance(request, apdu.SetRequest):
+            if isinstance(request, blocks.SetWithList):
+                answer = self._reply(self._set_list(request, now), now)
+            elif isinstance(request, apdu.SetRequest):
                 answer = self._reply(self._set(request, now), now)
             elif request.invoke_octet & apdu.SERVICE_CONFIRMED:
                 answer = self._reply(apdu.ActionResponse(request.invoke_octet, self._ordered(request, now)), now)
@@ -227,13 +229,14 @@ class SimMeter(MeterView, Teller):
             return []
         return answer
 
-    def _request_of(self, plain: bytes) -> apdu.ActionRequest | apdu.SetRequest:
-        """What an SMS may ask: a method, or a SET that wants its answer."""
+    def _request_of(self, plain: bytes) -> apdu.ActionRequest | apdu.SetRequest | blocks.SetWithList:
+        """What an SMS may ask: a method, or a SET (of some kinds with list) that wants its answer."""
         try:
-            request = apdu.decode(plain)
+            request = blocks.decode(plain)
         except DlmsError as error:
             raise Dropped(error.code) from None
-        if isinstance(request, apdu.SetRequest) and request.invoke_octet & apdu.SERVICE_CONFIRMED:
+        sets = (apdu.SetRequest, blocks.SetWithList) if self.model.takes_lists else (apdu.SetRequest,)
+        if isinstance(request, sets) and request.invoke_octet & apdu.SERVICE_CONFIRMED:
             return request
         if not isinstance(request, apdu.ActionRequest):
             raise Dropped("not_over_sms")
@@ -267,9 +270,11 @@ class SimMeter(MeterView, Teller):
         register.relay_closed = True
         register.armed = register.credit_mwh >= register.threshold_wh * MWH_PER_WH
 
-    def _reply(self, response: apdu.SetResponse | apdu.ActionResponse, now: datetime) -> list[bytes]:
+    def _reply(
+        self, response: apdu.SetResponse | apdu.ActionResponse | blocks.SetListResponse, now: datetime
+    ) -> list[bytes]:
         """The answer to a confirmed request, and what the request made the meter say besides."""
-        said = [self._link.seal_sms(apdu.encode(response))]
+        said = [self._link.seal_sms(blocks.encode_any(response))]
         if self._new_keys is not None:
             # Their answer goes under the old ones, all that follows under the new.
             self._link.change_keys(self._new_keys)
@@ -320,6 +325,17 @@ class SimMeter(MeterView, Teller):
             # One that lies above the credit warns at once; one below it warns when the credit gets there.
             register.armed = True
         return apdu.SetResponse(request.invoke_octet, result)
+
+    def _set_list(self, request: blocks.SetWithList, now: datetime) -> blocks.SetListResponse:
+        """Each by itself: one that is refused stops no other."""
+        invoke = request.invoke_octet
+        results = []
+        for item, value in zip(request.items, request.values, strict=True):
+            single = apdu.SetRequest(
+                invoke, item.class_id, item.obis, item.number, value, item.selector, item.selection
+            )
+            results.append(self._set(single, now).result)
+        return blocks.SetListResponse(invoke, tuple(results))
 
     def _set_plan(self, value: Data) -> int:
         try:

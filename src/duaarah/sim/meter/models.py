@@ -62,6 +62,8 @@ class MeterModel:
     plan_as_octets: bool = False
     # One step of its power numbers.
     power_step_w: int = 1
+    # Whether it takes SET with list by SMS.
+    takes_lists: bool = False
 
     def result_number(self, result: str) -> int:
         """How this maker numbers a result of a token entry."""
@@ -86,6 +88,7 @@ MODELS = {
             threshold=(CREDIT_CLASS, TOKEN_CREDIT, 5),
             threshold_tag=Tag.DOUBLE_LONG,
             result_numbers=tuple((name, number) for number, name in enumerate(_SINGLE)),
+            takes_lists=True,
         ),
         MeterModel(
             name="three-phase-modem",
@@ -113,6 +116,7 @@ MODELS = {
             ),
             plan_as_octets=True,
             power_step_w=10,
+            takes_lists=True,
         ),
         MeterModel(
             name="three-phase-retrofit",

@@ -56,7 +56,8 @@ def communication(request: HttpRequest, drn: str) -> HttpResponse:
 def _to(meter: Meter, before: int | None) -> dict[str, Any]:
     """What went to the meter: the octets as they went, never opened, for a token is in many of them."""
     found = frames_to(meter_id=meter.pk, before=before, limit=PAGE)
-    rows = [{"attempt": one, "hex": bytes(one.segment.payload).hex(" ")} for one in found]
+    # A session over IP has no SMS.
+    rows = [{"attempt": one, "hex": bytes(one.segment.payload).hex(" ") if one.segment else ""} for one in found]
     return {"rows": rows, "before": found[-1].pk if len(found) == PAGE else None}
 
 
