@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.firmware_models import Firmware, FirmwareJob, FirmwareRollout
 from duaarah.headend.key_models import KeyRotation
+from duaarah.headend.line_models import MeterLine
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.registry.models import Meter
@@ -14,10 +16,14 @@ from duaarah.sms.models import InboundSms, OutboundSegment
 __all__ = [
     "Attempt",
     "Command",
+    "Firmware",
+    "FirmwareJob",
+    "FirmwareRollout",
     "InvocationCounter",
     "KeyRotation",
     "Maker",
     "MeterEvent",
+    "MeterLine",
     "MeterState",
     "Shipment",
     "ShipmentRow",

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""New DLMS keys of meters and which keys a frame belongs to; lines over IP; firmware, its roll-outs and jobs."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("headend", "0009_shipments"),
+        ("people", "0003_operatorkey"),
+        ("registry", "0005_sim_shipments"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="MeterLine",
+            fields=[
+                (
+                    "meter",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="line",
+                        serialize=False,
+                        to="registry.meter",
+                    ),
+                ),
+                ("host", models.CharField(max_length=120)),
+                ("port", models.PositiveIntegerField(default=4059)),
+                ("client_sap", models.PositiveIntegerField(default=1, help_text="Of the managing client")),
+                ("hdlc", models.BooleanField(default=False, help_text="HDLC frames instead of the wrapper")),
+                ("held_until_at", models.DateTimeField(help_text="Machine time", null=True)),
+                ("set_at", models.DateTimeField(help_text="Business time")),
+                ("set_by", models.CharField(help_text="Actor, as in the audit record", max_length=60)),
+            ],
+        ),
+        migrations.AddField(
+            model_name="attempt",
+            name="key_number",
+            field=models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that it was sealed with"),
+        ),
+        migrations.AddField(
+            model_name="invocationcounter",
+            name="key_number",
+            field=models.PositiveSmallIntegerField(db_default=0, help_text="Of the keys that these counters belong to"),
+        ),
+        migrations.AddField(
+            model_name="invocationcounter",
+            name="keys_begin",
+            field=models.BinaryField(
+                help_text="How the wrapped keys begin, once they were changed here", max_length=12, null=True
+            ),
+        ),
+        migrations.AddField(
+            model_name="maker",
+            name="firmware_key",
+            field=models.BinaryField(
+                blank=True,
+                db_default=b"",
+                default=b"",
+                help_text="Ed25519, public; empty: no firmware is taken",
+                max_length=32,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="command",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("LOAD_CREDIT", "Load a token"),
+                    ("LOAD_KEY", "Load a part of a new key"),
+                    ("SET_THRESHOLD", "Set the low-credit threshold"),
+                    ("SET_PLAN", "Set the reporting plan"),
+                    ("RELAY_OPEN", "Switch off"),
+                    ("RELAY_CLOSE", "Switch on"),
+                    ("POWER_LIMIT", "Set the power limit"),
+                    ("TEMPORARY_SUPPLY", "Temporary supply"),
+                    ("TEMPORARY_DISCONNECT", "Switch off for a time"),
+                    ("CLEAR_TAMPER", "Clear tamper"),
+                    ("CLEAR_CREDIT", "Clear the credit"),
+                    ("TARIFF", "Set the tariff index"),
+                    ("CLOCK", "Set the clock"),
+                    ("PUSH_NOW", "Read now"),
+                    ("ROTATE_KEYS", "Load new DLMS keys"),
+                    ("PROVE_KEYS", "Ask under the new DLMS keys"),
+                ],
+                max_length=20,
+            ),
+        ),
+        migrations.CreateModel(
+            name="Firmware",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("profile", models.CharField(max_length=40)),
+                ("version", models.CharField(help_text="As the meter says it afterwards", max_length=40)),
+                ("file_name", models.CharField(max_length=200)),
+                ("digest", models.BinaryField(help_text="SHA-256 of the file", max_length=32)),
+                ("signature", models.BinaryField(max_length=64)),
+                ("content", models.BinaryField()),
+                ("octets", models.PositiveIntegerField()),
+                ("taken_at", models.DateTimeField(help_text="Business time")),
+                ("taken_by", models.CharField(help_text="Actor, as in the audit record", max_length=60)),
+                (
+                    "maker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="firmware", to="headend.maker"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="FirmwareRollout",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("RUNNING", "Running"),
+                            ("PAUSED", "Paused"),
+                            ("STOPPED", "Stopped"),
+                            ("DONE", "Done"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("first", models.PositiveIntegerField()),
+                ("percent", models.PositiveSmallIntegerField()),
+                (
+                    "failures_percent",
+                    models.PositiveSmallIntegerField(help_text="More failures in a stage than this pause it"),
+                ),
+                ("stage", models.PositiveSmallIntegerField(default=1)),
+                ("activate_at", models.DateTimeField(help_text="Business time; empty: as soon as verified", null=True)),
+                ("reason", models.CharField(max_length=400)),
+                ("paused_why", models.CharField(blank=True, max_length=40)),
+                ("ordered_by", models.CharField(help_text="Actor, as in the audit record", max_length=60)),
+                ("ordered_at", models.DateTimeField(help_text="Business time")),
+                ("closed_at", models.DateTimeField(help_text="Business time", null=True)),
+                ("correlation", models.UUIDField()),
+                (
+                    "approval",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="people.approval"
+                    ),
+                ),
+                (
+                    "firmware",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="rollouts", to="headend.firmware"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="FirmwareJob",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("stage", models.PositiveSmallIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "Waiting for its turn"),
+                            ("SENDING", "Blocks under way"),
+                            ("VERIFIED", "Complete and verified by the meter"),
+                            ("ACTIVATED", "Activated, version not read back yet"),
+                            ("DONE", "The meter says the new version"),
+                            ("FAILED", "Failed"),
+                            ("STOPPED", "Stopped before it was activated"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("blocks", models.PositiveIntegerField(default=0, help_text="Of the whole image")),
+                ("blocks_there", models.PositiveIntegerField(default=0, help_text="By the meter's own bitmap")),
+                ("blocks_sent", models.PositiveIntegerField(default=0, help_text="By us, repeats counted")),
+                ("tries", models.PositiveSmallIntegerField(default=0, help_text="In a row without success")),
+                ("not_before_at", models.DateTimeField(help_text="Machine time")),
+                ("lease_until_at", models.DateTimeField(help_text="Machine time", null=True)),
+                ("version_before", models.CharField(blank=True, max_length=40)),
+                ("version_after", models.CharField(blank=True, max_length=40)),
+                ("result", models.CharField(blank=True, max_length=40)),
+                ("closed_at", models.DateTimeField(help_text="Business time", null=True)),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="firmware_jobs", to="registry.meter"
+                    ),
+                ),
+                (
+                    "rollout",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to="headend.firmwarerollout"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="KeyRotation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("request_id", models.UUIDField(unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("ORDERED", "Ordered, nothing sent yet"),
+                            ("SENDING", "Sent: the meter may have either key"),
+                            ("TRANSFERRED", "The meter says it has the new keys"),
+                            ("SILENT", "No answer: both keys are tried"),
+                            ("PROVEN", "In force: the meter has used the new keys"),
+                            ("REFUSED", "Refused by the meter, the old keys stay"),
+                            ("WITHDRAWN", "Withdrawn before anything was sent"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("number", models.PositiveSmallIntegerField(help_text="Of the new keys; the factory's are 0")),
+                ("keys_wrapped", models.BinaryField(default=b"", max_length=200)),
+                (
+                    "to_meter_latest",
+                    models.BigIntegerField(default=0, help_text="Our counter under the new keys, until in force"),
+                ),
+                ("old_keys_wrapped", models.BinaryField(default=b"", max_length=200)),
+                ("old_number", models.PositiveSmallIntegerField(default=0)),
+                ("old_from_highest", models.BigIntegerField(default=0)),
+                ("old_from_bitmap", models.BinaryField(default=b"\x00\x00\x00\x00\x00\x00\x00\x00", max_length=8)),
+                ("old_until_at", models.DateTimeField(help_text="Business time", null=True)),
+                ("reason", models.CharField(max_length=400)),
+                ("ordered_by", models.CharField(help_text="Actor, as in the audit record", max_length=60)),
+                ("ordered_at", models.DateTimeField(help_text="Business time")),
+                ("closed_at", models.DateTimeField(help_text="Business time", null=True)),
+                (
+                    "result",
+                    models.CharField(blank=True, help_text="The meter's word, by the standard's name", max_length=40),
+                ),
+                ("correlation", models.UUIDField()),
+                ("line_tries", models.PositiveSmallIntegerField(default=0, help_text="Over IP, without success")),
+                ("line_not_before_at", models.DateTimeField(help_text="Machine time", null=True)),
+                (
+                    "approval",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="people.approval"
+                    ),
+                ),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="key_rotations", to="registry.meter"
+                    ),
+                ),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name="firmware",
+            constraint=models.UniqueConstraint(fields=("profile", "digest"), name="headend_firmware_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="firmwarerollout",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["RUNNING", "PAUSED"])),
+                fields=("firmware",),
+                name="headend_rollout_one_open",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="firmwarejob",
+            index=models.Index(
+                condition=models.Q(("state__in", ["WAITING", "SENDING", "VERIFIED", "ACTIVATED"])),
+                fields=["not_before_at"],
+                name="headend_firmware_due",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="firmwarejob",
+            constraint=models.UniqueConstraint(fields=("rollout", "meter"), name="headend_firmware_job_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="firmwarejob",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["WAITING", "SENDING", "VERIFIED", "ACTIVATED"])),
+                fields=("meter",),
+                name="headend_firmware_one_open",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="keyrotation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["ORDERED", "SENDING", "TRANSFERRED", "SILENT"])),
+                fields=("meter",),
+                name="headend_rotation_one_open",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="keyrotation",
+            constraint=models.UniqueConstraint(fields=("meter", "number"), name="headend_rotation_number"),
+        ),
+    ]
