@@ -11,7 +11,7 @@ from django.db import connection
 
 from duaarah.audit.models import AuditRecord
 from duaarah.headend.firmware import jobs
-from duaarah.headend.firmware.jobs import run_next_job
+from duaarah.headend.firmware.jobs import run_due_jobs
 from duaarah.headend.firmware.operations import (
     BadPlan,
     NobodyThere,
@@ -97,7 +97,7 @@ def at_once() -> None:
 def work(town: Town, lines: MeterLines) -> int:
     """Until nothing is due; how many sessions it took."""
     sessions = 0
-    while run_next_job(lines=lines, now=town.now) or advance_rollouts(now=town.now):
+    while run_due_jobs(lines=lines, now=town.now) or advance_rollouts(now=town.now):
         sessions += 1
         assert sessions < 60
     return sessions
@@ -138,10 +138,10 @@ def test_a_connection_lost_in_the_middle_sends_only_what_is_missing(
     with served(town, house) as (device,):
         rollout = begun(town, taken(town, maker))
         device.images.faults.lose_connection_after = 4
-        assert run_next_job(lines=lines, now=town.now) and run_next_job(lines=lines, now=town.now)
+        assert run_due_jobs(lines=lines, now=town.now) and run_due_jobs(lines=lines, now=town.now)
         job = rollout.jobs.get()
         assert (job.state, job.blocks_there, job.blocks_sent, job.tries) == ("SENDING", 4, 4, 1)
-        assert job.result == "session_failed" and run_next_job(lines=lines, now=town.now) == 0
+        assert job.result == "session_failed" and run_due_jobs(lines=lines, now=town.now) == 0
         at_once()
         work(town, lines)
         assert device.images.received == list(range(BLOCKS)) and device.images.version == b"DUA-2.0"
@@ -155,7 +155,7 @@ def test_a_worker_that_dies_in_the_middle_is_followed_by_one_that_asks_the_meter
     house = town.house()
     with served(town, house) as (device,):
         rollout = begun(town, taken(town, maker))
-        run_next_job(lines=lines, now=town.now)
+        run_due_jobs(lines=lines, now=town.now)
         device.images.faults.lose_connection_after = 6
 
         def dies(*_: object) -> None:
@@ -164,12 +164,12 @@ def test_a_worker_that_dies_in_the_middle_is_followed_by_one_that_asks_the_meter
         with monkeypatch.context() as broken:
             broken.setattr(jobs, "_keep", dies)
             with pytest.raises(SystemExit):
-                run_next_job(lines=lines, now=town.now)
+                run_due_jobs(lines=lines, now=town.now)
         job = rollout.jobs.get()
         assert (job.state, job.blocks_there, len(device.images.received)) == ("SENDING", 0, 6)
         before = InvocationCounter.objects.get().to_meter_latest
         # Its lease, and its hold of the line, keep others away until they end.
-        assert run_next_job(lines=lines, now=town.now) == 0
+        assert run_due_jobs(lines=lines, now=town.now) == 0
         at_once()
         work(town, lines)
         assert device.images.received == list(range(BLOCKS)) and device.images.version == b"DUA-2.0"
@@ -182,9 +182,9 @@ def test_a_meter_that_lost_everything_is_begun_anew(town: Town, maker: Maker, li
     house = town.house()
     with served(town, house) as (device,):
         rollout = begun(town, taken(town, maker))
-        run_next_job(lines=lines, now=town.now)
+        run_due_jobs(lines=lines, now=town.now)
         device.images.restore({**type(device.images)().state(), "version": b"DUA-1.0".hex()})
-        run_next_job(lines=lines, now=town.now)
+        run_due_jobs(lines=lines, now=town.now)
         assert states(rollout) == [(1, "WAITING")] and rollout.jobs.get().result == "temporary_failure"
         at_once()
         work(town, lines)
@@ -226,12 +226,12 @@ def test_stages_follow_one_another(town: Town, maker: Maker, lines: MeterLines) 
             return sum(device.images.version == b"DUA-2.0" for device in devices)
 
         seen = []
-        while run_next_job(lines=lines, now=town.now):
+        while run_due_jobs(lines=lines, now=town.now):
             pass
         seen.append(new())
         for _ in range(3):
             advance_rollouts(now=town.now)
-            while run_next_job(lines=lines, now=town.now):
+            while run_due_jobs(lines=lines, now=town.now):
                 pass
             seen.append(new())
         assert seen == [1, 3, 6, 6]
@@ -247,9 +247,9 @@ def test_activation_waits_for_its_time_and_a_stop_comes_before_it(town: Town, ma
         assert {device.images.version for device in devices} == {b"DUA-1.0"}
         pause_rollout(rollout_id=rollout.pk, actor="login:1", now=town.now)
         town.now = later
-        assert run_next_job(lines=lines, now=town.now) == 0
+        assert run_due_jobs(lines=lines, now=town.now) == 0
         resume_rollout(rollout_id=rollout.pk, actor="login:1", now=town.now)
-        run_next_job(lines=lines, now=town.now)
+        run_due_jobs(lines=lines, now=town.now, limit=1)
         assert sorted(states(rollout)) == [(1, "ACTIVATED"), (1, "VERIFIED")]
         stop_rollout(rollout_id=rollout.pk, actor="login:1", now=town.now)
         work(town, lines)
@@ -276,7 +276,7 @@ def test_a_meter_that_is_away_is_given_up_after_its_tries(town: Town, maker: Mak
         for _ in range(jobs.TRIES_MAX):
             assert states(rollout) == [(1, "WAITING")]
             at_once()
-            assert run_next_job(lines=lines, now=town.now) == 1
+            assert run_due_jobs(lines=lines, now=town.now) == 1
     job = rollout.jobs.get()
     assert (job.state, job.tries, job.result) == ("FAILED", jobs.TRIES_MAX, "session_failed")
     assert MeterLine.objects.get().held_until_at is None

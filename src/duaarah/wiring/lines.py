@@ -18,6 +18,8 @@ from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wiring.drivers import HEAD_END_TITLE
 
 TIMEOUT_S = 20.0
+# Less than a line is held for: whoever holds it has let go before somebody else may.
+SESSION_S = 240.0
 Work = Callable[[Session], Awaitable[None]]
 
 
@@ -125,7 +127,8 @@ class MeterLines:
         async def whole() -> None:
             nonlocal opened
             async with session(self._endpoint(terms), next_counter=next_counter, window=terms.window) as opened:
-                await work(opened)
+                async with asyncio.timeout(SESSION_S):
+                    await work(opened)
 
         outcome, code = "done", ""
         try:

@@ -260,7 +260,11 @@ def begin_rollout(*, approval_id: int, actor: str, now: dt.datetime) -> Firmware
                 correlation=uuid.uuid4(),
             )
             with connection.cursor() as cursor:
-                known = {"profile": firmware.profile, "salt": str(rollout.correlation), "rollout": rollout.pk}
+                known: dict[str, Any] = {
+                    "profile": firmware.profile,
+                    "salt": str(rollout.correlation),
+                    "rollout": rollout.pk,
+                }
                 cursor.execute(_JOBS, {**known, "first": plan[0], "percent": plan[1]})
                 _audit(rollout, VERB, actor, now, meters=cursor.rowcount, version=firmware.version)
     except (ApprovalRefused, FirmwareRefused) as error:
