@@ -27,6 +27,7 @@ from duaarah.vending.operations import (
     top_up,
     withdraw_key_change,
 )
+from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.key_change import (
     ConfigurationChanged,
     KeyChangeRefused,
@@ -38,7 +39,6 @@ from duaarah.vending.operations.key_change import (
     TargetRefused,
     TokensPending,
 )
-from duaarah.vending.operations.notification import meter_key_terms
 from duaarah.vending.operations.tids import lock_tids
 from duaarah.vending.ports import KeyChangeRequest, KeyTerms, Unknown
 from tests.flows.house import CONFIGURATION, House, Town
@@ -76,7 +76,7 @@ def order(town: Town, house: House, to: KeyTerms | None = None, **more: Any) -> 
 
 
 def keys_of(house: House) -> KeyTerms:
-    return meter_key_terms(Meter.objects.get(pk=house.meter.pk))
+    return key_terms(Meter.objects.get(pk=house.meter.pk))
 
 
 def has_key(house: House, to: KeyTerms, vending_key: bytes = NEW_VENDING_KEY) -> bool:

@@ -14,7 +14,7 @@ from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
 from duaarah.core.order import Order, OrderKind
-from duaarah.headend.models import Command, Shipment
+from duaarah.headend.models import Command, Firmware, FirmwareRollout, KeyRotation, Maker, Shipment
 from duaarah.headend.operations import place_order, withdraw_order
 from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
@@ -24,7 +24,7 @@ from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRan
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
-from duaarah.vending.operations.notification import meter_key_terms
+from duaarah.vending.operations.configuration import key_terms
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, DESK, DATA = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}
@@ -61,6 +61,13 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-messages": ("/operasi/pesan/", "get", DESK),
     "desk-meter-key": ("/operasi/meter/{drn}/kunci/", "get", DESK),
     "desk-meter-key-part": ("/operasi/meter/{drn}/kunci/jejak/", "get", DESK),
+    "desk-meter-dlms": ("/operasi/meter/{drn}/kunci-dlms/", "get", DESK),
+    "desk-meter-dlms-part": ("/operasi/meter/{drn}/kunci-dlms/jejak/", "get", DESK),
+    "desk-dlms-withdraw": ("/operasi/kunci-dlms/{rotation}/tarik/", "post-redirect", DESK),
+    "desk-firmware": ("/operasi/firmware/", "get", DESK),
+    "desk-firmware-part": ("/operasi/firmware/jejak/", "get", DESK),
+    "desk-rollout": ("/operasi/firmware/{rollout}/", "get", DESK),
+    "desk-rollout-turn": ("/operasi/firmware/{rollout}/ubah/", "post-redirect", DESK),
     "desk-keys": ("/operasi/kunci/", "get", DESK),
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
@@ -132,6 +139,23 @@ def discarded_shipment(town: Town) -> Shipment:
     )
 
 
+def closed_rotation_and_rollout(town: Town, household: House) -> dict[str, int]:
+    """Whoever may withdraw or stop them, is told that it is too late."""
+    when = {"reason": "", "ordered_by": "test", "ordered_at": town.now, "correlation": REFERENCE}
+    rotation = KeyRotation.objects.create(
+        request_id=REFERENCE, meter=household.meter, state="WITHDRAWN", number=1, **when
+    )
+    asker = Login.objects.create_user("asks for firmware")
+    life = {"requested_at": town.now, "expires_at": town.now}
+    approval = Approval.objects.create(verb="x", subject="x", detail={}, state="USED", requested_by=asker, **life)
+    maker = Maker.objects.create(code="FIRM", name="Firm")
+    image = {"profile": "x", "version": "1", "digest": b"", "signature": b"", "content": b"", "octets": 1}
+    firmware = Firmware.objects.create(maker=maker, taken_at=town.now, **image)
+    plan = {"first": 1, "percent": 1, "failures_percent": 1}
+    rollout = FirmwareRollout.objects.create(firmware=firmware, approval=approval, state="DONE", **plan, **when)
+    return {"rotation": rotation.pk, "rollout": rollout.pk}
+
+
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
 MOVED = (
@@ -145,6 +169,7 @@ MOVED = (
     APIKey,
     Approval,
     KeyChange,
+    KeyRotation,
     CataloguePrice,
     Delegation,
     IssuedInvoice,
@@ -193,6 +218,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **compared_and_invoiced(town),
         "command": withdrawn_order(town, household),
         "consignment": discarded_shipment(town).pk,
+        **closed_rotation_and_rollout(town, household),
     }
     desk = sign_in("dataop")
     rows |= {
@@ -243,7 +269,7 @@ def compared_and_invoiced(town: Town) -> dict[str, object]:
 
 def withdrawn(town: Town, household: House) -> KeyChange:
     asked, decided = (Login.objects.create_user(name) for name in ("asks", "decides"))
-    to = replace(meter_key_terms(household.meter), ti="02")
+    to = replace(key_terms(household.meter), ti="02")
     request = request_key_change(meter=household.meter, target=to, reason="roll", requested_by=asked, now=town.now)
     decide_approval(approval_id=request.pk, approve=True, decided_by=decided, now=town.now)
     change = order_key_change(approval_id=request.pk, source=town.source, actor="login:0", now=town.now)
