@@ -28,6 +28,7 @@ from duaarah.headend.firmware.operations import (
     take_firmware,
 )
 from duaarah.headend.models import Firmware, FirmwareJob, FirmwareRollout, InvocationCounter, Maker, MeterLine
+from duaarah.headend.ports import ImageAnswer, LineTerms
 from duaarah.people.models import Approval, Login
 from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.sim.meter.objects.image import BLOCK_OCTETS, image_of
@@ -257,6 +258,25 @@ def test_activation_waits_for_its_time_and_a_stop_comes_before_it(town: Town, ma
         assert sorted(device.images.version for device in devices) == [b"DUA-1.0", b"DUA-2.0"]
     with pytest.raises(WrongMoment):
         resume_rollout(rollout_id=rollout.pk, actor="login:1", now=town.now)
+
+
+def test_a_stop_in_the_middle_of_an_activation_still_asks_what_runs(
+    town: Town, maker: Maker, lines: MeterLines
+) -> None:
+    house = town.house()
+
+    class Stops(MeterLines):
+        def activate_image(self, *, terms: LineTerms) -> ImageAnswer:
+            answer = super().activate_image(terms=terms)
+            FirmwareRollout.objects.update(state="STOPPED")
+            FirmwareJob.objects.update(state="STOPPED", closed_at=town.now)
+            connection.close()
+            return answer
+
+    with served(town, house) as (device,):
+        rollout = begun(town, taken(town, maker))
+        work(town, Stops(town.keys, timeout_s=5.0))
+        assert device.images.version == b"DUA-2.0" and states(rollout) == [(1, "DONE")]
 
 
 def test_a_meter_with_that_version_is_sent_nothing(town: Town, maker: Maker, lines: MeterLines) -> None:

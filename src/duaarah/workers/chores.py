@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import procrastinate
 from django.conf import settings
@@ -27,6 +28,7 @@ LOG = logging.getLogger(__name__)
 QUEUE = "chores"
 KEEP_FINISHED_HOURS = 7 * 24
 STALLED_AFTER_S = 120
+LINES_S = 50.0
 
 
 def make_app() -> procrastinate.App:
@@ -120,11 +122,12 @@ def run_keys() -> None:
 
 
 def run_lines() -> None:
-    """Sessions over IP that are due: new keys and firmware, until nothing is due."""
+    """Sessions over IP that are due, new keys and firmware, for most of a minute; the next minute goes on."""
+    until_s = time.monotonic() + LINES_S
     try:
         keys = MeterKeyring(key_store())
         lines = MeterLines(keys)
-        while (
+        while time.monotonic() < until_s and (
             run_due_jobs(lines=lines, now=now())
             + rotate_next_on_line(lines=lines, keys=keys, now=now())
             + advance_rollouts(now=now())

@@ -9,13 +9,14 @@ in a session, the next one asks the meter for its bitmap and sends what is missi
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.headend.firmware_models import FirmwareJob
+from duaarah.headend.firmware_models import Firmware, FirmwareJob
 from duaarah.headend.operations.lines import LineRefused, hold_line, leave_line
 from duaarah.headend.ports import ImageAnswer, Lines, LineTerms
 
@@ -56,7 +57,8 @@ def run_due_jobs(*, lines: Lines, now: dt.datetime, limit: int = TOGETHER_MAX) -
         cursor.execute(_CLAIM, {"lease": LEASE_S, "now": now, "limit": limit})
         claimed = [row[0] for row in cursor.fetchall()]
     held: list[tuple[FirmwareJob, LineTerms]] = []
-    for job in FirmwareJob.objects.select_related("rollout__firmware", "meter").filter(pk__in=claimed):
+    jobs = FirmwareJob.objects.select_related("rollout__firmware").defer("rollout__firmware__content")
+    for job in jobs.filter(pk__in=claimed):
         try:
             with transaction.atomic(durable=True):
                 terms = hold_line(meter_id=job.meter_id, counters=BLOCKS_A_SESSION + OTHER_COUNTERS)
@@ -64,21 +66,26 @@ def run_due_jobs(*, lines: Lines, now: dt.datetime, limit: int = TOGETHER_MAX) -
         except LineRefused as error:
             _keep(job.pk, None, None, error.code, now)
     if held:
+        # An image is in memory once, however many meters get it.
+        sent = {job.rollout.firmware_id for job, _ in held if job.state == State.SENDING}
+        found = Firmware.objects.filter(pk__in=sent).values_list("pk", "content")
+        contents = {firmware_id: bytes(content) for firmware_id, content in found}
         with ThreadPoolExecutor(max_workers=len(held)) as threads:
-            answers = threads.map(lambda one: _session(one[0], one[1], lines), held)
+            answers = threads.map(lambda one: _session(one[0], one[1], lines, contents), held)
             for (job, terms), answer in zip(held, answers, strict=True):
                 _keep(job.pk, answer, terms, "", now)
     return len(claimed)
 
 
-def _session(job: FirmwareJob, terms: LineTerms, lines: Lines) -> ImageAnswer:
+def _session(job: FirmwareJob, terms: LineTerms, lines: Lines, contents: Mapping[int, bytes]) -> ImageAnswer:
+    """In a thread of its own: everything that it reads is loaded."""
     firmware = job.rollout.firmware
     match job.state:
         case State.WAITING:
             name = f"{firmware.version}-{bytes(firmware.digest).hex()[:8]}".encode("ascii", "replace")
             return lines.begin_image(terms=terms, identification=name[:48], octets=firmware.octets)
         case State.SENDING:
-            return lines.send_image(terms=terms, content=bytes(firmware.content), blocks_max=BLOCKS_A_SESSION)
+            return lines.send_image(terms=terms, content=contents[firmware.pk], blocks_max=BLOCKS_A_SESSION)
         case State.VERIFIED:
             return lines.activate_image(terms=terms)
     return lines.read_version(terms=terms)
@@ -87,7 +94,8 @@ def _session(job: FirmwareJob, terms: LineTerms, lines: Lines) -> ImageAnswer:
 def _keep(job_id: int, answer: ImageAnswer | None, terms: LineTerms | None, code: str, now: dt.datetime) -> None:
     """Entry: what the session has brought. A stop that came meanwhile stands."""
     with transaction.atomic(durable=True):
-        job = FirmwareJob.objects.select_for_update(of=("self",)).select_related("rollout__firmware").get(pk=job_id)
+        rows = FirmwareJob.objects.select_related("rollout__firmware").defer("rollout__firmware__content")
+        job = rows.select_for_update(of=("self",)).get(pk=job_id)
         if answer is not None and terms is not None:
             leave_line(meter_id=job.meter_id, terms=terms, window=answer.window, now=now)
             job.blocks, job.blocks_there = answer.blocks or job.blocks, answer.there or job.blocks_there
@@ -122,6 +130,9 @@ def _go_on(job: FirmwareJob, answer: ImageAnswer) -> None:
             job.state = State.VERIFIED
         case State.VERIFIED:
             job.state = State.ACTIVATED
+        case State.STOPPED if answer.state == "activated":
+            # The stop came while it was told to activate: what it runs now is asked all the same.
+            job.state, job.closed_at = State.ACTIVATED, None
         case State.ACTIVATED:
             job.version_after = answer.version[:40]
             if answer.version == wanted:

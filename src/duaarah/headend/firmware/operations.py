@@ -242,7 +242,9 @@ def begin_rollout(*, approval_id: int, actor: str, now: dt.datetime) -> Firmware
     activate_at = dt.datetime.fromisoformat(detail["activate_at"]) if detail["activate_at"] else None
     try:
         with transaction.atomic(durable=True):
-            firmware = Firmware.objects.select_for_update().defer("content").get(pk=detail["firmware"])
+            firmware = Firmware.objects.defer("content").get(pk=detail["firmware"])
+            # All images of this kind of meter: two that begin at once would reach for the same meters.
+            list(Firmware.objects.select_for_update().filter(profile=firmware.profile).order_by("pk").values_list("pk"))
             use_approval(approval_id=approval_id, verb=VERB, subject=f"firmware:{firmware.pk}", now=now)
             plan = (detail["first"], detail["percent"], detail["failures_percent"])
             _check_plan(firmware, *plan, activate_at, now)

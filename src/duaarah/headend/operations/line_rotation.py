@@ -58,10 +58,11 @@ def rotate_next_on_line(*, lines: Lines, keys: KeyMaker, now: dt.datetime) -> in
 def _transfer(rotation: KeyRotation, lines: Lines, keys: KeyMaker, now: dt.datetime) -> bool:
     """Bring the keys; whether the meter says that it has them now."""
     with transaction.atomic(durable=True):
-        terms = hold_line(meter_id=rotation.meter_id, counters=COUNTERS)
+        InvocationCounter.objects.select_for_update().get(pk=rotation.meter_id)
         locked = KeyRotation.objects.select_for_update().get(pk=rotation.pk)
         if locked.state not in _ON_LINE:
             return False
+        terms = hold_line(meter_id=rotation.meter_id, counters=COUNTERS)
         # Before anything is sent: from here the meter may have either key.
         locked.state = KeyRotation.State.SENDING
         locked.save(update_fields=["state"])
