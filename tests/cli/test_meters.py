@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.headend.shipments import TRANSPORT_KEY, file_of, keys_of, row_of
 
 from duaarah.core.sts import KeyRegister
+from duaarah.headend.shipments.operations import set_maker
 from duaarah.keystore import FileKeyStore
 from duaarah.registry.models import Meter
 
@@ -66,3 +70,21 @@ def test_profiles_and_a_profile_that_is_wrong(tmp_path: Path) -> None:
     shipped = ROOT / "src" / "duaarah" / "drivers" / "profiles" / "three-phase-modem.toml"
     status, results, _ = meters("check", str(shipped))
     assert status == 0 and results[-1] == {"profile": "three-phase-modem", "samples": len(results) - 1, "wrong": 0}
+
+
+def test_firmware_by_its_maker_s_key_and_where_a_meter_answers(database: str, tmp_path: Path) -> None:
+    signer = Ed25519PrivateKey.generate()
+    image, signature = tmp_path / "dua.bin", tmp_path / "dua.sig"
+    image.write_bytes(b"an image")
+    signature.write_bytes(signer.sign(b"an image"))
+    set_maker(code="ACME", name="Acme", transport_key_wrapped=None, actor="test", now=datetime(2026, 2, 16, tzinfo=UTC))
+    take = ("firmware", str(image), "--maker", "ACME", "--profile", "single-phase-modem", "--version", "DUA-2.0")
+    status, _, error = meters(*take, "--signature", str(signature), database=database)
+    assert (status, error) == (1, "duaarah: Nobody has entered this maker's firmware key.\n")
+    public = signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    status, told, _ = meters("firmware-key", "ACME", stdin=public.hex(), database=database)
+    assert (status, told) == (0, [{"maker": "ACME", "firmware_key": True}])
+    status, told, _ = meters(*take, "--signature", str(signature), database=database)
+    assert status == 0 and (told[0]["version"], told[0]["octets"]) == ("DUA-2.0", 8)
+    status, _, error = meters("line", "01234567890", "10.0.0.1", database=database)
+    assert (status, error) == (1, "duaarah: There is no meter 01234567890.\n")

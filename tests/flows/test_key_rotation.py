@@ -24,6 +24,7 @@ from duaarah.headend.operations import (
     withdraw_rotation,
 )
 from duaarah.headend.operations.key_rotation import MeterMute, NotWithdrawable, RotationImpossible, RotationUnderWay
+from duaarah.headend.operations.sealing import other_keys, seal_terms
 from duaarah.headend.ports import MeterKeys
 from duaarah.people.models import Approval, Login
 from duaarah.people.operations import ApprovalRefused, decide_approval
@@ -153,6 +154,24 @@ def test_a_lost_transfer_goes_again_under_the_old_keys(town: Town) -> None:
     assert dict(house.sim.dropped) == {"auth_failed": 1}
     assert state_of(rotation) == ("PROVEN", "success") and in_force(town, house) == house.sim.link.keys
     assert list(Attempt.objects.order_by("pk").values_list("key_number", "counter")) == [(0, 1), (1, 1), (0, 2), (1, 2)]
+
+
+def test_a_session_takes_its_counters_at_once_and_under_the_keys_of_its_turn(town: Town) -> None:
+    house = town.house()
+    meter_id = house.meter.pk
+    rotation = rotated(town, house)
+    town.run(to_meters=False)
+    with transaction.atomic():
+        even = seal_terms([(meter_id, "PUSH_NOW", 0)], counters_each=256)[meter_id]
+        odd = seal_terms([(meter_id, "PUSH_NOW", 1)], counters_each=256)[meter_id]
+        after = seal_terms([(meter_id, "PUSH_NOW", 2)])[meter_id]
+    assert (even.key_number, even.counter, odd.key_number, odd.counter) == (0, 2, 1, 1)
+    assert (after.key_number, after.counter, after.carries_keys) == (0, 258, False)
+    rotation.refresh_from_db()
+    assert (
+        other_keys(meter_ids=[meter_id]) == {meter_id: [bytes(rotation.keys_wrapped)]}
+        and rotation.to_meter_latest == 256
+    )
 
 
 def test_any_push_under_the_new_keys_proves_them(town: Town) -> None:

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 from tests.flows.house import Town
+from tests.flows.lines import served
 
+from duaarah.clock import operations as clock
+from duaarah.headend.models import InvocationCounter, KeyRotation
 from duaarah.headend.operations.partitions import make_month_partitions
+from duaarah.workers import chores
 from duaarah.workers.chores import make_app, rescue_stalled
 
 pytestmark = pytest.mark.slow
@@ -101,3 +106,18 @@ def test_a_job_of_a_dead_worker_goes_back_into_the_queue(database: str) -> None:
         db.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", [worker[0]])
         assert asyncio.run(rescue(defer=False)) == 1
         assert db.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
+
+
+def test_counters_and_lines_are_looked_after(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town(tmp_path)
+    house, other = town.house(), town.house()
+    monkeypatch.setattr(chores, "key_store", lambda: town.store)
+    monkeypatch.setattr(settings, "COUNTER_MARK", 100)
+    clock.move(at=town.now, rate=0, founding=True)
+    InvocationCounter.objects.filter(pk=house.meter.pk).update(to_meter_latest=100)
+    with served(town, house):
+        chores.run_keys()
+        assert KeyRotation.objects.get().meter_id == house.meter.pk != other.meter.pk
+        chores.run_lines()
+    assert KeyRotation.objects.get().state == "PROVEN"
+    assert InvocationCounter.objects.get(pk=house.meter.pk).to_meter_latest < 100 == settings.COUNTER_MARK

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`meters profiles|check|maker|import|shipments`: kinds of meter, and makers' shipments. docs/guides/meters.md."""
+"""`meters ...`: kinds of meter, makers' shipments, firmware, lines over IP. docs/guides/meters.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ FAULTS_SHOWN = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="profiles|check|maker|import|shipments")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="profiles|check|maker|import|shipments|firmware-key|firmware|line"
+    )
     verbs.add_parser("profiles", help="the kinds of meter that are known here, one JSON line each")
     check = verbs.add_parser("check", help="is this a profile of a meter, and does it read its own samples?")
     check.add_argument("file", type=Path, help="a TOML file; docs/guides/meters.md")
@@ -30,6 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_argument("--clear-keys", action="store_true", help="keys may stand unwrapped in the file (recorded)")
     take.add_argument("--check-only", action="store_true", help="read and check, take nothing up")
     take.add_argument("--without-wrong", action="store_true", help="take the right rows although others are wrong")
+    signer = verbs.add_parser("firmware-key", help="a maker's public key (Ed25519), hex digits from stdin")
+    signer.add_argument("code", help="the maker's")
+    image = verbs.add_parser("firmware", help="take an image that its maker has signed")
+    image.add_argument("file", type=Path, help="the image")
+    image.add_argument("--maker", required=True, help="its code")
+    image.add_argument("--profile", required=True, help="the kind of meter it is for")
+    image.add_argument("--version", required=True, help="as the meter says it afterwards")
+    image.add_argument("--signature", type=Path, required=True, help="Ed25519, detached: 64 octets")
+    line = verbs.add_parser("line", help="where a meter answers over IP")
+    line.add_argument("drn")
+    line.add_argument("host")
+    line.add_argument("--port", type=int, default=4059)
+    line.add_argument("--client-sap", type=int, default=1, help="of the managing client")
+    line.add_argument("--hdlc", action="store_true", help="HDLC frames instead of the wrapper")
     verbs.add_parser("shipments", help="what was read, one JSON line each")
 
 
@@ -41,8 +57,12 @@ def run(args: argparse.Namespace) -> int:
     from duaarah.project.start import database_ready
 
     try:
-        content = args.file.read_bytes() if args.verb == "import" else b""
+        content = args.file.read_bytes() if args.verb in ("import", "firmware") else b""
         with database_ready():
+            if args.verb in ("firmware-key", "firmware", "line"):
+                from duaarah.cli import meters_ip
+
+                return meters_ip.run(args, content, _actor())
             return {"maker": _maker, "import": _import, "shipments": _shipments}[args.verb](args, content)
     except OSError as error:
         return _say(f"{args.file}: {error.strerror or 'it cannot be read'}.")

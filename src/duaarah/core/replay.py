@@ -45,3 +45,12 @@ class ReplayWindow:
         if bit == 0 or self.highest - counter > WIDTH or self.bitmap & bit:
             raise Replayed(f"Counter {counter} was used before.")
         return ReplayWindow(self.highest, self.bitmap | bit), 0
+
+    def joined(self, other: ReplayWindow) -> ReplayWindow:
+        """What was taken here or there: for two that began alike and went on apart."""
+        high, low = (self, other) if self.highest >= other.highest else (other, self)
+        behind = high.highest - low.highest
+        if not behind or not low.highest:
+            return ReplayWindow(high.highest, high.bitmap | (low.bitmap if not behind else 0))
+        taken = (low.bitmap << behind | 1 << (behind - 1)) if behind <= WIDTH else 0
+        return ReplayWindow(high.highest, (high.bitmap | taken) & _MASK)

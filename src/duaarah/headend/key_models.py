@@ -42,6 +42,8 @@ class KeyRotation(models.Model):
     closed_at = models.DateTimeField(null=True, help_text="Business time")
     result = models.CharField(max_length=40, blank=True, help_text="The meter's word, by the standard's name")
     correlation = models.UUIDField()
+    line_tries = models.PositiveSmallIntegerField(default=0, help_text="Over IP, without success")
+    line_not_before_at = models.DateTimeField(null=True, help_text="Machine time")
 
     class Meta:
         constraints = [

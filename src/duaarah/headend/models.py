@@ -7,8 +7,10 @@ from django.db import models
 
 from duaarah.headend.bearer_models import MeterReach, MeterRead, NetworkPace
 from duaarah.headend.campaign_models import Campaign, CampaignItem
+from duaarah.headend.firmware_models import Firmware, FirmwareJob, FirmwareRollout
 from duaarah.headend.gateway_models import GatewayRefusal, InboundFrame
 from duaarah.headend.key_models import KeyRotation
+from duaarah.headend.line_models import MeterLine
 from duaarah.headend.order_models import MeterState
 from duaarah.headend.shipment_models import Maker, Shipment, ShipmentRow
 from duaarah.headend.status_models import CounterGap, MeterStatus
@@ -21,12 +23,16 @@ __all__ = [
     "CampaignItem",
     "Command",
     "CounterGap",
+    "Firmware",
+    "FirmwareJob",
+    "FirmwareRollout",
     "GatewayRefusal",
     "InboundFrame",
     "InvocationCounter",
     "KeyRotation",
     "Maker",
     "MeterEvent",
+    "MeterLine",
     "MeterReach",
     "MeterRead",
     "MeterState",

@@ -167,3 +167,75 @@ class KeyMaker(KeyUnwrapper, Protocol):
     def transfer(self, *, drn: str, wrapped: bytes) -> TransferKeys:
         """What brings these keys to their meter: each wrapped under its master key (RFC 3394). Raises NoMasterKey."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineTerms:
+    """One session with a meter over IP: where, under which keys, with which counters. `window`: the meter's, known before."""
+
+    drn: str
+    profile: str
+    system_title: bytes
+    host: str
+    port: int
+    client_sap: int
+    hdlc: bool
+    keys_wrapped: bytes = field(repr=False)
+    key_number: int
+    first_counter: int
+    counters: int
+    window: ReplayWindow
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineAnswer:
+    """
+    What came of a session: `done`; `refused` (the meter's own word, `code` by the standard's name); `failed` (nobody knows
+    what the meter did). `window` has the counters that the meter used, in any case.
+    """
+
+    outcome: str
+    code: str
+    window: ReplayWindow
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageAnswer(LineAnswer):
+    """
+    How far an image is, by the meter's own bitmap. `sent` blocks of this session; `state` is `sending`, `verified` or
+    `activated`. `version` is the running one as the meter says it, where it was read.
+    """
+
+    state: str = "sending"
+    blocks: int = 0
+    there: int = 0
+    sent: int = 0
+    version: str = ""
+
+
+class Lines(Protocol):
+    """Sessions with meters over IP. No verb here raises for what a meter or a network does."""
+
+    def greet(self, *, terms: LineTerms) -> LineAnswer:
+        """Associate, and no more."""
+        ...
+
+    def transfer_keys(self, *, terms: LineTerms, keys: TransferKeys) -> LineAnswer:
+        """Security setup, key transfer."""
+        ...
+
+    def begin_image(self, *, terms: LineTerms, identification: bytes, octets: int) -> ImageAnswer:
+        """Image transfer, initiate: the meter forgets a former image. Reads the version that runs."""
+        ...
+
+    def send_image(self, *, terms: LineTerms, content: bytes, blocks_max: int) -> ImageAnswer:
+        """Send at most so many of the blocks that the meter does not have; verify when it has all."""
+        ...
+
+    def activate_image(self, *, terms: LineTerms) -> ImageAnswer:
+        """Activate what was verified."""
+        ...
+
+    def read_version(self, *, terms: LineTerms) -> ImageAnswer:
+        """The version that runs."""
+        ...

@@ -6,8 +6,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from django.db.models import Count, Q
+
 from duaarah.core.order import OrderKind
-from duaarah.headend.models import Attempt, Command, MeterEvent
+from duaarah.headend.firmware_models import FirmwareJob, FirmwareRollout
+from duaarah.headend.key_models import OPEN, KeyRotation
+from duaarah.headend.models import Attempt, Command, InvocationCounter, MeterEvent
 from duaarah.sms.models import OutboundSegment
 
 _BALANCES = {
@@ -120,3 +124,73 @@ def orders_of(*, meter_id: int, limit: int) -> list[Command]:
     """The latest orders of a meter (tokens and keys left out), newest first."""
     kinds = [kind.value.upper() for kind in OrderKind]
     return list(Command.objects.filter(meter_id=meter_id, kind__in=kinds).order_by("-pk")[:limit])
+
+
+def counters_near_end(*, mark: int, limit: int) -> list[InvocationCounter]:
+    """Meters of which a counter, of either direction, has passed the mark; the nearest to the end first."""
+    near = InvocationCounter.objects.filter(Q(to_meter_latest__gte=mark) | Q(from_meter_highest__gte=mark))
+    found = list(near.select_related("meter")[: 10 * limit])
+    return sorted(found, key=lambda row: -max(row.to_meter_latest, row.from_meter_highest))[:limit]
+
+
+def rotations_under_way(*, limit: int) -> list[KeyRotation]:
+    """Rotations of DLMS keys that are not finished, those without an answer first."""
+    return list(KeyRotation.objects.filter(state__in=OPEN).select_related("meter").order_by("-state", "pk")[:limit])
+
+
+_ROTATION_STEPS = ("kept", "sent", "transferred", "proven")
+_REACHED = {
+    KeyRotation.State.ORDERED: (1, "wait"),
+    KeyRotation.State.SENDING: (2, "now"),
+    KeyRotation.State.SILENT: (2, "wrong"),
+    KeyRotation.State.TRANSFERRED: (3, "now"),
+    KeyRotation.State.PROVEN: (4, "done"),
+    KeyRotation.State.REFUSED: (2, "wrong"),
+    KeyRotation.State.WITHDRAWN: (1, "skip"),
+}
+
+
+def rotation_steps(rotation: KeyRotation) -> list[OrderStep]:
+    """Kept, sent, taken by the meter (its word), in force (its frame): what is so, what is awaited, what went wrong."""
+    reached, mark = _REACHED[KeyRotation.State(rotation.state)]
+    steps = [OrderStep(name="kept", state="done", at=rotation.ordered_at)]
+    for place, name in enumerate(_ROTATION_STEPS[1:], start=2):
+        state = "done" if place <= reached else (mark if place == reached + 1 else "wait")
+        if mark == "skip" and place > reached:
+            continue
+        note = rotation.result if state == "wrong" else ""
+        steps.append(OrderStep(name=name, state=state, at=rotation.closed_at if name == "proven" else None, note=note))
+    return steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutProgress:
+    """A roll-out in numbers: its meters, those of the present and former stages, and how many stand where."""
+
+    rollout: FirmwareRollout
+    meters: int
+    in_stage: int
+    done: int
+    failed: int
+    under_way: int
+
+
+def rollouts(*, limit: int) -> list[RolloutProgress]:
+    """The latest roll-outs, newest first."""
+    found = (
+        FirmwareRollout.objects.select_related("firmware__maker", "approval__requested_by", "approval__decided_by")
+        .defer("firmware__content")
+        .order_by("-pk")[:limit]
+    )
+    return [_progress(rollout) for rollout in found]
+
+
+def _progress(rollout: FirmwareRollout) -> RolloutProgress:
+    counts = rollout.jobs.aggregate(
+        meters=Count("pk"),
+        in_stage=Count("pk", filter=Q(stage__lte=rollout.stage)),
+        done=Count("pk", filter=Q(state=FirmwareJob.State.DONE)),
+        failed=Count("pk", filter=Q(state=FirmwareJob.State.FAILED)),
+        under_way=Count("pk", filter=Q(state__in=("SENDING", "VERIFIED", "ACTIVATED"))),
+    )
+    return RolloutProgress(rollout=rollout, **counts)

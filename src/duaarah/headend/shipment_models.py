@@ -13,6 +13,9 @@ class Maker(models.Model):
     name = models.CharField(max_length=120)
     transport_key_wrapped = models.BinaryField(max_length=200, default=b"", blank=True)
     transport_key_at = models.DateTimeField(null=True, help_text="Business time")
+    firmware_key = models.BinaryField(
+        max_length=32, db_default=b"", default=b"", blank=True, help_text="Ed25519, public; empty: no firmware is taken"
+    )
 
 
 class Shipment(models.Model):

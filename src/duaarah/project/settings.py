@@ -189,4 +189,6 @@ KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
 COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
 INBOUND_LEASE_S = int(os.environ.get("DUAARAH_INBOUND_LEASE_S", "30"))
+# Past this an invocation counter is near its end: an alarm, and new keys by itself.
+COUNTER_MARK = int(os.environ.get("DUAARAH_COUNTER_MARK", "2000000000"))
 SEGMENT_LEASE_S = int(os.environ.get("DUAARAH_SEGMENT_LEASE_S", "60"))

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import procrastinate
+from django.conf import settings
 from django.db import close_old_connections, connection
 from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import connector_params
 
 from duaarah.clock.queries import now
+from duaarah.headend.firmware.jobs import run_due_jobs
+from duaarah.headend.firmware.operations import advance_rollouts
+from duaarah.headend.operations import forget_old_keys, rotate_near_end, rotate_next_on_line
 from duaarah.headend.operations.missing_days import ask_missing_days
 from duaarah.headend.operations.partitions import make_month_partitions
 from duaarah.notices.plans import order_sold_plans
@@ -18,11 +23,14 @@ from duaarah.readings.operations import forget_months
 from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
 from duaarah.wiring.drivers import DriverDirectory
+from duaarah.wiring.keystores import MeterKeyring, key_store
+from duaarah.wiring.lines import MeterLines
 
 LOG = logging.getLogger(__name__)
 QUEUE = "chores"
 KEEP_FINISHED_HOURS = 7 * 24
 STALLED_AFTER_S = 120
+LINES_S = 50.0
 
 
 def make_app() -> procrastinate.App:
@@ -53,6 +61,16 @@ def make_app() -> procrastinate.App:
     @app.task(queue=QUEUE, queueing_lock="days", name="chores.days")
     def days(timestamp: int) -> None:
         run_days()
+
+    @app.task(queue=QUEUE, queueing_lock="keys", name="chores.keys")
+    def keys(timestamp: int) -> None:
+        run_keys()
+
+    # One at a time: a meter is never asked by two, and the next minute finds what this one leaves.
+    @app.periodic(cron="* * * * *")
+    @app.task(queue=QUEUE, queueing_lock="lines", lock="lines", name="chores.lines")
+    def lines(timestamp: int) -> None:
+        run_lines()
 
     @app.periodic(cron="17 * * * *")
     @app.task(queue=QUEUE, queueing_lock="finished", name="chores.finished")
@@ -105,6 +123,33 @@ def run_days() -> None:
     try:
         if asked := ask_missing_days(driver=DriverDirectory(), now=now()):
             LOG.info("%d missing daily summaries asked for", asked)
+    finally:
+        close_old_connections()
+
+
+def run_keys() -> None:
+    """Counters near their end get new keys; keys that read late frames are forgotten in time."""
+    try:
+        keys, mark = MeterKeyring(key_store()), settings.COUNTER_MARK
+        if ordered := rotate_near_end(driver=DriverDirectory(), keys=keys, mark=mark, now=now()):
+            LOG.warning("%d meters get new DLMS keys: their counters near the end", ordered)
+        forget_old_keys(now=now())
+    finally:
+        close_old_connections()
+
+
+def run_lines() -> None:
+    """Sessions over IP that are due, new keys and firmware, for most of a minute; the next minute goes on."""
+    until_s = time.monotonic() + LINES_S
+    try:
+        keys = MeterKeyring(key_store())
+        lines = MeterLines(keys)
+        while time.monotonic() < until_s and (
+            run_due_jobs(lines=lines, now=now())
+            + rotate_next_on_line(lines=lines, keys=keys, now=now())
+            + advance_rollouts(now=now())
+        ):
+            pass
     finally:
         close_old_connections()
 

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from duaarah.audit.operations import seal
 from duaarah.clock.queries import now
-from duaarah.headend.operations import end_leases
+from duaarah.headend.operations import end_leases, judge_silent_rotations
 from duaarah.notices.askers import tell_unanswered
 from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
@@ -28,6 +28,7 @@ def main() -> int:
         lambda: resume_paid(token_source=token_source, now=now()),
         lambda: resume_key_changes(source=token_source, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
+        lambda: judge_silent_rotations(now=now()),
         lambda: send_digits_instead(now=now()),
         lambda: tell_unanswered(now=now()),
         lambda: judge_stale_segments(now=now()),

@@ -16,7 +16,7 @@ from tests.web.pages.conftest import SignIn
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns.choice import Choice
 from duaarah.headend.campaigns.operations import plan_campaign
-from duaarah.headend.models import Campaign, Command, Shipment
+from duaarah.headend.models import Campaign, Command, Firmware, FirmwareRollout, KeyRotation, Maker, Shipment
 from duaarah.headend.operations import place_order, withdraw_order
 from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
@@ -73,6 +73,13 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-messages": ("/operasi/pesan/", "get", DESK),
     "desk-meter-key": ("/operasi/meter/{drn}/kunci/", "get", DESK),
     "desk-meter-key-part": ("/operasi/meter/{drn}/kunci/jejak/", "get", DESK),
+    "desk-meter-dlms": ("/operasi/meter/{drn}/kunci-dlms/", "get", DESK),
+    "desk-meter-dlms-part": ("/operasi/meter/{drn}/kunci-dlms/jejak/", "get", DESK),
+    "desk-dlms-withdraw": ("/operasi/kunci-dlms/{rotation}/tarik/", "post-redirect", DESK),
+    "desk-firmware": ("/operasi/firmware/", "get", DESK),
+    "desk-firmware-part": ("/operasi/firmware/jejak/", "get", DESK),
+    "desk-rollout": ("/operasi/firmware/{rollout}/", "get", DESK),
+    "desk-rollout-turn": ("/operasi/firmware/{rollout}/ubah/", "post-redirect", DESK),
     "desk-keys": ("/operasi/kunci/", "get", DESK),
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
@@ -161,6 +168,23 @@ def planned_campaign(town: Town) -> Campaign:
     )
 
 
+def closed_rotation_and_rollout(town: Town, household: House) -> dict[str, int]:
+    """Whoever may withdraw or stop them, is told that it is too late."""
+    when = {"reason": "", "ordered_by": "test", "ordered_at": town.now, "correlation": REFERENCE}
+    rotation = KeyRotation.objects.create(
+        request_id=REFERENCE, meter=household.meter, state="WITHDRAWN", number=1, **when
+    )
+    asker = Login.objects.create_user("asks for firmware")
+    life = {"requested_at": town.now, "expires_at": town.now}
+    approval = Approval.objects.create(verb="x", subject="x", detail={}, state="USED", requested_by=asker, **life)
+    maker = Maker.objects.create(code="FIRM", name="Firm")
+    image = {"profile": "x", "version": "1", "digest": b"", "signature": b"", "content": b"", "octets": 1}
+    firmware = Firmware.objects.create(maker=maker, taken_at=town.now, **image)
+    plan = {"first": 1, "percent": 1, "failures_percent": 1}
+    rollout = FirmwareRollout.objects.create(firmware=firmware, approval=approval, state="DONE", **plan, **when)
+    return {"rotation": rotation.pk, "rollout": rollout.pk}
+
+
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
 # What no refused request may add to.
 MOVED = (
@@ -175,6 +199,7 @@ MOVED = (
     APIKey,
     Approval,
     KeyChange,
+    KeyRotation,
     CataloguePrice,
     Delegation,
     IssuedInvoice,
@@ -224,6 +249,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "command": withdrawn_order(town, household),
         "consignment": discarded_shipment(town).pk,
         "campaign": planned_campaign(town).pk,
+        **closed_rotation_and_rollout(town, household),
     }
     desk = sign_in("dataop")
     rows |= {

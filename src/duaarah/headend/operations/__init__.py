@@ -13,6 +13,8 @@ from duaarah.headend.operations.key_rotation import (
     rotate_near_end,
     withdraw_rotation,
 )
+from duaarah.headend.operations.line_rotation import rotate_next_on_line
+from duaarah.headend.operations.lines import set_line
 from duaarah.headend.operations.orders import (
     carry_out,
     check_order,
@@ -44,6 +46,8 @@ __all__ = [
     "request_order",
     "rotate_keys",
     "rotate_near_end",
+    "rotate_next_on_line",
+    "set_line",
     "supersede",
     "withdraw_order",
     "withdraw_rotation",

@@ -20,6 +20,7 @@ from duaarah.audit import operations as audit
 from duaarah.core.intent import SettingResult
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.key_models import OPEN, KeyRotation
+from duaarah.headend.line_models import MeterLine
 from duaarah.headend.models import Command, InvocationCounter
 from duaarah.headend.operations.commands import cancel_queued, close_command, queue_command
 from duaarah.headend.operations.frames import AcceptedFrame
@@ -33,6 +34,7 @@ from duaarah.sms.models import Priority
 
 VERB = "headend.rotate_keys"
 BATCH_MAX = 50
+LINE_TRIES_MAX = 4
 AGAIN_S = 30 * 24 * 3600
 _NAMESPACE = uuid.UUID("0c2a6f64-1b53-49d7-8f0c-6c1d6f1e2a70")
 _ENDED = (Command.State.EXPIRED, Command.State.CANCELLED)
@@ -81,7 +83,7 @@ def check_rotation(*, meter: Meter, driver: Driver, keys: KeyMaker, now: dt.date
         keys.check_master(drn=meter.drn, wrapped=bytes(meter.dlms_keys_wrapped))
     except (OrderNotForThis, NoMasterKey) as error:
         raise RotationImpossible(str(error)) from error
-    if pairing_of_meter(meter_id=meter.pk, at=now) is None:
+    if not _on_line(meter.pk) and pairing_of_meter(meter_id=meter.pk, at=now) is None:
         raise MeterMute("The meter has no modem.")
     if KeyRotation.objects.filter(meter=meter, state__in=OPEN).exclude(state=KeyRotation.State.SILENT).exists():
         raise RotationUnderWay("A rotation of this meter's keys is under way.")
@@ -181,7 +183,14 @@ def order_key_rotation(
             ordered_at=now,
             correlation=uuid.uuid4(),
         )
-    command_id = _queue(rotation, Command.Kind.ROTATE_KEYS, now)
+    command_id = None
+    if _on_line(meter.pk):
+        # `line_rotation` takes it up, and comes back to SMS when the line fails.
+        KeyRotation.objects.filter(pk=rotation.pk).update(line_tries=0, line_not_before_at=None)
+        if rotation.state == KeyRotation.State.SILENT:
+            KeyRotation.objects.filter(pk=rotation.pk).update(state=KeyRotation.State.SENDING)
+    else:
+        command_id = queue_transfer(rotation, now)
     audit.record(
         at=now,
         actor=actor,
@@ -192,6 +201,15 @@ def order_key_rotation(
         detail={"rotation": rotation.pk, "number": rotation.number, "command": command_id},
     )
     return rotation
+
+
+def _on_line(meter_id: int) -> bool:
+    return MeterLine.objects.filter(pk=meter_id).exists()
+
+
+def queue_transfer(rotation: KeyRotation, now: dt.datetime) -> int:
+    """Joining: the new keys go by SMS; returns the command's id."""
+    return _queue(rotation, Command.Kind.ROTATE_KEYS, now)
 
 
 def _queue(rotation: KeyRotation, kind: str, now: dt.datetime) -> int:
@@ -264,8 +282,9 @@ def withdraw_rotation(*, rotation_id: int, actor: str, now: dt.datetime) -> None
             waiting = Command.objects.filter(
                 meter_id=meter_id, kind=Command.Kind.ROTATE_KEYS, state=Command.State.QUEUED, attempts=0
             ).first()
-            fine = rotation.state == KeyRotation.State.ORDERED and waiting is not None
-            if not fine or waiting is None or not cancel_queued(command_id=waiting.pk, now=now):
+            fine = rotation.state == KeyRotation.State.ORDERED
+            sms = waiting is not None and cancel_queued(command_id=waiting.pk, now=now)
+            if not fine or not (sms or _on_line(meter_id)):
                 raise NotWithdrawable("Only the meter can say now which keys it has.")
             rotation.state, rotation.closed_at = KeyRotation.State.WITHDRAWN, now
             rotation.keys_wrapped = b""
@@ -287,6 +306,8 @@ def judge_silent_rotations(*, now: dt.datetime) -> int:
     """Entry: rotations whose command was given up without an answer; both keys stay tried. Returns how many."""
     moved = 0
     waiting = KeyRotation.objects.filter(state__in=("SENDING", "TRANSFERRED", "ORDERED")).order_by("pk")
+    on_line = MeterLine.objects.values("meter_id")
+    waiting = waiting.exclude(meter_id__in=on_line, line_tries__lt=LINE_TRIES_MAX)
     kinds = (Command.Kind.ROTATE_KEYS, Command.Kind.PROVE_KEYS)
     live = Command.objects.filter(kind__in=kinds, state__in=("QUEUED", "SENT")).values("meter_id")
     for rotation_id in list(waiting.exclude(meter_id__in=live).values_list("pk", flat=True)[:BATCH_MAX]):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,13 +48,13 @@ WHERE k.meter_id = ANY(%s)
 """
 
 _COUNT = """
-UPDATE headend_invocationcounter SET to_meter_latest = to_meter_latest + 1 WHERE meter_id = ANY(%s)
-RETURNING meter_id, to_meter_latest
+UPDATE headend_invocationcounter SET to_meter_latest = to_meter_latest + %(count)s WHERE meter_id = ANY(%(meters)s)
+RETURNING meter_id, to_meter_latest - %(count)s + 1
 """
 
 _COUNT_NEW = """
-UPDATE headend_keyrotation SET to_meter_latest = to_meter_latest + 1 WHERE id = ANY(%s)
-RETURNING meter_id, to_meter_latest
+UPDATE headend_keyrotation SET to_meter_latest = to_meter_latest + %(count)s WHERE id = ANY(%(rotations)s)
+RETURNING meter_id, to_meter_latest - %(count)s + 1
 """
 
 _SENDING = """
@@ -62,9 +62,10 @@ UPDATE headend_keyrotation SET state = 'SENDING' WHERE id = ANY(%s) AND state IN
 """
 
 
-def seal_terms(due: Iterable[tuple[int, str, int]]) -> dict[int, SealTerms]:
+def seal_terms(due: Iterable[tuple[int, str, int]], *, counters_each: int = 1) -> dict[int, SealTerms]:
     """
-    Joining: for (meter, kind, attempts before), one a meter and its counter's row locked, the keys and a counter each.
+    Joining: for (meter, kind, attempts before), one a meter and its counter's row locked, the keys and the first of
+    `counters_each` counters (a frame needs one, a session many).
 
     Counters are written before use: one that a crash loses is skipped, never repeated. While nobody can say which keys a
     meter has, a command that got no answer goes under the other ones next time.
@@ -79,10 +80,11 @@ def seal_terms(due: Iterable[tuple[int, str, int]]) -> dict[int, SealTerms]:
         first = [row[2] for meter_id, row in rows.items() if row[2] and wanted[meter_id][0] == Command.Kind.ROTATE_KEYS]
         if first:
             cursor.execute(_SENDING, [first])
-        cursor.execute(_COUNT, [[meter_id for meter_id in rows if meter_id not in new.values()]])
+        old = [meter_id for meter_id in rows if meter_id not in new.values()]
+        cursor.execute(_COUNT, {"meters": old, "count": counters_each})
         counters = dict(cursor.fetchall())
         if new:
-            cursor.execute(_COUNT_NEW, [list(new)])
+            cursor.execute(_COUNT_NEW, {"rotations": list(new), "count": counters_each})
             counters |= dict(cursor.fetchall())
     made = {}
     for meter_id, (keys, number, rotation_id, _state, new_number, new_keys) in rows.items():
@@ -148,6 +150,20 @@ def open_and_hold(*, meter: Meter, payload: bytes, driver: Driver, keys: KeyUnwr
     # Another frame may have put new keys in force since the meter's row was read.
     if present is not None and (begin is None or bytes(begin) == wrapped[:_BEGIN_OCTETS]):
         return present
+    return open_by_other_keys(meter=meter, opened_by=opened_by, refused=refused, now=now)
+
+
+def open_by_other_keys(
+    *, meter: Meter, opened_by: Callable[[bytes], OpenedFrame], refused: FrameRefused | None, now: dt.datetime
+) -> HeldFrame:
+    """
+    Joining: a frame that the keys at hand do not open, whatever carried it: by all that the meter may have.
+
+    `opened_by` opens it by wrapped keys. New keys that open it are in force from here on. Raises FrameRefused: `refused`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [meter.pk])
+        highest, bitmap, number, _ = cursor.fetchone()
     meter.refresh_from_db(fields=["dlms_keys_wrapped"])
     for candidate, rotation in _candidates(meter):
         try:
@@ -165,12 +181,26 @@ def open_and_hold(*, meter: Meter, payload: bytes, driver: Driver, keys: KeyUnwr
     raise refused or FrameRefused("auth_failed", "No key of this meter opens the frame.")
 
 
+def other_keys(*, meter_ids: Iterable[int]) -> dict[int, list[bytes]]:
+    """Keys, wrapped, that these meters may have besides those in force: to prove a frame before it is kept."""
+    found: dict[int, list[bytes]] = {}
+    rotations = KeyRotation.objects.filter(meter_id__in=list(meter_ids)).exclude(state=KeyRotation.State.ORDERED)
+    for rotation in rotations.order_by("-pk"):
+        if wrapped := _tried(rotation):
+            found.setdefault(rotation.meter_id, []).append(wrapped)
+    return found
+
+
+def _tried(rotation: KeyRotation) -> bytes:
+    """The old keys once the new ones are in force, the new ones before; empty when they are forgotten."""
+    proven = rotation.state == KeyRotation.State.PROVEN
+    return bytes(rotation.old_keys_wrapped if proven else rotation.keys_wrapped)
+
+
 def _candidates(meter: Meter) -> list[tuple[bytes, KeyRotation | None]]:
     found: list[tuple[bytes, KeyRotation | None]] = [(bytes(meter.dlms_keys_wrapped), None)]
     for rotation in KeyRotation.objects.filter(meter=meter).exclude(state=KeyRotation.State.ORDERED).order_by("-pk"):
-        proven = rotation.state == KeyRotation.State.PROVEN
-        wrapped = bytes(rotation.old_keys_wrapped if proven else rotation.keys_wrapped)
-        if wrapped:
+        if wrapped := _tried(rotation):
             found.append((wrapped, rotation))
     return found
 
@@ -228,4 +258,14 @@ def keep_late(*, rotation: KeyRotation, window: ReplayWindow) -> None:
     )
 
 
-__all__ = ["OPEN", "HeldFrame", "SealTerms", "keep_late", "open_and_hold", "put_in_force", "seal_terms"]
+__all__ = [
+    "OPEN",
+    "HeldFrame",
+    "SealTerms",
+    "keep_late",
+    "open_and_hold",
+    "open_by_other_keys",
+    "other_keys",
+    "put_in_force",
+    "seal_terms",
+]

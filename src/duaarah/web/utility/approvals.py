@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import messages
@@ -15,21 +16,22 @@ from django.views.decorators.http import require_POST
 from duaarah.clock.queries import now
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns import operations as campaigns
+from duaarah.headend.firmware import operations as firmware_verbs
 from duaarah.headend.models import Campaign, Command
-from duaarah.headend.operations import carry_out
+from duaarah.headend.operations import carry_out, key_rotation, rotate_keys
 from duaarah.headend.operations import orders as headend_orders
 from duaarah.people.models import Approval, Login, Membership
 from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.vending.operations import key_change, order_key_change
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
-from duaarah.web.utility import campaign_words, key_words, order_words
+from duaarah.web.utility import campaign_words, dlms_keys, firmware, key_words, order_words
 from duaarah.wiring.drivers import DriverDirectory
-from duaarah.wiring.keystores import key_store
+from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.token_sources import OwnKeys
 
 SHOWN = 50
-VERBS = (key_change.VERB, headend_orders.VERB, campaigns.VERB)
+VERBS = (key_change.VERB, headend_orders.VERB, campaigns.VERB, key_rotation.VERB, firmware_verbs.VERB)
 _ROLES = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
 _DRIVER = DriverDirectory()
 
@@ -43,7 +45,8 @@ def _decider(request: HttpRequest) -> Login:
 
 
 def _row(approval: Approval) -> dict[str, Any]:
-    row: dict[str, Any] = {"approval": approval, "order": None}
+    kinds = {key_change.VERB: "sts", headend_orders.VERB: "order", key_rotation.VERB: "dlms"}
+    row: dict[str, Any] = {"approval": approval, "order": None, "kind": kinds.get(approval.verb, "firmware")}
     if approval.verb == headend_orders.VERB:
         order = Order.of_values(approval.detail["order"], approval.detail["values"])
         zone = Meter.objects.values_list("zone", flat=True).get(pk=approval.detail["meter"])
@@ -82,41 +85,76 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
     login, at = _decider(request), now()
     found = get_object_or_404(Approval, pk=approval, verb__in=VERBS)
     yes = request.POST.get("decision") == "yes"
-    key = found.verb == key_change.VERB
     try:
         if not (yes and found.state == Approval.State.APPROVED):
             decide_approval(approval_id=found.pk, approve=yes, decided_by=login, now=at)
-        if yes and key:
-            order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=f"login:{login.pk}", now=at)
-        elif yes and found.verb == campaigns.VERB:
-            campaigns.begin_campaign(
-                campaign_id=found.detail["campaign"],
-                approval_id=found.pk,
-                driver=_DRIVER,
-                actor=f"login:{login.pk}",
-                now=at,
-            )
-        elif yes:
-            carry_out(approval_id=found.pk, driver=_DRIVER, actor=f"login:{login.pk}", now=at)
+        if yes:
+            _begin(found, f"login:{login.pk}", at)
     except ApprovalRefused:
         messages.error(request, _("This needs a second person, once and within a day. Nothing was changed."))
         return redirect("desk-approvals")
-    except key_change.KeyChangeRefused as error:
-        messages.error(request, key_words.refusal_words(error))
-        return redirect("desk-approvals")
-    except headend_orders.OrderRefused as error:
-        messages.error(request, campaign_words.refusal(error))
+    except _REFUSED as error:
+        messages.error(request, _words(error))
         return redirect("desk-approvals")
     if not yes:
+        keys = found.verb in (key_change.VERB, key_rotation.VERB)
         messages.success(
-            request, _("Refused. The meter keeps its key.") if key else _("Refused. The meter is told nothing.")
+            request, _("Refused. The meter keeps its key.") if keys else _("Refused. The meter is told nothing.")
         )
         return redirect("desk-approvals")
-    if key:
-        messages.success(request, _("Approved. The parts of the new key are on their way."))
-        return redirect("desk-meter-key", drn=found.detail["drn"])
-    if found.verb == campaigns.VERB:
-        messages.success(request, _("Approved. The campaign runs."))
-        return redirect("desk-campaign", campaign=found.detail["campaign"])
+    return _on_its_way(request, found)
+
+
+_REFUSED = (
+    key_change.KeyChangeRefused,
+    headend_orders.OrderRefused,
+    key_rotation.RotationRefused,
+    firmware_verbs.FirmwareRefused,
+)
+
+
+def _begin(found: Approval, actor: str, at: dt.datetime) -> None:
+    match found.verb:
+        case key_change.VERB:
+            order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=actor, now=at)
+        case key_rotation.VERB:
+            rotate_keys(approval_id=found.pk, driver=_DRIVER, keys=MeterKeyring(key_store()), actor=actor, now=at)
+        case firmware_verbs.VERB:
+            firmware_verbs.begin_rollout(approval_id=found.pk, actor=actor, now=at)
+        case campaigns.VERB:
+            campaigns.begin_campaign(
+                campaign_id=found.detail["campaign"], approval_id=found.pk, driver=_DRIVER, actor=actor, now=at
+            )
+        case _:
+            carry_out(approval_id=found.pk, driver=_DRIVER, actor=actor, now=at)
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case key_change.KeyChangeRefused():
+            return key_words.refusal_words(error)
+        case key_rotation.RotationRefused():
+            return dlms_keys.refusal_words(error)
+        case firmware_verbs.FirmwareRefused():
+            return firmware.refusal_words(error)
+        case headend_orders.OrderRefused():
+            return campaign_words.refusal(error)
+    return str(error)
+
+
+def _on_its_way(request: HttpRequest, found: Approval) -> HttpResponse:
+    match found.verb:
+        case key_change.VERB:
+            messages.success(request, _("Approved. The parts of the new key are on their way."))
+            return redirect("desk-meter-key", drn=found.detail["drn"])
+        case campaigns.VERB:
+            messages.success(request, _("Approved. The campaign runs."))
+            return redirect("desk-campaign", campaign=found.detail["campaign"])
+        case key_rotation.VERB:
+            messages.success(request, _("Approved. The new keys are kept, and on their way."))
+            return redirect("desk-meter-dlms", drn=found.detail["drn"])
+        case firmware_verbs.VERB:
+            messages.success(request, _("Approved. The roll-out has begun."))
+            return redirect("desk-firmware")
     messages.success(request, _("Approved. The order is on its way."))
     return redirect("desk-meter", drn=found.detail["drn"])

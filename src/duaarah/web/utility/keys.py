@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from duaarah.audit.models import AuditRecord
 from duaarah.clock.queries import now
+from duaarah.headend.queries import counters_near_end, rotations_under_way
 from duaarah.people.models import Approval, Login, Membership
 from duaarah.registry.models import Meter
 from duaarah.registry.queries import key_uses
@@ -61,6 +63,8 @@ def registers(request: HttpRequest) -> HttpResponse:
         "lost": sorted(counts.items()),
         "rollover": sorted(((end, use) for end, use in ends if end < at + ROLLOVER_AHEAD), key=lambda pair: pair[0]),
         "lines": AuditRecord.objects.filter(verb__startswith="keystore.").order_by("-id")[:RECORD_SHOWN],
+        "near": counters_near_end(mark=settings.COUNTER_MARK, limit=RECORD_SHOWN),
+        "rotations": rotations_under_way(limit=RECORD_SHOWN),
         "open": KeyChange.objects.filter(closed_at=None).select_related("meter").order_by("pk")[:RECORD_SHOWN],
     }
     return render(request, "utility/keys.html", context)

@@ -3,7 +3,19 @@
 
 from django.urls import path
 
-from duaarah.web.utility import approvals, campaigns, communication, keys, orders, paces, shipments, usage, views
+from duaarah.web.utility import (
+    approvals,
+    campaigns,
+    communication,
+    dlms_keys,
+    firmware,
+    keys,
+    orders,
+    paces,
+    shipments,
+    usage,
+    views,
+)
 
 urlpatterns = [
     path("", views.desk, name="desk"),
@@ -13,6 +25,13 @@ urlpatterns = [
     path("meter/<str:drn>/kunci/jejak/", keys.meter_key_part, name="desk-meter-key-part"),
     path("meter/<str:drn>/komunikasi/", communication.communication, name="desk-meter-communication"),
     path("meter/<str:drn>/pemakaian/", usage.usage_page, name="desk-meter-usage"),
+    path("meter/<str:drn>/kunci-dlms/", dlms_keys.meter_keys, name="desk-meter-dlms"),
+    path("meter/<str:drn>/kunci-dlms/jejak/", dlms_keys.meter_keys_part, name="desk-meter-dlms-part"),
+    path("kunci-dlms/<int:rotation>/tarik/", dlms_keys.withdraw, name="desk-dlms-withdraw"),
+    path("firmware/", firmware.firmware, name="desk-firmware"),
+    path("firmware/jejak/", firmware.firmware_part, name="desk-firmware-part"),
+    path("firmware/<int:rollout>/", firmware.rollout, name="desk-rollout"),
+    path("firmware/<int:rollout>/ubah/", firmware.turn, name="desk-rollout-turn"),
     path("meter/<str:drn>/perintah/", orders.order, name="desk-order"),
     path("meter/<str:drn>/perintah/jejak/", orders.orders_part, name="desk-meter-orders"),
     path("meter/<str:drn>/alamat/", orders.set_address, name="desk-meter-address"),

@@ -7,9 +7,11 @@ An image of this maker ends with the SHA-256 of what stands before; its first li
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from duaarah.core.obis import Obis
+from duaarah.sim.meter.link import Dropped
 from duaarah.sim.meter.objects.base import CosemObject, array, computed, constant, enum, u32
 from duaarah.wire.dlms.apdu import OTHER_REASON, SUCCESS, TEMPORARY_FAILURE, TYPE_UNMATCHED
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
@@ -25,11 +27,21 @@ def image_of(version: bytes, body: bytes) -> bytes:
     return content + hashlib.sha256(content).digest()
 
 
+@dataclass(slots=True)
+class ImageFaults:
+    """What a test may break: the connection after so many more blocks, the block that is kept with a flipped bit."""
+
+    lose_connection_after: int | None = None
+    spoil_block: int | None = None
+
+
 class Images:
-    """What has been transferred so far, and the firmware that runs."""
+    """What has been transferred so far, and the firmware that runs. `received` counts blocks, repeats too."""
 
     def __init__(self, version: bytes = b"DUA-1.0") -> None:
         self.version = version
+        self.faults = ImageFaults()
+        self.received: list[int] = []
         self._identification, self._size = b"", 0
         self._blocks: dict[int, bytes] = {}
         self._status = IDLE
@@ -58,9 +70,20 @@ class Images:
                     return TEMPORARY_FAILURE, None
                 if len(block) != expected:
                     return OTHER_REASON, None
+                self._lose_connection()
+                if number == self.faults.spoil_block:
+                    block = bytes((block[0] ^ 1,)) + block[1:]
                 self._blocks[number] = block
+                self.received.append(number)
                 return SUCCESS, None
         return TYPE_UNMATCHED, None
+
+    def _lose_connection(self) -> None:
+        left = self.faults.lose_connection_after
+        if left is not None:
+            self.faults.lose_connection_after = left - 1 if left else None
+            if not left:
+                raise Dropped("connection_lost")
 
     def _content(self) -> bytes:
         return b"".join(self._blocks[number] for number in range(self._count))

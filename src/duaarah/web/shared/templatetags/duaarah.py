@@ -59,6 +59,17 @@ ORDER_RESULTS = {
     "data_unavailable": gettext_lazy("not available now"),
     "other_reason": gettext_lazy("the number is outside what this meter takes"),
 }
+ROTATION_STEPS = {
+    "kept": gettext_lazy("Drawn and kept"),
+    "sent": gettext_lazy("Sent, wrapped under the master key"),
+    "transferred": gettext_lazy("Taken: the meter says so"),
+    "proven": gettext_lazy("In force: the meter has used them"),
+}
+ROTATION_RESULTS = {
+    "no_answer": gettext_lazy("no answer; both keys are tried"),
+    "old_keys_used": gettext_lazy("it goes on under the old keys"),
+    "other_reason": gettext_lazy("the meter has another master key"),
+}
 STEPS = {
     "paid": gettext_lazy("Paid"),
     "token": gettext_lazy("Token made"),
@@ -273,6 +284,18 @@ def order_step(name: str) -> str:
 def order_result(name: str) -> str:
     """Why a meter refused, in words."""
     return str(ORDER_RESULTS.get(name, name))
+
+
+@register.filter
+def rotation_step(name: str) -> str:
+    """A step of new DLMS keys in words."""
+    return str(ROTATION_STEPS.get(name, name))
+
+
+@register.filter
+def rotation_result(name: str) -> str:
+    """Why new DLMS keys are not in force, in words."""
+    return str({**ORDER_RESULTS, **ROTATION_RESULTS}.get(name, name))
 
 
 @register.filter
