@@ -62,6 +62,7 @@ def make_app() -> procrastinate.App:
     def days(timestamp: int) -> None:
         run_days()
 
+    @app.periodic(cron="*/10 * * * *")
     @app.task(queue=QUEUE, queueing_lock="keys", name="chores.keys")
     def keys(timestamp: int) -> None:
         run_keys()

@@ -70,7 +70,11 @@ def set_line(
 
 _HOLD = """
 UPDATE headend_meterline SET held_until_at = clock_timestamp() + %s * interval '1 second'
-WHERE meter_id = %s AND (held_until_at IS NULL OR held_until_at < clock_timestamp()) RETURNING meter_id
+WHERE meter_id = %s AND (held_until_at IS NULL OR held_until_at < clock_timestamp())
+    AND NOT EXISTS (
+        SELECT 1 FROM headend_command c JOIN headend_attempt a ON a.command_id = c.id AND a.bearer = 'TCP'
+        WHERE c.meter_id = headend_meterline.meter_id AND c.state = 'SENT' AND c.lease_until_at > clock_timestamp())
+RETURNING meter_id
 """
 
 

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.core.replay import COUNTER_MAX, WIDTH, ReplayWindow
-from duaarah.headend.models import MeterReach
+from duaarah.headend.models import MeterLine, MeterReach
 from duaarah.headend.operations.send import DATA_CODING_8BIT, intent_of
 from duaarah.headend.ports import Carried, Driver, KeyUnwrapper, SessionCall
 from duaarah.registry.models import Meter
@@ -44,6 +44,7 @@ WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_
          OR (c.attempts >= r.sms_tries AND (c.attempts - r.sms_tries) %% 2 = 0))
     AND c.bundled_with_id IS NULL AND k.to_meter_latest + %(counters)s <= %(counter_max)s
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
+    AND NOT EXISTS (SELECT 1 FROM headend_meterline l WHERE l.meter_id = c.meter_id AND l.held_until_at > clock_timestamp())
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k, r SKIP LOCKED
 """
 
@@ -223,5 +224,11 @@ def set_reach(
     values: dict[str, Any] = {"host": host, "port": port, "wakes": wakes, "sms_tries": sms_tries}
     with transaction.atomic(durable=True):
         made, _ = MeterReach.objects.update_or_create(meter=meter, defaults=values)
+        # The same address serves keys and firmware, over the same one connection at a time.
+        if host:
+            line = {"host": host, "port": port, "set_at": now, "set_by": actor}
+            MeterLine.objects.update_or_create(meter=meter, defaults=line)
+        else:
+            MeterLine.objects.filter(meter=meter).delete()
         audit.record(at=now, actor=actor, verb="headend.set_reach", subject=f"meter:{meter.pk}", detail=values)
     return made
