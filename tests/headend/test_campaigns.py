@@ -44,7 +44,7 @@ def plan(
     return campaigns.plan_campaign(
         title="Tariff 4",
         kind=kind,
-        values=values or {"tariff": 4},
+        values=values or ({"tariff": 4} if kind == "tariff" else {}),
         choice=choice or Choice(),
         everything=choice is None,
         per_hour=per_hour,
@@ -112,6 +112,22 @@ def test_the_switching_of_many_needs_a_second_person_for_exactly_these_many(town
     assert {house.sim.ordered.limit_w for house in town.houses} == {1300}
     refused = AuditRecord.objects.filter(refused=True).values_list("code", flat=True)
     assert sorted(refused) == ["approval_refused", "approval_refused", "needs_second_person", "wrong_state"]
+
+
+def test_an_approval_is_for_one_try(town: Town) -> None:
+    one, two = Login.objects.create_user("asks"), Login.objects.create_user("agrees")
+    campaign = plan(town, "relay_close", Choice(profile="three-phase-modem"))
+    ask = {"campaign_id": campaign.pk, "requested_by": one, "now": town.now}
+    old = campaigns.request_campaign(**ask)  # type: ignore[arg-type]
+    campaigns.stop_campaign(campaign_id=campaign.pk, actor="login:1", now=town.now)
+    assert campaigns.try_again(campaign_id=campaign.pk, actor="login:1", now=town.now) == 1
+    new = campaigns.request_campaign(**ask)  # type: ignore[arg-type]
+    for approval in (old, new):
+        decide_approval(approval_id=approval.pk, approve=True, decided_by=two, now=town.now)
+    with pytest.raises(ApprovalRefused):
+        begin(town, campaign, old.pk)
+    begin(town, campaign, new.pk)
+    assert go(town) == 1 and Command.objects.get().kind == "RELAY_CLOSE"
 
 
 def test_the_pace_and_the_number_in_flight_hold(town: Town) -> None:

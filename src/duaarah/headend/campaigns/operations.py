@@ -122,8 +122,10 @@ def waiting_of(campaign: Campaign) -> int:
 
 
 def open_approval(campaign: Campaign, now: dt.datetime) -> Approval | None:
-    """The second person's decision that is still open or unused."""
-    asked = Approval.objects.filter(verb=VERB, subject=_subject(campaign.pk), expires_at__gt=now)
+    """The second person's decision on this try that is still open or unused."""
+    asked = Approval.objects.filter(
+        verb=VERB, subject=_subject(campaign.pk), expires_at__gt=now, detail__round=_round(campaign)
+    )
     return asked.filter(state__in=[Approval.State.REQUESTED, Approval.State.APPROVED]).order_by("-pk").first()
 
 
@@ -135,11 +137,11 @@ def request_campaign(*, campaign_id: int, requested_by: Login, now: dt.datetime)
         CampaignRefused: WrongState, also when somebody was asked already; NoMeters.
     """
     campaign = Campaign.objects.get(pk=campaign_id)
-    count = waiting_of(campaign)
+    count, who = waiting_of(campaign), (f"login:{requested_by.pk}", "headend.request_campaign")
     if campaign.state != Campaign.State.PLANNED or open_approval(campaign, now) is not None:
-        raise _refused(WrongState("It is not planned any more, or somebody was asked already."), campaign, now)
+        raise _refused(WrongState("It is not planned any more, or somebody was asked already."), campaign, now, *who)
     if not count:
-        raise _refused(NoMeters("No meter of it can be told this."), campaign, now)
+        raise _refused(NoMeters("No meter of it can be told this."), campaign, now, *who)
     detail = {
         "campaign": campaign.pk,
         "title": campaign.title,
@@ -187,7 +189,7 @@ def begin_campaign(
             campaign.save(update_fields=["state", "started_at", "closed_at"])
             _audit(campaign, VERB, actor, now, meters=count, approval=approval_id)
     except (OrderRefused, ApprovalRefused) as error:
-        _refused(error, campaign, now, actor)
+        _refused(error, campaign, now, actor, VERB)
         raise
     return campaign
 
@@ -238,7 +240,7 @@ def stop_campaign(*, campaign_id: int, actor: str, now: dt.datetime) -> None:
             campaign.save(update_fields=["state", "closed_at"])
             _audit(campaign, "headend.stop_campaign", actor, now, left=left, taken_back=taken_back)
     if not stopped:
-        raise _refused(WrongState("It is over already."), campaign, now, actor)
+        raise _refused(WrongState("It is over already."), campaign, now, actor, "headend.stop_campaign")
 
 
 # A meter that was left out, could not be told, refused, never answered, or whose order was taken back.
@@ -268,7 +270,7 @@ def try_again(*, campaign_id: int, actor: str, now: dt.datetime) -> int:
             campaign.save(update_fields=["state", "closed_at"])
             _audit(campaign, "headend.try_again", actor, now, meters=count)
     if not count:
-        raise _refused(WrongState("Nothing of it can be tried again now."), campaign, now, actor)
+        raise _refused(WrongState("Nothing of it can be tried again now."), campaign, now, actor, "headend.try_again")
     return count
 
 
@@ -288,7 +290,7 @@ def _step(
             campaign.save(update_fields=["state"])
             _audit(campaign, verb, actor, now)
     if not fits:
-        raise _refused(WrongState("This does not follow the state that it is in."), campaign, now, actor)
+        raise _refused(WrongState("This does not follow the state that it is in."), campaign, now, actor, verb)
 
 
 def _round(campaign: Campaign) -> int:
@@ -313,13 +315,13 @@ def _audit(campaign: Campaign, verb: str, actor: str, now: dt.datetime, **detail
 
 
 def _refused(
-    error: OrderRefused | ApprovalRefused, campaign: Campaign, now: dt.datetime, actor: str = "headend"
+    error: OrderRefused | ApprovalRefused, campaign: Campaign, now: dt.datetime, actor: str, verb: str
 ) -> OrderRefused | ApprovalRefused:
     with transaction.atomic(durable=True):
         audit.record_refusal(
             at=now,
             actor=actor,
-            verb=VERB,
+            verb=verb,
             subject=_subject(campaign.pk),
             code=error.code,
             reason=str(error),
