@@ -16,6 +16,11 @@ PARTITIONED = (
     ("readings_interval", "start_at"),
 )
 
+_WAITING = "SELECT EXISTS (SELECT 1 FROM {table}_default WHERE {key} >= '{begin}' AND {key} < '{end}')"
+# The usual way: nobody is in the way. (To detach and attach locks every table that is referred to against its readers, and one
+# who reads several of them at that moment is in a deadlock.)
+_MAKE = "SELECT duaarah_make_month('{table}', '{month}'::date)"
+
 # Rows that came before their partition lie in the default one, which then refuses a partition of their month. Detached,
 # it is a plain table without the append-only trigger; the rows go through the parent into their month.
 _MOVE = """
@@ -50,6 +55,8 @@ def make_month_partitions(*, today: dt.date, ahead: int = MONTHS_AHEAD) -> list[
                     continue
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
                 begin, end = f"{month} 00:00+00", f"{following} 00:00+00"
-                cursor.execute(_MOVE.format(table=table, key=key, month=month, begin=begin, end=end))
+                cursor.execute(_WAITING.format(table=table, key=key, begin=begin, end=end))
+                how = _MOVE if cursor.fetchone()[0] else _MAKE
+                cursor.execute(how.format(table=table, key=key, month=month, begin=begin, end=end))
                 made.append(name)
     return made
