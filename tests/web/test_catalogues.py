@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gettext
 import io
+import os
 import re
+from pathlib import Path
 
 import pytest
 from tests.messages import ROOT, wanted
 
-from duaarah.project.catalogues import compile_mo, parse
+from duaarah.project.catalogues import compile_mo, compiled_folder, ensure, parse
 
 PLACE = re.compile(r"%\(\w+\)[sd]")
 
@@ -39,3 +41,19 @@ def test_the_compiled_form_is_read_by_gettext() -> None:
 def test_parsing_takes_lines_together_and_skips_what_is_not_translated() -> None:
     text = 'msgid ""\n"a "\n"b"\nmsgstr "c \\"d\\""\n\nmsgid "e"\nmsgstr ""\n'
     assert parse(text) == {"a b": 'c "d"'}
+
+
+def test_a_catalogue_that_is_older_than_what_was_compiled_is_compiled_all_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "locale/id/LC_MESSAGES/django.po"
+    source.parent.mkdir(parents=True)
+    compiled = compiled_folder(tmp_path) / "id/LC_MESSAGES/django.mo"
+    for translated in ("lama", "baru"):
+        source.write_text(f'msgid "a"\nmsgstr "{translated}"\n', encoding="utf-8")
+        os.utime(source, (1, 1))
+        ensure(tmp_path)
+        assert compiled.read_bytes() == compile_mo({"a": translated})
+    before = compiled.stat().st_mtime_ns
+    os.utime(source)
+    ensure(tmp_path)
+    assert compiled.stat().st_mtime_ns == before
+    assert sorted(each.name for each in compiled.parent.iterdir()) == ["django.mo", "django.sha256"]

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
 import struct
 from pathlib import Path
 
@@ -52,12 +54,16 @@ def compiled_folder(checkout: Path) -> Path:
 
 
 def ensure(checkout: Path) -> None:
-    """Compile what has changed; written under another name and renamed."""
+    """Compile what has changed, by content: an unpacked release keeps times older than what was compiled here before."""
     for source in sorted((checkout / "locale").glob("*/LC_MESSAGES/django.po")):
         target = compiled_folder(checkout) / source.relative_to(checkout / "locale").with_suffix(".mo")
-        if target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
+        octets, mark = source.read_bytes(), target.with_suffix(".sha256")
+        digest = hashlib.sha256(octets).hexdigest()
+        if target.exists() and mark.exists() and mark.read_text() == digest:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        written = target.with_suffix(".new")
-        written.write_bytes(compile_mo(parse(source.read_text(encoding="utf-8"))))
-        written.replace(target)
+        # The mark comes last: whoever dies between the two compiles once more.
+        for path, fresh in ((target, compile_mo(parse(octets.decode()))), (mark, digest.encode())):
+            written = path.with_suffix(f"{path.suffix}.{os.getpid()}")
+            written.write_bytes(fresh)
+            written.replace(path)

@@ -27,7 +27,7 @@ from duaarah.sim.town.past import make_past
 from duaarah.sim.town.world import START, make_world
 from duaarah.sms.models import Bind
 from duaarah.stage.opening import change_rate_of_both, move_both, open_stage
-from duaarah.stage.page.personas import make_logins
+from duaarah.stage.page.personas import make_logins, make_staff
 from duaarah.stage.processes import Processes, StageError
 from duaarah.stage.saved import PROCESSES, SavedTown
 from duaarah.wiring.keystores import wrap_bind_password
@@ -96,6 +96,7 @@ def _take_up(processes: Processes, living: Living) -> SavedTown:
         password_wrapped=wrap_bind_password(store, "opsel-1", smsc.password),
         state="DOWN",
     )
+    make_staff()
     clock_operations.resume(at=at, rate=living.speed)
     processes.open_town(smsc)
     processes.open_platform(links=False)

@@ -80,3 +80,35 @@ def test_a_meter_that_cannot_be_is_refused_in_a_sentence(
     assert alone.run(arguments(*words)) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("duaarah: this meter cannot be made: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--drn", "123"), "--drn has 11 digits"),
+        (("--pdu-max", "1"), "--pdu-max is 64 to 65535"),
+        (("--pdu-max", "70000"), "--pdu-max is 64 to 65535"),
+        (("--client-title", "00"), "--client-title has 8 octets"),
+        (("--load-w", "-1"), "--load-w is not negative"),
+        (("--rows", "-1"), "--rows is not negative"),
+        (("--port", "99999"), "--port is 0 to 65535"),
+        (("--control-port", "-1"), "--control-port is 0 to 65535"),
+        (("--smsc", "127.0.0.1:2775", "--smsc-account", "x"), "--smsc-account is USER:PASSWORD"),
+        (("--keys", "/nowhere/lab.json"), "/nowhere/lab.json: No such file or directory."),
+        (("--state", "/nowhere/meter.json", "--port", "0"), "/nowhere/meter.json.new: No such file or directory."),
+    ],
+)
+def test_what_no_meter_can_be_is_said_in_one_sentence(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert alone.run(arguments(*words)) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count("\n") == 1 and told.out == ""
+
+
+def test_a_key_file_that_is_none_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "lab.json"
+    for text in ("nothing", "[]", '{"encryption_key": 5}'):
+        wrong.write_text(text)
+        with pytest.raises(ValueError, match=r"lab\.json is not"):
+            alone.lab(arguments("--keys", str(wrong)))

@@ -31,6 +31,9 @@ from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
 USED_WH_PER_ROW = 100
+DRN_DIGITS = 11
+# Below 64 octets no answer of an association fits; the field on the wire has 16 bits.
+PDU_OCTETS = (64, 0xFFFF)
 HEAD_END_TITLE = b"HES\x00\x00\x00\x00\x01"
 # A summary of each day, and every word on the supply: nobody counts SMS on a table.
 PLAN = ReportingPlan((), COUNT_MAX, COUNT_MAX, daily=True)
@@ -90,12 +93,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     session.add_argument("--association-version", type=int, choices=VERSIONS, default=1, help="of class 15")
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Raises ValueError, in words, for what no meter can be."""
+    if not (len(args.drn) == DRN_DIGITS and args.drn.isascii() and args.drn.isdigit()):
+        raise ValueError(f"--drn has {DRN_DIGITS} digits, not {args.drn}.")
+    if not PDU_OCTETS[0] <= args.pdu_max <= PDU_OCTETS[1]:
+        raise ValueError(f"--pdu-max is {PDU_OCTETS[0]} to {PDU_OCTETS[1]}, not {args.pdu_max}.")
+    if len(args.client_title) != 8:
+        raise ValueError("--client-title has 8 octets, 16 hex digits.")
+    for name in ("load_w", "rows"):
+        if getattr(args, name) < 0:
+            raise ValueError(f"--{name.replace('_', '-')} is not negative.")
+    for name in ("port", "control_port"):
+        if not 0 <= (getattr(args, name) or 0) <= 0xFFFF:
+            raise ValueError(f"--{name.replace('_', '-')} is 0 to 65535, not {getattr(args, name)}.")
+    if args.smsc is not None and ":" not in args.smsc_account:
+        raise ValueError("--smsc-account is USER:PASSWORD.")
+
+
 def _from_file(path: Path) -> dict[str, str]:
     """The keys of a file; a new one gets fresh keys, readable by its owner only."""
     if path.exists():
-        kept = json.loads(path.read_text())
-        if not isinstance(kept, dict):
-            raise ValueError("the key file is not a JSON object.")
+        try:
+            kept = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON.") from error
+        if not isinstance(kept, dict) or not all(isinstance(text, str) for text in kept.values()):
+            raise ValueError(f"{path} is not a JSON object of keys in hex.")
         return kept
     names = {name.replace("-", "_"): secrets.token_hex(16) for name in _KEY_NAMES}
     fresh = {**names, "decoder_key": secrets.token_hex(8), "system_title": (b"DUA\x02" + secrets.token_bytes(4)).hex()}
@@ -198,6 +222,7 @@ def _place(text: str) -> tuple[str, int]:
 
 def lab(args: argparse.Namespace, *, tick_s: float = 1.0) -> Lab:
     """The meter on its table, bearers and control port included. Raises ValueError and what a wrong key raises."""
+    _check(args)
     carriers: list[Carrier] = []
     made_lab: list[Lab] = []
     model = MODELS[args.kind]
@@ -249,12 +274,21 @@ def lab(args: argparse.Namespace, *, tick_s: float = 1.0) -> Lab:
     return made_lab[0]
 
 
+def _words(error: Exception) -> str:
+    """What the system refused, without its number, and what file it is about."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    # asyncio writes the address into its text; errors of name resolution have numbers below zero.
+    words = os.strerror(error.errno) if error.errno > 0 else error.strerror
+    return f"{error.filename}: {words}." if error.filename else f"{words}."
+
+
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; one JSON line says where."""
     try:
         table = lab(args)
     except (ValueError, KeyError, OSError, STSError, DlmsError) as error:
-        print(f"duaarah: this meter cannot be made: {error}", file=sys.stderr)
+        print(f"duaarah: this meter cannot be made: {_words(error)}", file=sys.stderr)
         return 2
 
     async def serve() -> None:
@@ -272,6 +306,6 @@ def run(args: argparse.Namespace) -> int:
     try:
         asyncio.run(serve())
     except OSError as error:
-        print(f"duaarah: {os.strerror(error.errno) if error.errno else error}", file=sys.stderr)
+        print(f"duaarah: this meter cannot run: {_words(error)}", file=sys.stderr)
         return 2
     return 0

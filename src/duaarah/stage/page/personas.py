@@ -24,6 +24,7 @@ PERSONAS = (
     Persona("rumah", _("Household"), "/rumah/"),
     Persona("armada", _("Fleet owner"), "/armada/"),
     Persona("pln", _("PLN operator"), "/operasi/"),
+    Persona("penyelia", _("PLN supervisor"), "/operasi/kunci/persetujuan/"),
     Persona("data", _("Data operator"), "/data/"),
     Persona("seluler", _("Mobile operator"), "/seluler/"),
     Persona("gerai", _("Shop (gerai)"), later=_("Selling modem and SIM, pairing them with a meter, first token.")),
@@ -38,13 +39,29 @@ PERSONAS = (
 )
 
 
+# The supervisor is the second person of dangerous orders, so that one visitor can play both.
+STAFF = (
+    ("pln", "PLN", "PLN", Membership.Role.OPERATOR),
+    ("penyelia", "PLN", "Penyelia PLN", Membership.Role.APPROVER),
+    ("data", "DATAOP", "DATAOP", Membership.Role.OPERATOR),
+    ("seluler", "OPSEL", "OPSEL", Membership.Role.OPERATOR),
+)
+
+
 def make_logins(household: AccountHolder, fleet: AccountHolder) -> None:
     """The demo's logins. They have no password: the stage signs in, and only in a demo."""
     for key, holder in (("rumah", household), ("armada", fleet)):
         Login.objects.create_user(f"demo-{key}", display_name=holder.name, holder=holder)
-    for key, code in (("pln", "PLN"), ("data", "DATAOP"), ("seluler", "OPSEL")):
+    make_staff()
+
+
+def make_staff() -> None:
+    """The logins of the operators; a town saved before one of them was known gets it when it is taken up."""
+    for key, code, name, role in STAFF:
         unit, _made = Unit.objects.get_or_create(
             organisation=Organisation.objects.get(code=code), code=code, defaults={"name": code}
         )
-        login = Login.objects.create_user(f"demo-{key}", display_name=str(code))
-        Membership.objects.create(login=login, unit=unit, role=Membership.Role.OPERATOR)
+        login = Login.objects.filter(username=f"demo-{key}").first()
+        if login is None:
+            login = Login.objects.create_user(f"demo-{key}", display_name=name)
+        Membership.objects.get_or_create(login=login, unit=unit, role=role)
