@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("headend", "0011_paces_and_reach"),
+        ("headend", "0012_paces_and_reach"),
         ("registry", "0005_sim_shipments"),
         ("sms", "0012_bind_drafts_and_trials"),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("headend", "0012_sessions"),
+        ("headend", "0013_sessions"),
         ("registry", "0005_sim_shipments"),
     ]
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("headend", "0010_key_rotations"),
+        ("headend", "0015_key_rotations"),
         ("people", "0003_operatorkey"),
         ("registry", "0005_sim_shipments"),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("headend", "0012_sessions"),
+        ("headend", "0014_bundles"),
         ("people", "0003_operatorkey"),
         ("registry", "0005_sim_shipments"),
     ]

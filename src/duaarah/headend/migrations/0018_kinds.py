@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("headend", "0010_reports"),
+        ("headend", "0017_reports"),
     ]
 
     operations = [

@@ -28,7 +28,7 @@ METER: dict[str, Any] = {"on_delete": django.db.models.deletion.PROTECT, "to": "
 
 
 class Migration(migrations.Migration):
-    dependencies = [("headend", "0010_key_rotations"), ("readings", "0001_initial")]
+    dependencies = [("headend", "0016_lines_and_firmware"), ("readings", "0001_initial")]
     operations = [
         migrations.AlterField("meterevent", "kind", models.CharField(choices=EVENTS, max_length=20)),
         migrations.CreateModel(
