@@ -21,24 +21,22 @@ from duaarah.core.intent import (
     TokenResult,
 )
 from duaarah.core.obis import TOKEN_GATEWAY, Obis
-from duaarah.core.smsplan import PlanError, ReportingPlan
 from duaarah.core.sts import Entry, MeterDecoder
 from duaarah.sim.meter import orders, registers
 from duaarah.sim.meter.bodies import Push, notification
 from duaarah.sim.meter.config import Faults, MeterConfig
-from duaarah.sim.meter.key_transfer import SECURITY, SECURITY_CLASS, TRANSFER, transferred
 from duaarah.sim.meter.link import Dropped, MeterLink
 from duaarah.sim.meter.models import TOKEN_GATEWAY_CLASS, MeterModel, model
+from duaarah.sim.meter.obeying import Obeying
 from duaarah.sim.meter.past import MeterPast
-from duaarah.sim.meter.reporting import Reporting, plan_written
+from duaarah.sim.meter.reporting import Reporting
 from duaarah.sim.meter.telling import Log, Teller
-from duaarah.sim.meter.view import MWH_PER_WH, MeterView, Register
+from duaarah.sim.meter.view import MWH_PER_WH, Register
 from duaarah.wire.dlms import apdu, blocks
 from duaarah.wire.dlms.axdr import Data, Tag
 from duaarah.wire.dlms.ciphering import Keys
 from duaarah.wire.dlms.errors import DlmsError
 
-THRESHOLD_MAX_WH = 1_000_000
 WIB = timezone(timedelta(hours=7))
 _LONG_INVOKE_MASK = 0xFFFFFF
 _ENTER_TOKEN = 1
@@ -47,7 +45,7 @@ WAKE_UP = (29, Obis(0, 0, 2, 1, 0), 1)
 _SERVICE_NOT_ALLOWED, _SERVICE_NOT_SUPPORTED = 1, 2  # state error, service error
 
 
-class SimMeter(MeterView, Teller):
+class SimMeter(Obeying, Teller):
     """
     One simulated meter. `dropped` counts refused frames by reason; `faults` are its switches.
 
@@ -194,15 +192,6 @@ class SimMeter(MeterView, Teller):
         """A token over an associated session: judged as any other, answered there, so no push."""
         return self._enter(token, now, by_keypad=False)
 
-    def write(self, request: apdu.SetRequest, now: datetime) -> int:
-        """A SET over an associated session: its Data-Access-Result."""
-        return self._set(request, now).result
-
-    def perform(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int | None:
-        """An order over an associated session: its result; None when its address is no order's."""
-        result = self._ordered(request, now)
-        return None if result == apdu.OBJECT_UNDEFINED else result
-
     def receive_sms(self, payload: bytes, now: datetime) -> list[bytes]:
         """A frame from the head end. Whatever is not authentic, fresh and understood is counted and not answered."""
         try:
@@ -286,71 +275,6 @@ class SimMeter(MeterView, Teller):
             said += self._push(self._day_asked, now)
             self._day_asked = None
         return said
-
-    def _ordered(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int:
-        """Do what is ordered; the result as the standard numbers it."""
-        try:
-            if isinstance(request, apdu.ActionRequest) and _is_key_transfer(request):
-                master, present = self.config.master_key, self._link.keys
-                self._new_keys = transferred(request.parameter, master=master, present=present)
-                return apdu.SUCCESS
-            also = orders.perform(self.ordered, request, now, self.model.power_step_w)
-        except orders.Refusal as refusal:
-            return refusal.result
-        if also == "clear_credit":
-            self._register.credit_mwh, self._register.relay_closed = 0, False
-        self._push_asked = also == "push_data"
-        if also.startswith("push_day:"):
-            told = self._reporting.told_again(int(also[9:]), self.credit_wh) if self._reporting else None
-            if told is None:
-                return apdu.OTHER_REASON
-            self._day_asked = told
-        return apdu.SUCCESS
-
-    def _set(self, request: apdu.SetRequest, now: datetime) -> apdu.SetResponse:
-        """Write an attribute: the low-credit threshold, the reporting plan, or what `orders` knows."""
-        register = self._register
-        result = apdu.SUCCESS
-        address = (request.class_id, request.obis, request.attribute)
-        if address == self.model.plan and request.selector is None:
-            result = self._set_plan(request.value)
-        elif address != self.model.threshold or request.selector is not None:
-            result = self._ordered(request, now)
-        elif request.value.tag is not self.model.threshold_tag:
-            result = apdu.TYPE_UNMATCHED
-        elif not 0 < request.value.value * self.model.energy_step_wh <= THRESHOLD_MAX_WH:
-            result = apdu.OTHER_REASON
-        else:
-            register.threshold_wh = request.value.value * self.model.energy_step_wh
-            # One that lies above the credit warns at once; one below it warns when the credit gets there.
-            register.armed = True
-        return apdu.SetResponse(request.invoke_octet, result)
-
-    def _set_list(self, request: blocks.SetWithList, now: datetime) -> blocks.SetListResponse:
-        """Each by itself: one that is refused stops no other."""
-        invoke = request.invoke_octet
-        results = []
-        for item, value in zip(request.items, request.values, strict=True):
-            single = apdu.SetRequest(
-                invoke, item.class_id, item.obis, item.number, value, item.selector, item.selection
-            )
-            results.append(self._set(single, now).result)
-        return blocks.SetListResponse(invoke, tuple(results))
-
-    def _set_plan(self, value: Data) -> int:
-        try:
-            self.set_plan(plan_written(value, as_octets=self.model.plan_as_octets))
-        except TypeError:
-            return apdu.TYPE_UNMATCHED
-        except PlanError:
-            return apdu.OTHER_REASON
-        return apdu.SUCCESS
-
-    def set_plan(self, plan: ReportingPlan) -> None:
-        """What was sent and kept this month stays counted; the new plan judges it."""
-        if self._reporting is None:
-            self._reporting = Reporting(plan)
-        self._reporting.plan = plan
 
     def _answer(self, command_counter: int, entry: Entry) -> TokenResult:
         tid = None if entry.fields is None else entry.fields.tid
@@ -447,7 +371,3 @@ class SimMeter(MeterView, Teller):
         register_max_wh = self._decoder.register_max_wh
         self._decoder = MeterDecoder.restore(state["decoder"])
         self._decoder.register_max_wh = register_max_wh
-
-
-def _is_key_transfer(request: apdu.ActionRequest) -> bool:
-    return (request.class_id, request.obis, request.method) == (SECURITY_CLASS, SECURITY, TRANSFER)
