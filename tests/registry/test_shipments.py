@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from django.db import transaction
 from tests.flows.house import START, Town
@@ -200,3 +202,11 @@ def test_a_sim_that_has_ended_is_not_paired(town: Town) -> None:
     with pytest.raises(SimStateRefused), transaction.atomic():
         pair(meter=house.meter, sim=sim, modem=modem, phone="6281", since=START, active=True, actor="a", now=START)
     assert sim.pairings.count() == 0
+
+
+def test_the_day_on_which_a_sim_expires_is_read_where_the_list_has_it() -> None:
+    head = "iccid;msisdn;masa aktif\n"
+    found = parse(head + f"{A};081100001111;31/12/2027\n{B};081100002222;2028-02-29\n{C};081100003333;\n")
+    assert [row.expires_date for row in found] == [date(2027, 12, 31), date(2028, 2, 29), None]
+    (wrong,) = parse(head + f"{A};081100001111;31/02/2027")
+    assert (wrong.expires, wrong.expires_date) == ("31/02/2027", None)

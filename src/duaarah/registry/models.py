@@ -93,6 +93,7 @@ class Sim(models.Model):
     shipment = models.ForeignKey("SimShipment", null=True, on_delete=models.PROTECT, related_name="sims")
     state = models.CharField(max_length=10, choices=State.choices, default=State.IN_STOCK)
     state_at = models.DateTimeField(null=True, help_text="Business time; empty: since before states were kept")
+    expires_date = models.DateField(null=True, help_text="The last day on which it works; empty: not known")
 
     class Meta:
         indexes = [models.Index(fields=["state", "id"], name="registry_sim_state")]

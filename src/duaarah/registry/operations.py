@@ -225,6 +225,7 @@ def receive_shipment(*, shipment_id: int, good_seen: int, actor: str, now: dt.da
                         iccid=row.iccid,
                         msisdn=row.msisdn,
                         imsi=row.imsi,
+                        expires_date=row.expires_date,
                         operator=shipment.operator,
                         shipment=shipment,
                         state=_S.IN_STOCK,

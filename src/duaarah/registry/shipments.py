@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,12 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {
     "iccid": ("iccid", "icc", "sim", "simnumber", "simno", "nosim", "nomorsim", "serial", "serialnumber"),
     "msisdn": ("msisdn", "number", "phone", "phonenumber", "nomor", "nohp", "nomorhp", "nomortelepon", "nomorseluler"),
     "imsi": ("imsi",),
+    "expires": ("expires", "expiry", "expirydate", "expiresat", "validuntil", "validto", "masaaktif", "berlakusampai"),
 }
 _ROUNDED = re.compile(r"[0-9][.,][0-9]+[eE]\+?[0-9]+")
 _ICCID = re.compile(r"89[0-9]{16,18}")
 _IMSI = re.compile(r"[0-9]{15}")
+_DATES = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y%m%d")
 _DELIMITERS = (";", "\t", ",", "|")
 
 
@@ -45,6 +48,12 @@ class Row:
     iccid: str
     msisdn: str
     imsi: str
+    expires: str = ""
+
+    @property
+    def expires_date(self) -> dt.date | None:
+        """The last day on which the SIM works; None when the list does not say."""
+        return date_of(self.expires)
 
 
 @dataclass(kw_only=True)
@@ -58,6 +67,16 @@ class Judged:
     @property
     def good(self) -> bool:
         return not self.problems and not self.here
+
+
+def date_of(words: str) -> dt.date | None:
+    """A day as lists write it: year first, or day first with / - or . between; None for anything else."""
+    for form in _DATES:
+        try:
+            return dt.datetime.strptime(words, form).date()  # noqa: DTZ007 a day without an hour
+        except ValueError:
+            continue
+    return None
 
 
 def text_of(octets: bytes) -> str:
@@ -128,7 +147,11 @@ def _row(line: int, cells: Sequence[str], places: Mapping[str, int] | None) -> R
         msisdn = found["msisdn"]
     # The last nibble of an ICCID of 19 digits is filled with F on the card.
     return Row(
-        line=line, iccid=iccid.removesuffix("F")[:40], msisdn=msisdn[:40], imsi=found["imsi"].replace(" ", "")[:40]
+        line=line,
+        iccid=iccid.removesuffix("F")[:40],
+        msisdn=msisdn[:40],
+        imsi=found["imsi"].replace(" ", "")[:40],
+        expires=found.get("expires", "")[:40],
     )
 
 
@@ -166,6 +189,8 @@ def _form(row: Row) -> list[tuple[str, str]]:
         wrong.append(("msisdn_form", row.msisdn))
     if row.imsi and not _IMSI.fullmatch(row.imsi):
         wrong.append(("imsi_form", row.imsi))
+    if row.expires and row.expires_date is None:
+        wrong.append(("expires_form", row.expires))
     return wrong
 
 

@@ -13,7 +13,8 @@ from tests.web.pages.conftest import SignIn
 from duaarah.clock import operations as clock_operations
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.operations import place_order
-from duaarah.registry.models import Customer
+from duaarah.people.models import Customer
+from duaarah.registry.models import Sim
 from duaarah.sms.models import InboundSms
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,9 @@ def told(town: Town) -> House:
 
 
 def test_the_page_shows_modem_counters_gaps_and_every_frame(sign_in: SignIn, told: House) -> None:
+    Sim.objects.filter(pk=told.pairing.sim_id).update(expires_date=EVENING.date() + dt.timedelta(days=59))
     page = sign_in("pln").get(address(told)).content.decode()
+    assert "17 Apr 2026 · <b>soon</b>" in page
     for words in ("-79 dBm", "510-10-0C21-4F10", "1.4.2", "Counters that never came", "Load profile", "Tamper"):
         assert words in page, words
     assert "8 · 88,8 %" in page or "8 · 88.8 %" in page

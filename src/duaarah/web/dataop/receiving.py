@@ -36,6 +36,7 @@ PROBLEMS = {
     "iccid_luhn": gettext_lazy("the ICCID's check digit is wrong: it would be %(about)s"),
     "msisdn_form": gettext_lazy("this is not an Indonesian mobile number"),
     "imsi_form": gettext_lazy("an IMSI is 15 digits"),
+    "expires_form": gettext_lazy("the day on which it expires is not a date: write it as 2027-12-31"),
     "iccid_twice": gettext_lazy("the ICCID stands in line %(about)s already"),
     "msisdn_twice": gettext_lazy("the number stands in line %(about)s already"),
     "imsi_twice": gettext_lazy("the IMSI stands in line %(about)s already"),

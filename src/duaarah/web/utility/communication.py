@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,6 +23,7 @@ from duaarah.wiring.keystores import MeterKeyring, key_store
 PAGE = 25
 GAPS_SHOWN = 20
 TO_METER = "ke"
+SIM_SOON = dt.timedelta(days=60)
 _DRIVER = DriverDirectory()
 
 
@@ -44,6 +47,7 @@ def communication(request: HttpRequest, drn: str) -> HttpResponse:
         "status": getattr(meter, "modem_status", None),
         "success": success_of(meter_id=meter.pk, now=at),
         "gaps": open_gaps(meter_id=meter.pk, limit=GAPS_SHOWN),
+        "ends_soon": _ends_soon(pairing, at.astimezone(ZoneInfo(meter.zone)).date()),
         "kinds": MeterEvent.Kind.choices,
         "kind": kind,
         "outbound": outbound,
@@ -51,6 +55,12 @@ def communication(request: HttpRequest, drn: str) -> HttpResponse:
         **(_to(meter, before) if outbound else _from(meter, pairing, kind, before)),
     }
     return render(request, "utility/communication.html", context)
+
+
+def _ends_soon(pairing: Pairing | None, today: dt.date) -> bool:
+    """Whether the SIM works for less than two months more."""
+    ends = None if pairing is None else pairing.sim.expires_date
+    return ends is not None and ends - today < SIM_SOON
 
 
 def _to(meter: Meter, before: int | None) -> dict[str, Any]:
