@@ -204,7 +204,7 @@ class SimMeter(Obeying, Teller):
             elif isinstance(request, apdu.SetRequest):
                 answer = self._reply(self._set(request, now), now)
             elif request.invoke_octet & apdu.SERVICE_CONFIRMED:
-                answer = self._reply(apdu.ActionResponse(request.invoke_octet, self._ordered(request, now)), now)
+                answer = self._reply(apdu.ActionResponse(request.invoke_octet, self._act(request, now)), now)
             elif (request.class_id, request.obis, request.method) == WAKE_UP:
                 self.asleep, answer = False, []
             else:

@@ -40,13 +40,20 @@ class Obeying(MeterView):
         result = self._ordered(request, now)
         return None if result == apdu.OBJECT_UNDEFINED else result
 
+    def _act(self, request: apdu.ActionRequest, now: datetime) -> int:
+        """A method by SMS. New keys wait until their answer is sealed; over a connection class 64 itself takes them."""
+        if (request.class_id, request.obis, request.method) != (SECURITY_CLASS, SECURITY, TRANSFER):
+            return self._ordered(request, now)
+        try:
+            master, present = self.config.master_key, self._link.keys
+            self._new_keys = transferred(request.parameter, master=master, present=present)
+        except orders.Refusal as refusal:
+            return refusal.result
+        return apdu.SUCCESS
+
     def _ordered(self, request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int:
         """Do what is ordered; the result as the standard numbers it."""
         try:
-            if isinstance(request, apdu.ActionRequest) and _is_key_transfer(request):
-                master, present = self.config.master_key, self._link.keys
-                self._new_keys = transferred(request.parameter, master=master, present=present)
-                return apdu.SUCCESS
             also = orders.perform(self.ordered, request, now, self.model.power_step_w)
         except orders.Refusal as refusal:
             return refusal.result
@@ -104,7 +111,3 @@ class Obeying(MeterView):
         if self._reporting is None:
             self._reporting = Reporting(plan)
         self._reporting.plan = plan
-
-
-def _is_key_transfer(request: apdu.ActionRequest) -> bool:
-    return (request.class_id, request.obis, request.method) == (SECURITY_CLASS, SECURITY, TRANSFER)
