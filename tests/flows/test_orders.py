@@ -200,3 +200,40 @@ def test_an_order_is_withdrawn_while_no_frame_was_sent(town: Town) -> None:
     town.run(to_meters=False)
     assert not withdraw_order(command_id=sent, actor="login:1", now=town.now)
     assert AuditRecord.objects.filter(code="too_late").count() == 1
+
+
+def test_a_form_sent_twice_is_one_order_and_one_request(town: Town, two: tuple[Login, Login]) -> None:
+    house = town.house()
+    first = place(town, house, OrderKind.PUSH_NOW)
+    assert place(town, house, OrderKind.PUSH_NOW) == first
+    town.run(to_meters=False)
+    assert place(town, house, OrderKind.PUSH_NOW) == first and Command.objects.count() == 1
+    other = place(town, house, OrderKind.TARIFF, tariff=2)
+    assert place(town, house, OrderKind.TARIFF, tariff=3) != other
+    asked = [
+        request_order(
+            meter=house.meter,
+            order=Order(kind=kind),
+            reason="test",
+            driver=town.driver,
+            requested_by=who,
+            now=town.now,
+        ).pk
+        for kind, who in (
+            (OrderKind.RELAY_OPEN, two[0]),
+            (OrderKind.RELAY_OPEN, two[0]),
+            (OrderKind.RELAY_CLOSE, two[0]),
+            (OrderKind.RELAY_OPEN, two[1]),
+        )
+    ]
+    assert asked[0] == asked[1] and len(set(asked)) == 3 == Approval.objects.count()
+    decide_approval(approval_id=asked[0], approve=False, decided_by=two[1], now=town.now)
+    again = request_order(
+        meter=house.meter,
+        order=Order(kind=OrderKind.RELAY_OPEN),
+        reason="test",
+        driver=town.driver,
+        requested_by=two[0],
+        now=town.now,
+    )
+    assert again.pk not in asked

@@ -79,10 +79,20 @@ def check_pin(*, holder: AccountHolder, pin: str, now: dt.datetime) -> None:
 def request_approval(
     *, verb: str, subject: str, detail: dict[str, Any], reason: str, requested_by: Login, now: dt.datetime
 ) -> Approval:
-    """Entry: ask for a second person. Raises ValueError without a reason."""
+    """
+    Entry: ask for a second person; the same asked again by the same person, while it waits, is that request.
+
+    Two equal requests would be two deeds: the forgotten one could be approved hours later, when it is no longer true.
+    Raises ValueError without a reason.
+    """
     if not reason.strip():
         raise ValueError("A reason is mandatory.")
     with transaction.atomic(durable=True):
+        Login.objects.select_for_update(no_key=True).get(pk=requested_by.pk)  # a form sent twice at once meets here
+        same = Approval.objects.filter(verb=verb, subject=subject, detail=detail, requested_by=requested_by)
+        waits = same.filter(state=Approval.State.REQUESTED, expires_at__gt=now).first()
+        if waits is not None:
+            return waits
         approval = Approval.objects.create(
             verb=verb,
             subject=subject,

@@ -96,6 +96,8 @@ def place_order(*, meter: Meter, order: Order, reason: str, driver: Driver, acto
     """
     Entry: queue an order that one person may give; returns the command's id.
 
+    What is on its way already is not ordered again: a form sent twice costs the SMS of one.
+
     Raises:
         OrderRefused: NeedsSecondPerson, or see check_order; an audit line says so.
     """
@@ -107,7 +109,18 @@ def place_order(*, meter: Meter, order: Order, reason: str, driver: Driver, acto
         _refused(error.code, str(error), "headend.place_order", meter.pk, actor, now)
         raise
     with transaction.atomic(durable=True):
+        Meter.objects.select_for_update(no_key=True).get(pk=meter.pk)
+        if (same := _on_its_way(meter.pk, order)) is not None:
+            return same
         return queue_order(meter, order, uuid.uuid4(), "headend.place_order", reason, actor, now)
+
+
+def _on_its_way(meter_id: int, order: Order) -> int | None:
+    """The open command that says just this, if nothing was ordered since in its slot."""
+    kinds = [kind.value.upper() for kind, slot in SLOTS.items() if slot == SLOTS[order.kind]]
+    latest = Command.objects.filter(meter_id=meter_id, kind__in=kinds).order_by("-pk").first()
+    open_now = latest is not None and latest.state in (Command.State.QUEUED, Command.State.SENT)
+    return latest.pk if latest is not None and open_now and order_of(latest) == order else None
 
 
 def request_order(
