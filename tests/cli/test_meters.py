@@ -66,3 +66,8 @@ def test_profiles_and_a_profile_that_is_wrong(tmp_path: Path) -> None:
     shipped = ROOT / "src" / "duaarah" / "drivers" / "profiles" / "three-phase-modem.toml"
     status, results, _ = meters("check", str(shipped))
     assert status == 0 and results[-1] == {"profile": "three-phase-modem", "samples": len(results) - 1, "wrong": 0}
+
+
+def test_a_database_folder_that_cannot_be_is_named() -> None:
+    status, lines, error = meters("shipments", DUAARAH_DATA="/proc/nowhere")
+    assert (status, lines) == (1, []) and error.startswith("duaarah: /proc/") and error.count("\n") == 1

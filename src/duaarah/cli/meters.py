@@ -42,10 +42,13 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         content = args.file.read_bytes() if args.verb == "import" else b""
+    except OSError as error:
+        return _say(f"{args.file}: {error.strerror or 'it cannot be read'}.")
+    try:
         with database_ready():
             return {"maker": _maker, "import": _import, "shipments": _shipments}[args.verb](args, content)
     except OSError as error:
-        return _say(f"{args.file}: {error.strerror or 'it cannot be read'}.")
+        return _say(f"{error.filename or 'The database'}: {error.strerror or 'it cannot be used'}.")
     except (LookupError, ValueError, DatabaseError) as error:
         return _say(str(error.args[0]))
 
