@@ -88,3 +88,8 @@ def test_firmware_by_its_maker_s_key_and_where_a_meter_answers(database: str, tm
     assert status == 0 and (told[0]["version"], told[0]["octets"]) == ("DUA-2.0", 8)
     status, _, error = meters("line", "01234567890", "10.0.0.1", database=database)
     assert (status, error) == (1, "duaarah: There is no meter 01234567890.\n")
+
+
+def test_a_database_folder_that_cannot_be_is_named() -> None:
+    status, lines, error = meters("shipments", DUAARAH_DATA="/proc/nowhere")
+    assert (status, lines) == (1, []) and error.startswith("duaarah: /proc/") and error.count("\n") == 1

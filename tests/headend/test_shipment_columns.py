@@ -120,3 +120,13 @@ def test_random_octets_are_a_table_or_no_table(content: bytes) -> None:
     except BadTable:
         return
     assert all(any(row) for _, row in rows)
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "[Content_Types].xml"])
+def test_a_workbook_whose_parts_are_broken_is_refused_in_words(part: str) -> None:
+    sound, broken = zipfile.ZipFile(io.BytesIO(workbook([HEADING, row_of(1)]))), io.BytesIO()
+    with zipfile.ZipFile(broken, "w") as packed:
+        for name in sound.namelist():
+            packed.writestr(name, b"<broken" if name == part else sound.read(name))
+    with pytest.raises(BadTable, match="save it as XLSX or CSV again"):
+        list(read_table(broken.getvalue()))

@@ -58,6 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         content = args.file.read_bytes() if args.verb in ("import", "firmware") else b""
+    except OSError as error:
+        return _say(f"{args.file}: {error.strerror or 'it cannot be read'}.")
+    try:
         with database_ready():
             if args.verb in ("firmware-key", "firmware", "line"):
                 from duaarah.cli import meters_ip
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
                 return meters_ip.run(args, content, _actor())
             return {"maker": _maker, "import": _import, "shipments": _shipments}[args.verb](args, content)
     except OSError as error:
-        return _say(f"{args.file}: {error.strerror or 'it cannot be read'}.")
+        return _say(f"{error.filename or 'The database'}: {error.strerror or 'it cannot be used'}.")
     except (LookupError, ValueError, DatabaseError) as error:
         return _say(str(error.args[0]))
 

@@ -55,8 +55,10 @@ def run(args: argparse.Namespace) -> int:
         content = args.file.read_bytes()
         with database_ready():
             return _reconcile(args, content)
-    except (OSError, LookupError, DatabaseError) as error:
-        return _say(error.strerror or "The file cannot be read." if isinstance(error, OSError) else str(error.args[0]))
+    except OSError as error:
+        return _say(f"{error.filename or 'The database'}: {error.strerror or 'it cannot be used'}.")
+    except (LookupError, DatabaseError) as error:
+        return _say(str(error.args[0]))
 
 
 def _reconcile(args: argparse.Namespace, content: bytes) -> int:

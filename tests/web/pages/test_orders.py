@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.test import Client
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
-from duaarah.headend.models import Command, MeterState
+from duaarah.headend.models import Command, InvocationCounter, MeterState
+from duaarah.outages.models import MeterSupply
 from duaarah.people.models import Approval, Login, Membership, Unit
+from duaarah.registry.models import Meter
+from duaarah.web.shared.supply import reading
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +49,10 @@ def test_off_is_asked_agreed_and_seen_to_the_end(sign_in: SignIn, town: Town, ho
     assert "Queued" in part(one, household) and "Withdraw" in part(one, household)
     town.run()
     assert "Executed: the meter says so" in part(one, household)
-    assert "switched off" in one.get(f"/operasi/meter/{household.meter.drn}/").content.decode()
+    page = one.get(f"/operasi/meter/{household.meter.drn}/").content.decode()
+    assert "switched off" in page and "supply on" not in page
+    home = sign_in("household").get("/rumah/").content.decode()
+    assert "switched off" in home and "supply on" not in home
     assert MeterState.objects.get().held_open and not household.sim.relay_closed
 
 
@@ -85,3 +93,12 @@ def test_who_only_looks_on_cannot_order(sign_in: SignIn, household: House) -> No
     Membership.objects.update(role="VIEWER")
     assert one.post(path(household), {"order": "push_now"}).status_code == 403
     assert Command.objects.count() == 0
+
+
+def test_what_was_off_for_a_time_is_on_again_and_a_power_cut_is_said_first(town: Town, household: House) -> None:
+    meter, until = household.meter, town.now + dt.timedelta(hours=2)
+    InvocationCounter.objects.filter(meter=meter).update(latest_contact_at=town.now)
+    MeterState.objects.create(meter=meter, held_open=True, held_open_until_at=until, confirmed_at=town.now)
+    signs = [reading(Meter.objects.get(pk=meter.pk), at).sign for at in (town.now, until)]
+    MeterSupply.objects.update_or_create(meter=meter, defaults={"state": "PADAM", "since_at": town.now})
+    assert [*signs, reading(Meter.objects.get(pk=meter.pk), town.now).sign] == ["putus", "nyala", "padam"]

@@ -7,6 +7,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator
+from xml.etree.ElementTree import ParseError
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
@@ -76,7 +77,7 @@ def _sheet(content: bytes) -> Iterator[tuple[int, list[str]]]:
             yield number, [_cell(value) for value in row]
     except BadTable:
         raise
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, OSError):
+    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, TypeError, ValueError, IndexError, OSError):
         raise BadTable("not_a_table", "This workbook cannot be read; save it as XLSX or CSV again.") from None
 
 

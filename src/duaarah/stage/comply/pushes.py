@@ -89,7 +89,8 @@ class Pushes:
             self._datagrams.close()
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, DlmsError, asyncio.IncompleteReadError):
+        # Cancelled when the bench ends: the callback of asyncio's streams (3.11) would print a trace into the report.
+        with suppress(OSError, DlmsError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = await reader.readexactly(WRAPPER_OCTETS)
                 self.put(wrapper.unwrap(head + await reader.readexactly(wrapper.apdu_length(head))).apdu)

@@ -44,7 +44,7 @@ class MeterOut(Schema):
     idpel: str | None
     balance_wh: int | None
     balance_at: dt.datetime | None
-    supply: str = Field(description="nyala, padam, habis or diam")
+    supply: str = Field(description="nyala, padam, putus (ordered off), habis or diam")
     low: bool
     threshold_wh: int
 

@@ -33,7 +33,7 @@ PAGE = 50
 _SHOWN = (
     *("drn", "low_credit_threshold_wh", "customer__name", "site__alias", "site__name", "site__meter"),
     *("invocation_counter__balance_wh", "invocation_counter__balance_at", "invocation_counter__latest_contact_at"),
-    *("supply__state", "transformer__code"),
+    *("supply__state", "transformer__code", "ordered_state__held_open", "ordered_state__held_open_until_at"),
 )
 
 

@@ -15,7 +15,7 @@ SILENT_AFTER = dt.timedelta(days=11)
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What is known of a meter now. `sign`: nyala, padam, habis, diam (the page's colour and icon)."""
+    """What is known of a meter now. `sign`: nyala, padam, putus (ordered off), habis, diam (the page's colour and icon)."""
 
     meter: Meter
     name: str
@@ -31,6 +31,14 @@ class Reading:
         return self.balance_wh is not None and self.balance_wh < self.meter.low_credit_threshold_wh
 
 
+def _ordered_off(meter: Meter, now: dt.datetime) -> bool:
+    """Whether the meter itself has confirmed an order to keep the supply off that still holds."""
+    state = getattr(meter, "ordered_state", None)
+    if state is None or not state.held_open:
+        return False
+    return state.held_open_until_at is None or state.held_open_until_at > now
+
+
 def reading(meter: Meter, now: dt.datetime) -> Reading:
     """A meter that has not been heard for eleven days is silent, whatever it said last."""
     counters = getattr(meter, "invocation_counter", None)
@@ -38,6 +46,8 @@ def reading(meter: Meter, now: dt.datetime) -> Reading:
     heard_at = counters.latest_contact_at if counters else None
     signs = {MeterSupply.State.PADAM: "padam", MeterSupply.State.STROOM_HABIS: "habis"}
     sign = signs.get(supply.state, "nyala") if supply else "nyala"
+    if sign != "padam" and _ordered_off(meter, now):
+        sign = "putus"
     if heard_at is None or (sign == "nyala" and now - heard_at > SILENT_AFTER):
         sign = "diam"
     site = getattr(meter, "site", None)

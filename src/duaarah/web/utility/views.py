@@ -70,7 +70,9 @@ def find(request: HttpRequest) -> HttpResponse:
 def meter(request: HttpRequest, drn: str) -> HttpResponse:
     """The whole life of one meter."""
     found = (
-        Meter.objects.select_related("customer__holder", "site", "supply", "invocation_counter", "transformer__parent")
+        Meter.objects.select_related(
+            *("customer__holder", "site", "supply", "invocation_counter", "ordered_state", "transformer__parent")
+        )
         .filter(drn=drn)
         .first()
     )

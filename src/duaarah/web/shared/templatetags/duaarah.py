@@ -33,6 +33,7 @@ ACCOUNTS = {
 SIGNS = {
     "nyala": gettext_lazy("supply on"),
     "padam": gettext_lazy("power cut"),
+    "putus": gettext_lazy("switched off"),
     "habis": gettext_lazy("credit empty"),
     "diam": gettext_lazy("modem silent"),
 }
