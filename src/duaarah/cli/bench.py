@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if args.name in PURE:
         for module in PURE[args.name][: 1 if args.decode else None]:
             _run_pure(module)
-    return 0 if args.name == "sts" or args.decode else _run_on_stage(args)
+    pure = args.name == "sts" or (args.name == "dlms" and args.decode)
+    return 0 if pure else _run_on_stage(args)
 
 
 def _run_pure(module: str) -> None:
