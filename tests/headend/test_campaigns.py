@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from django.db import connection
 from tests.flows.house import Town
 
 from duaarah.audit.models import AuditRecord
+from duaarah.headend.campaigns import deeds, run
 from duaarah.headend.campaigns import operations as campaigns
-from duaarah.headend.campaigns import run
 from duaarah.headend.campaigns.choice import Choice, meters_of, numbers_of_file, numbers_of_text
 from duaarah.headend.campaigns.deeds import UnknownDeed, add_deed
+from duaarah.headend.campaigns.key_roll import KIND as KEY_ROLL
+from duaarah.headend.campaigns.key_roll import KeyRoll
 from duaarah.headend.campaigns.queries import counts_of, items_of
-from duaarah.headend.models import Campaign, CampaignItem, Command
+from duaarah.headend.models import Campaign, CampaignItem, Command, KeyRotation
 from duaarah.headend.operations.orders import NeedsSecondPerson
 from duaarah.people.models import Login
 from duaarah.people.operations import ApprovalRefused, decide_approval
@@ -255,3 +258,26 @@ def test_another_deed_goes_through_a_campaign_too(town: Town, monkeypatch: pytes
     begin(town, campaign)
     go(town)
     assert told == [(town.houses[1].meter.pk, "left")]
+
+
+def test_a_fleet_gets_new_keys_and_each_meter_proves_its_own(town: Town) -> None:
+    roll = partial(KeyRoll, keys=town.keys)
+    campaign = Campaign()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(deeds._OTHERS, KEY_ROLL, lambda _values, driver: roll(driver))
+        campaign = plan(town, KEY_ROLL)
+        with pytest.raises(NeedsSecondPerson):
+            begin(town, campaign)
+        asks, agrees = Login.objects.create_user("asks"), Login.objects.create_user("agrees")
+        approval = campaigns.request_campaign(campaign_id=campaign.pk, requested_by=asks, now=town.now)
+        decide_approval(approval_id=approval.pk, approve=True, decided_by=agrees, now=town.now)
+        begin(town, campaign, approval.pk)
+        before = [house.sim.link.keys for house in town.houses]
+        assert go(town) == 4 and counts_of(campaign) == {"queued": 4}
+        town.run()
+        assert all(house.sim.link.keys != keys for house, keys in zip(town.houses, before, strict=True))
+        assert counts_of(campaign) == {"executed": 4}
+        go(town)
+    campaign.refresh_from_db()
+    assert campaign.state == "DONE"
+    assert set(KeyRotation.objects.values_list("state", "ordered_by")) == {("PROVEN", f"campaign:{campaign.pk}")}

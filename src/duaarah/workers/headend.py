@@ -10,6 +10,7 @@ from duaarah.notices.operations import take_frame
 from duaarah.notices.pushes import take_pushes
 from duaarah.sms.models import InboundSms
 from duaarah.sms.operations import claim_inbound
+from duaarah.wiring.campaign_deeds import make_known
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.pushes import PushFrames
@@ -24,6 +25,7 @@ PACE_S = 0.01
 
 def main() -> int:
     """Run until SIGTERM."""
+    make_known()
     driver, keys, lease_s = DriverDirectory(), MeterKeyring(key_store()), command_lease_s()
 
     def send() -> int:

@@ -34,8 +34,8 @@ class Deed(Protocol):
         """Whether this kind of meter can be told."""
         ...
 
-    def begin(self, *, meter: Meter, request_id: uuid.UUID, reason: str, actor: str, now: dt.datetime) -> int:
-        """Joining: queue it for one meter, once for a request id; the command's id. Raises OrderRefused."""
+    def begin(self, *, meter: Meter, request_id: uuid.UUID, reason: str, actor: str, now: dt.datetime) -> int | None:
+        """Joining: begin it for one meter, once for a request id; its command's id, if it has one. Raises OrderRefused."""
         ...
 
 

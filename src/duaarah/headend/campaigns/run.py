@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from duaarah.audit import operations as audit
 from duaarah.headend.campaign_models import Campaign, CampaignItem
 from duaarah.headend.campaigns.deeds import Deed, deed_of
+from duaarah.headend.campaigns.key_roll import KIND as KEY_ROLL
 from duaarah.headend.operations.orders import OrderRefused
 from duaarah.headend.ports import Driver
 
@@ -24,6 +25,14 @@ _NAMESPACE = uuid.UUID("5f0e3c1a-7a0b-4f3e-9d52-0c3f9a4be621")
 _SETTLE = """
 UPDATE headend_campaignitem i SET state = 'SETTLED' FROM headend_command c
 WHERE i.campaign_id = %s AND i.state = 'ORDERED' AND c.id = i.command_id AND c.state NOT IN ('QUEUED', 'SENT')
+    AND c.kind <> 'ROTATE_KEYS'
+"""
+
+# New keys have come to an end when the meter has used them, refused them, or said nothing for long: not with the command.
+_SETTLE_KEYS = """
+UPDATE headend_campaignitem i SET state = 'SETTLED' FROM headend_campaign n, headend_keyrotation r
+WHERE i.campaign_id = %s AND n.id = i.campaign_id AND i.state = 'ORDERED' AND r.meter_id = i.meter_id
+    AND r.ordered_by = 'campaign:' || n.id AND r.state NOT IN ('ORDERED', 'SENDING', 'TRANSFERRED')
 """
 
 
@@ -46,6 +55,8 @@ def _advance(campaign_id: int, driver: Driver, now: dt.datetime, limit: int) -> 
             return 0
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, [campaign_id])
+            if campaign.kind == KEY_ROLL:
+                cursor.execute(_SETTLE_KEYS, [campaign_id])
             cursor.execute("SELECT clock_timestamp()")
             machine_at: dt.datetime = cursor.fetchone()[0]
         flying = campaign.items.filter(state=CampaignItem.State.ORDERED).count()

@@ -12,6 +12,7 @@ from django.db import connection
 
 from duaarah.core.intent import DailySummary, Report
 from duaarah.core.reports import LoadProfile, ModemStatus
+from duaarah.headend.operations.paces import note_cell
 from duaarah.readings.operations import Landed, Value, land
 from duaarah.registry.models import Meter
 
@@ -44,6 +45,7 @@ def keep_told(*, meter: Meter, report: Report, counter: int, now: dt.datetime) -
             words = [report.signal_dbm, report.cell, report.network, report.firmware, report.resets]
             with connection.cursor() as cursor:
                 cursor.execute(_STATUS, [meter.pk, *words, counter, now])
+            note_cell(meter_id=meter.pk, cell=report.cell or "")
     return None
 
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from duaarah.core.order import Order, OrderError, OrderKind
+from duaarah.headend.campaigns.key_roll import KIND as KEY_ROLL
 from duaarah.headend.models import Campaign, Command
 from duaarah.headend.operations.orders import OrderRefused
 from duaarah.web.utility.order_words import WILL, refusal_words, values_words
@@ -43,12 +44,15 @@ def outcome_words(name: str) -> str:
 
 def campaign_label(campaign: Campaign) -> str:
     """What it does, in a word or two."""
-    return _(str(Command.Kind(campaign.kind.upper()).label)) if _order_kind(campaign) else campaign.kind
+    known = campaign.kind.upper() in Command.Kind.values
+    return _(str(Command.Kind(campaign.kind.upper()).label)) if known else campaign.kind
 
 
 def campaign_will(campaign: Campaign) -> str:
     """What every meter will do."""
     kind = _order_kind(campaign)
+    if campaign.kind == KEY_ROLL:
+        return _("Every meter gets new DLMS keys; each counts when the meter has used it.")
     return str(WILL[kind]) if kind else ""
 
 

@@ -18,6 +18,7 @@ from duaarah.clock.queries import now
 from duaarah.core.order import DANGEROUS, OrderKind
 from duaarah.headend.campaigns import operations as campaigns
 from duaarah.headend.campaigns.choice import Choice, numbers_of_file, numbers_of_text
+from duaarah.headend.campaigns.key_roll import KIND as KEY_ROLL
 from duaarah.headend.campaigns.queries import OUTCOMES, WITHOUT_SUCCESS, counts_of, items_of
 from duaarah.headend.models import Campaign, CampaignItem
 from duaarah.headend.operations.orders import OrderRefused
@@ -30,6 +31,7 @@ from duaarah.web.shared.fresh import fragment
 from duaarah.web.utility.campaign_words import campaign_label, campaign_values, campaign_will, outcome_words, refusal
 from duaarah.web.utility.orders import BadForm, operator_of, order_from
 from duaarah.web.utility.shipment_words import table_words
+from duaarah.wiring.campaign_deeds import make_known
 from duaarah.wiring.drivers import DriverDirectory
 
 SHOWN = 30
@@ -41,6 +43,7 @@ _ZONE = "Asia/Jakarta"
 # What is harmless first: the first one is what a form begins with. A load profile is read of one meter at a time.
 _KINDS = sorted(set(OrderKind) - {OrderKind.READ_PROFILE}, key=lambda kind: (kind in DANGEROUS, kind.value))
 _DRIVER = DriverDirectory()
+make_known()
 
 
 @for_operator
@@ -68,7 +71,7 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
         status = 409
     context = {
         "form": request.POST,
-        "kinds": [(kind.value, campaign_label(Campaign(kind=kind.value))) for kind in _KINDS],
+        "kinds": [(kind, campaign_label(Campaign(kind=kind))) for kind in (*map(str, _KINDS), KEY_ROLL)],
         "profiles": _used("profile"),
         "tariffs": _used("tariff_group"),
         "regions": _used("region"),
@@ -87,11 +90,12 @@ def _plan(request: HttpRequest) -> Campaign | None:
     login, at = operator_of(request), now()
     form = request.POST
     try:
-        order = order_from(form, _ZONE, at)
+        roll = form.get("order") == KEY_ROLL
+        order = None if roll else order_from(form, _ZONE, at)
         return campaigns.plan_campaign(
             title=form.get("title", "")[:80],
-            kind=order.kind.value,
-            values=order.values(),
+            kind=order.kind.value if order else KEY_ROLL,
+            values=order.values() if order else {},
             choice=_choice(request),
             everything=form.get("everything") == "yes",
             per_hour=_number(form.get("per_hour", "")),
@@ -150,7 +154,7 @@ def progress(campaign: Campaign, at: dt.datetime) -> dict[str, Any]:
         "waiting_n": counts.get("waiting", 0),
         "again_n": sum(counts.get(name, 0) for name in WITHOUT_SUCCESS) if closed else 0,
         "approval": campaigns.open_approval(campaign, at),
-        "dangerous": campaign.kind in {kind.value for kind in DANGEROUS},
+        "dangerous": campaign.kind in {KEY_ROLL, *(kind.value for kind in DANGEROUS)},
     }
 
 
