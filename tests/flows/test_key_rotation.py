@@ -372,7 +372,7 @@ def test_a_death_while_sending_leaves_a_counter_unused_and_the_keys_waiting(
         raise SystemExit
 
     with monkeypatch.context() as broken:
-        broken.setattr(town.driver, "build", dies)
+        broken.setattr(town.keys, "transfer", dies)
         with pytest.raises(SystemExit):
             town.run()
     assert state_of(rotation) == ("ORDERED", "") and OutboundSegment.objects.count() == 0

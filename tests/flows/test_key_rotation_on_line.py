@@ -8,13 +8,14 @@ import pytest
 from django.db import connection
 
 from duaarah.audit.models import AuditRecord
-from duaarah.headend.models import Command, InvocationCounter, KeyRotation, MeterLine
+from duaarah.headend.models import Command, InvocationCounter, KeyRotation, MeterEvent, MeterLine
 from duaarah.headend.operations import rotate_next_on_line
 from duaarah.headend.ports import LineAnswer, LineTerms
 from duaarah.wiring.lines import MeterLines
 from tests.flows.house import House, Town
 from tests.flows.lines import served
 from tests.flows.test_key_rotation import factory, in_force, rotated, state_of, talks
+from tests.flows.test_pushes_over_ip import Net, day_of
 
 pytestmark = pytest.mark.slow
 
@@ -104,3 +105,20 @@ def test_a_line_that_is_held_is_waited_for(town: Town, lines: MeterLines) -> Non
         assert InvocationCounter.objects.get().to_meter_latest == 0
         step(town, lines)
     assert KeyRotation.objects.get().state == "PROVEN"
+
+
+def test_a_push_over_ip_under_the_new_keys_proves_them_and_is_confirmed_from_then_on(town: Town) -> None:
+    house, net = town.house(), Net(town)
+    rotation = rotated(town, house)
+    house.sim.faults.lose_next_answer = 1
+    town.run()
+    assert state_of(rotation) == ("SENDING", "")
+    sender, push = day_of(house)
+    [verdict] = net.send(push)
+    # Kept, but not confirmed: no counter under keys that are not in force yet.
+    assert (verdict.code, verdict.answer) == ("", b"") and net.turn() == 1
+    assert state_of(rotation) == ("PROVEN", "success") and agreed(town, house)
+    assert MeterEvent.objects.count() == 1
+    net.second += 3_600.0
+    [again] = net.send(push)
+    assert again.answer and net.turn() == 0 and sender.receive(again.answer)

@@ -93,10 +93,11 @@ def test_a_lost_session_keeps_the_counters_that_were_seen(monkeypatch: pytest.Mo
         def carry(self, call: SessionCall) -> None:
             raise NoSession("The meter hung up.", ReplayWindow(9, 1))
 
-    def failed(*, claimed: ClaimedSession, window: ReplayWindow, why: str) -> None:
+    def failed(*, claimed: ClaimedSession, window: ReplayWindow, why: str, now: object) -> None:
         assert why == "The meter hung up."
         kept.append((claimed.command_id, window))
 
     monkeypatch.setattr(sessions, "session_failed", failed)
+    monkeypatch.setattr(sessions, "now", lambda: None)
     assert sessions.hold(claimed(3), cast(Any, Lost())) == "no_session"
     assert kept == [(3, ReplayWindow(9, 1))]

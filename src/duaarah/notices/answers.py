@@ -26,7 +26,9 @@ def take_answer(*, claimed: ClaimedSession, carried: Carried, now: dt.datetime) 
     An answer that comes after the command was given up is still the meter's word; a second one changes nothing.
     """
     with transaction.atomic(durable=True):
-        take_window(meter_id=claimed.meter_id, window=carried.window)
+        take_window(
+            meter_id=claimed.meter_id, window=carried.window, key_number=claimed.key_number, heard=True, now=now
+        )
         record_contact(meter_id=claimed.meter_id, carried=carried, now=now)
         pairing = pairing_of_meter(meter_id=claimed.meter_id, at=now)
         if pairing is None:

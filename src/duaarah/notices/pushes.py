@@ -67,7 +67,10 @@ def take_together(*, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper,
     """
     with transaction.atomic(durable=True):
         read = open_pushes(ids=ids, frames=frames, keys=keys)
-        together = [push for push in read if push.report is None or isinstance(push.report, KEPT_ONLY)]
+        # What other keys may open takes the meter's counter for itself, and goes alone.
+        together = [
+            push for push in read if not push.other_keys and (push.report is None or isinstance(push.report, KEPT_ONLY))
+        ]
         _settle(accept_pushes(pushes=together, now=now), now)
     done = {push.row.frame_id for push in together}
     return [push.row.frame_id for push in read if push.row.frame_id not in done]
@@ -76,7 +79,7 @@ def take_together(*, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper,
 def take_push(*, frame_id: int, frames: PushReader, keys: KeyUnwrapper, now: dt.datetime) -> str:
     """Entry (T4): read one push and act on it; returns the outcome's code. The same again changes nothing."""
     with transaction.atomic(durable=True):
-        read = open_pushes(ids=[frame_id], frames=frames, keys=keys)
+        read = open_pushes(ids=[frame_id], frames=frames, keys=keys, all_keys_at=now)
         if not read:
             return "done_before"
         [(_, _, code)] = _settle(accept_pushes(pushes=read, now=now), now)

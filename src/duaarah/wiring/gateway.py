@@ -51,6 +51,7 @@ class _Proven:
     meter: KnownMeter
     keys: MeterKeys = field(repr=False)
     push: ProvenPush
+    key_number: int | None
 
 
 class Intake:
@@ -121,7 +122,12 @@ class Intake:
         if title not in self._meters:
             return FrameRefused("unknown_title", "No meter has this system title.")
         try:
-            return self._prove(came, self._meters[title])
+            proven = self._prove(came, self._meters[title])
+            if proven.key_number is None and self._may_ask(title):
+                # Perhaps they are in force by now, so that it can be confirmed.
+                self._look_up([title])
+                proven = self._prove(came, self._meters[title])
+            return proven
         except FrameRefused as error:
             refusal = error
         # Its keys may have changed since they were looked up.
@@ -136,11 +142,21 @@ class Intake:
         return refusal
 
     def _prove(self, came: Came, meter: KnownMeter) -> _Proven:
-        try:
-            keys = self._keys.meter_keys(drn=meter.drn, wrapped=meter.keys_wrapped)
-        except Unwrapped as error:
-            raise FrameRefused("keys_not_opened", "The meter's keys as they are stored do not open.") from error
-        return _Proven(came, meter, keys, self._frames.prove(apdu=came.pushed.apdu, keys=keys))
+        refusal: FrameRefused | None = None
+        # While keys are changed the meter may have other ones; what it says under them is kept too.
+        for wrapped in (meter.keys_wrapped, *meter.other_keys_wrapped):
+            try:
+                keys = self._keys.meter_keys(drn=meter.drn, wrapped=wrapped)
+            except Unwrapped as error:
+                raise FrameRefused("keys_not_opened", "The meter's keys as they are stored do not open.") from error
+            try:
+                proven = self._frames.prove(apdu=came.pushed.apdu, keys=keys)
+            except FrameRefused as error:
+                refusal = refusal or error
+                continue
+            return _Proven(came, meter, keys, proven, meter.key_number if wrapped == meter.keys_wrapped else None)
+        assert refusal is not None
+        raise refusal
 
     def _kept(self, one: _Proven, counter: int | None) -> Verdict:
         if one.push.confirm is None or counter is None:
@@ -159,4 +175,5 @@ def _row(one: _Proven) -> ArrivedPush:
         raw=came.pushed.raw,
         apdu=came.pushed.apdu,
         confirm=one.push.confirm is not None,
+        key_number=one.key_number,
     )

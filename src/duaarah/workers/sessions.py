@@ -23,7 +23,7 @@ def hold(claimed: ClaimedSession, transport: Transport) -> str:
     try:
         carried = transport.carry(claimed.call)
     except NoSession as error:
-        session_failed(claimed=claimed, window=error.window, why=str(error))
+        session_failed(claimed=claimed, window=error.window, why=str(error), now=now())
         return error.code
     return take_answer(claimed=claimed, carried=carried, now=now())
 

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.core.replay import COUNTER_MAX
+from duaarah.headend.operations.sealing import other_keys
 
 DIGEST_OCTETS = 16
 # Rows of refusals an hour that name an address; whoever comes after them is counted under `*`.
@@ -21,7 +22,10 @@ OTHERS = "*"
 # Half of the 64 counters that a meter's window takes late.
 FRESH = 32
 
-_METERS = "SELECT id, drn, profile, system_title, dlms_keys_wrapped FROM registry_meter WHERE system_title = ANY(%s)"
+_METERS = """
+SELECT m.id, m.drn, m.profile, m.system_title, m.dlms_keys_wrapped, k.key_number
+FROM registry_meter m JOIN headend_invocationcounter k ON k.meter_id = m.id WHERE m.system_title = ANY(%s)
+"""
 
 _STORE = """
 INSERT INTO headend_inboundframe (meter_id, bearer, framing, peer, raw, apdu, apdu_at, digest, confirm_counter, received_at,
@@ -34,7 +38,8 @@ ON CONFLICT DO NOTHING
 """
 
 _LOCK = """
-SELECT meter_id, to_meter_latest FROM headend_invocationcounter WHERE meter_id = ANY(%s) ORDER BY meter_id FOR UPDATE
+SELECT meter_id, to_meter_latest, key_number FROM headend_invocationcounter
+WHERE meter_id = ANY(%s) ORDER BY meter_id FOR UPDATE
 """
 
 _CONFIRMED = """
@@ -78,6 +83,8 @@ class KnownMeter:
     drn: str
     profile: str
     keys_wrapped: bytes = field(repr=False)
+    key_number: int = 0
+    other_keys_wrapped: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,8 @@ class ArrivedPush:
     raw: bytes = field(repr=False)
     apdu: bytes = field(repr=False)
     confirm: bool = False
+    # Of the keys that proved it; None: others than those in force. It is confirmed under those in force only.
+    key_number: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,12 @@ def known_meters(titles: Sequence[bytes]) -> dict[bytes, KnownMeter]:
     """The meters of these system titles; a title that is nobody's is left out."""
     with connection.cursor() as cursor:
         cursor.execute(_METERS, [list(titles)])
-        return {bytes(row[3]): KnownMeter(row[0], row[1], row[2], bytes(row[4])) for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+    others = other_keys(meter_ids=[row[0] for row in rows])
+    return {
+        bytes(row[3]): KnownMeter(row[0], row[1], row[2], bytes(row[4]), row[5], tuple(others.get(row[0], ())))
+        for row in rows
+    }
 
 
 def store_pushes(*, pushes: Sequence[ArrivedPush], now: dt.datetime) -> list[int | None]:
@@ -131,7 +145,14 @@ def _confirm(cursor: Any, pushes: Sequence[ArrivedPush], digests: list[bytes]) -
     if not waiting:
         return [None] * len(pushes)
     cursor.execute(_LOCK, [sorted({meter for meter, _ in waiting})])
-    was = dict(cursor.fetchall())
+    was, numbers = {}, {}
+    for meter_id, to_meter, number in cursor.fetchall():
+        was[meter_id], numbers[meter_id] = to_meter, number
+    # Under other keys such a counter was used before, or will be: then nothing is confirmed.
+    confirmable = [push.confirm and numbers.get(push.meter_id) == push.key_number for push in pushes]
+    waiting = [(push.meter_id, digest) for push, digest, may in zip(pushes, digests, confirmable, strict=True) if may]
+    if not waiting:
+        return [None] * len(pushes)
     cursor.execute(_CONFIRMED, [*map(list, zip(*waiting, strict=True))])
     known = {(meter, bytes(digest)): counter for meter, digest, counter in cursor.fetchall()}
     latest, given = dict(was), dict[tuple[int, bytes], int | None]()

@@ -16,10 +16,12 @@ from django.db import connection, transaction
 from duaarah.core.intent import DailySummary, DataBlock, Report, UnknownReport
 from duaarah.core.replay import Replayed, ReplayWindow
 from duaarah.core.reports import LoadProfile, ModemStatus, PowerFailureLog
+from duaarah.headend.key_models import KeyRotation
 from duaarah.headend.operations.frames import KINDS, balance_of
 from duaarah.headend.operations.gaps import note_counter
+from duaarah.headend.operations.sealing import keep_late, open_by_other_keys
 from duaarah.headend.operations.told import TOLD, event_data, keep_told
-from duaarah.headend.ports import FrameRefused, KeyUnwrapper
+from duaarah.headend.ports import FrameRefused, KeyUnwrapper, OpenedFrame
 from duaarah.headend.push_ports import PushReader
 from duaarah.readings.operations import Landed
 from duaarah.registry.models import Meter
@@ -107,6 +109,12 @@ class ReadPush:
     counter: int = 0
     report: Report | None = None
     refused: FrameRefused | None = None
+    late: KeyRotation | None = None
+
+    @property
+    def other_keys(self) -> bool:
+        """Whether other keys than those in force may open it."""
+        return self.refused is not None and self.refused.code == "auth_failed"
 
 
 def claim_pushes(*, limit: int, lease_s: int) -> list[int]:
@@ -125,8 +133,14 @@ def give_up_pushes() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def open_pushes(*, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper) -> list[ReadPush]:
-    """Joining: lock these pushes and read what they say; those that are not waiting any more are left out."""
+def open_pushes(
+    *, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper, all_keys_at: dt.datetime | None = None
+) -> list[ReadPush]:
+    """
+    Joining: lock these pushes and read what they say; those that are not waiting any more are left out.
+
+    `all_keys_at` (business time; of one push alone, it takes the meter's counter): by all keys that the meter may have.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A push is read in the transaction that acts on it.")
     with connection.cursor() as cursor:
@@ -135,7 +149,25 @@ def open_pushes(*, ids: Sequence[int], frames: PushReader, keys: KeyUnwrapper) -
             PushRow(row[0], row[1], row[2], row[3], bytes(row[4]), bytes(row[5])[row[6] or 0 :])
             for row in cursor.fetchall()
         ]
-    return [_open(row, frames, keys) for row in rows]
+    read = [_open(row, frames, keys) for row in rows]
+    if all_keys_at is not None:
+        read = [_by_other_keys(push, frames, keys, all_keys_at) if push.other_keys else push for push in read]
+    return read
+
+
+def _by_other_keys(push: ReadPush, frames: PushReader, keys: KeyUnwrapper, now: dt.datetime) -> ReadPush:
+    row = push.row
+
+    def opened_by(wrapped: bytes) -> OpenedFrame:
+        return frames.open(profile=row.profile, apdu=row.apdu, keys=keys.meter_keys(drn=row.drn, wrapped=wrapped))
+
+    try:
+        held = open_by_other_keys(
+            meter=Meter.objects.get(pk=row.meter_id), opened_by=opened_by, refused=push.refused, now=now
+        )
+    except FrameRefused as error:
+        return ReadPush(row, refused=error)
+    return ReadPush(row, held.opened.counter, held.opened.report, late=held.late)
 
 
 def _open(row: PushRow, frames: PushReader, keys: KeyUnwrapper) -> ReadPush:
@@ -204,6 +236,8 @@ def _judge(
     if push.report is None:
         return push
     meter = push.row.meter_id
+    if push.late is not None:
+        return _judge_late(push, push.late)
     try:
         if meter not in windows:
             raise FrameRefused("no_counters", "This meter has no counters.")
@@ -217,6 +251,17 @@ def _judge(
     note_counter(meter_id=meter, counter=push.counter, highest=highest, now=now)
     if (balance_wh := balance_of(push.report)) is not None:
         balances[meter] = max(balances.get(meter, (0, 0)), (push.counter, balance_wh))
+    return push
+
+
+def _judge_late(push: ReadPush, late: KeyRotation) -> ReadPush:
+    """One that was sealed before its meter's keys changed: taken once, in the window of the old keys."""
+    window = ReplayWindow(late.old_from_highest, int.from_bytes(bytes(late.old_from_bitmap), "big"))
+    try:
+        window, _ = window.take(push.counter)
+    except Replayed as error:
+        return ReadPush(push.row, push.counter, refused=FrameRefused("replayed", str(error)))
+    keep_late(rotation=late, window=window)
     return push
 
 

@@ -46,7 +46,8 @@ WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_
     AND k.to_meter_latest < %(counter_max)s
     AND c.kind NOT IN ('READ_METER', 'READ_PROFILE')
     AND c.bundled_with_id IS NULL
-    AND (coalesce(r.host, '') = '' OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
+    AND (coalesce(r.host, '') = '' OR c.kind IN ('ROTATE_KEYS', 'PROVE_KEYS')
+        OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
     AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED

@@ -14,7 +14,9 @@ from django.db import IntegrityError, connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.core.replay import COUNTER_MAX, WIDTH, ReplayWindow
+from duaarah.headend.key_models import OPEN, KeyRotation
 from duaarah.headend.models import MeterLine, MeterReach
+from duaarah.headend.operations.sealing import put_in_force, seal_terms
 from duaarah.headend.operations.send import DATA_CODING_8BIT, intent_of
 from duaarah.headend.ports import Carried, Driver, KeyUnwrapper, SessionCall
 from duaarah.registry.models import Meter
@@ -32,7 +34,8 @@ SMS_TRIES_MAX = 8
 _CLAIM = """
 SELECT c.id, c.kind, c.payload, c.correlation, c.meter_id, m.drn, m.profile, m.dlms_keys_wrapped, m.system_title,
     k.to_meter_latest, k.from_meter_highest, k.from_meter_bitmap, m.zone, r.host, r.port,
-    r.wakes AND coalesce(r.woken_at < clock_timestamp() - %(awake)s * interval '1 second', true), s.msisdn, s.operator_id
+    r.wakes AND coalesce(r.woken_at < clock_timestamp() - %(awake)s * interval '1 second', true),
+    s.msisdn, s.operator_id, c.attempts
 FROM headend_command c
 JOIN headend_invocationcounter k ON k.meter_id = c.meter_id
 JOIN headend_meterreach r ON r.meter_id = c.meter_id AND r.host <> ''
@@ -40,6 +43,7 @@ JOIN registry_meter m ON m.id = c.meter_id
 JOIN registry_pairing p ON p.meter_id = c.meter_id AND p.valid @> %(now)s::timestamptz
 JOIN registry_sim s ON s.id = p.sim_id
 WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_at > %(now)s
+    AND c.kind NOT IN ('ROTATE_KEYS', 'PROVE_KEYS')
     AND (c.kind IN ('READ_METER', 'READ_PROFILE')
          OR (c.attempts >= r.sms_tries AND (c.attempts - r.sms_tries) %% 2 = 0))
     AND c.bundled_with_id IS NULL AND k.to_meter_latest + %(counters)s <= %(counter_max)s
@@ -48,8 +52,6 @@ WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k, r SKIP LOCKED
 """
 
-_COUNT = "UPDATE headend_invocationcounter SET to_meter_latest = %s WHERE meter_id = %s"
-
 _SENT = """
 UPDATE headend_command SET state = 'SENT', attempts = attempts + 1, leased_at = clock_timestamp(),
     lease_until_at = clock_timestamp() + %s * interval '1 second'
@@ -57,8 +59,12 @@ WHERE id = %s
 """
 
 _ATTEMPT = """
-INSERT INTO headend_attempt (command_id, meter_id, counter, segment_id, bearer, started_at)
-VALUES (%s, %s, %s, %s, %s, clock_timestamp())
+INSERT INTO headend_attempt (command_id, meter_id, counter, key_number, segment_id, bearer, started_at)
+VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
+"""
+
+_NUMBER = """
+SELECT key_number, from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s
 """
 
 _LATER = "UPDATE headend_command SET not_before_at = clock_timestamp() + %s * interval '1 second' WHERE id = %s"
@@ -74,6 +80,7 @@ class ClaimedSession:
     meter_id: int
     correlation: uuid.UUID
     call: SessionCall
+    key_number: int = 0
 
 
 def claim_sessions(
@@ -108,29 +115,40 @@ def claim_sessions(
 
 
 def _claimed(row: tuple[Any, ...], keys: KeyUnwrapper, now: dt.datetime, lease_s: int) -> ClaimedSession:
-    command_id, kind, payload, correlation, meter_id, drn, profile, wrapped, title, latest = row[:10]
+    command_id, kind, payload, correlation, meter_id, drn, profile, _wrapped, title = row[:9]
+    # Keys and counters together, after the lock: what the claim has read of them may be of before a change of keys.
+    seal = seal_terms([(meter_id, kind, row[18])], counters_each=COUNTERS_EACH)[meter_id]
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [latest + COUNTERS_EACH, meter_id])
         cursor.execute(_SENT, [lease_s, command_id])
-        cursor.execute(_ATTEMPT, [command_id, meter_id, latest + 1, None, "IP"])
+        cursor.execute(_ATTEMPT, [command_id, meter_id, seal.counter, seal.key_number, None, "IP"])
+        cursor.execute(_NUMBER, [meter_id])
+        present, highest, bitmap = cursor.fetchone()
+    # Keys that the meter may have instead of those in force have no counters yet.
+    known = (
+        ReplayWindow(highest, int.from_bytes(bytes(bitmap), "big")) if seal.key_number == present else ReplayWindow()
+    )
     call = SessionCall(
         profile=profile,
         host=row[13],
         port=row[14],
         system_title=bytes(title),
-        keys=keys.meter_keys(drn=drn, wrapped=bytes(wrapped)),
+        keys=keys.meter_keys(drn=drn, wrapped=seal.keys_wrapped),
         intent=intent_of(kind, payload if isinstance(payload, dict) else json.loads(payload), row[12], now),
-        first_counter=latest + 1,
+        first_counter=seal.counter,
         counters=COUNTERS_EACH,
-        window=ReplayWindow(row[10], int.from_bytes(bytes(row[11]), "big")),
+        window=known,
     )
-    return ClaimedSession(command_id=command_id, meter_id=meter_id, correlation=correlation, call=call)
+    return ClaimedSession(
+        command_id=command_id, meter_id=meter_id, correlation=correlation, call=call, key_number=seal.key_number
+    )
 
 
 def _wake(row: tuple[Any, ...], driver: Driver, keys: KeyUnwrapper, now: dt.datetime) -> bool:
     """Put the wake-up SMS on its way; False when this kind of meter needs none."""
-    command_id, correlation, meter_id, drn, profile, latest = row[0], row[3], row[4], row[5], row[6], row[9]
-    payload = driver.wake_up(profile=profile, keys=keys.meter_keys(drn=drn, wrapped=bytes(row[7])), counter=latest + 1)
+    command_id, correlation, meter_id, drn, profile = row[0], row[3], row[4], row[5], row[6]
+    seal = seal_terms([(meter_id, row[1], row[18])])[meter_id]
+    sealing = keys.meter_keys(drn=drn, wrapped=seal.keys_wrapped)
+    payload = driver.wake_up(profile=profile, keys=sealing, counter=seal.counter)
     if payload is None:
         return False
     bind, source = frame_route(operator_id=row[17])
@@ -149,9 +167,8 @@ def _wake(row: tuple[Any, ...], driver: Driver, keys: KeyUnwrapper, now: dt.date
         correlation=correlation,
     )
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [latest + 1, meter_id])
         [segment] = enqueue_segments([wake], now=now)
-        cursor.execute(_ATTEMPT, [command_id, meter_id, latest + 1, segment, "WAKE"])
+        cursor.execute(_ATTEMPT, [command_id, meter_id, seal.counter, seal.key_number, segment, "WAKE"])
         cursor.execute(_WOKEN, [meter_id])
         cursor.execute(_LATER, [WAKE_S, command_id])
     return True
@@ -161,15 +178,17 @@ def _wake(row: tuple[Any, ...], driver: Driver, keys: KeyUnwrapper, now: dt.date
 _FAILED = "UPDATE headend_command SET lease_until_at = clock_timestamp() WHERE id = %s AND state = 'SENT'"
 
 
-def session_failed(*, claimed: ClaimedSession, window: ReplayWindow, why: str) -> None:
+def session_failed(*, claimed: ClaimedSession, window: ReplayWindow, why: str, now: dt.datetime) -> None:
     """Entry: the session came to nothing; what the meter did is not known, so the command goes again."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        take_window(meter_id=claimed.meter_id, window=window)
+        take_window(meter_id=claimed.meter_id, window=window, key_number=claimed.key_number, heard=False, now=now)
         cursor.execute(_FAILED, [claimed.command_id])
     LOG.info("command %d: no session (%s)", claimed.command_id, why, extra={"correlation": claimed.correlation})
 
 
-_WINDOW = "SELECT from_meter_highest, from_meter_bitmap FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE"
+_WINDOW = """
+SELECT from_meter_highest, from_meter_bitmap, key_number FROM headend_invocationcounter WHERE meter_id = %s FOR UPDATE
+"""
 _TAKEN = "UPDATE headend_invocationcounter SET from_meter_highest = %s, from_meter_bitmap = %s WHERE meter_id = %s"
 _CONTACT = """
 UPDATE headend_invocationcounter SET latest_contact_at = %(now)s, balance_wh = coalesce(%(balance)s, balance_wh),
@@ -186,11 +205,23 @@ def merge(one: ReplayWindow, other: ReplayWindow) -> ReplayWindow:
     return ReplayWindow(high.highest, (high.bitmap | below) & ((1 << WIDTH) - 1))
 
 
-def take_window(*, meter_id: int, window: ReplayWindow) -> None:
-    """Joining: the meter's counters of a session, together with those that SMS brought meanwhile."""
+def take_window(*, meter_id: int, window: ReplayWindow, key_number: int, heard: bool, now: dt.datetime) -> None:
+    """
+    Joining: the meter's counters of a session, together with those that SMS brought meanwhile.
+
+    `heard`: the meter has answered under these keys; if they are new ones, they are in force from here on.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_WINDOW, [meter_id])
-        highest, bitmap = cursor.fetchone()
+        highest, bitmap, present = cursor.fetchone()
+        if key_number != present and heard:
+            rotation = KeyRotation.objects.filter(meter_id=meter_id, number=key_number, state__in=OPEN).first()
+            if rotation is not None:
+                put_in_force(rotation=rotation, now=now)
+                cursor.execute(_WINDOW, [meter_id])
+                highest, bitmap, present = cursor.fetchone()
+        if key_number != present:
+            return
         merged = merge(ReplayWindow(highest, int.from_bytes(bytes(bitmap), "big")), window)
         cursor.execute(_TAKEN, [merged.highest, merged.bitmap.to_bytes(8, "big"), meter_id])
 

@@ -143,6 +143,19 @@ def _deaf(device: Device, class_id: int, obis: Any, number: int) -> None:
     device.objects[(class_id, obis)].attributes[number].write = lambda _value: apdu.SUCCESS
 
 
+def _limiter_ignored(device: Device, _line: Outbound) -> None:
+    """Over a session as by SMS: orders come to the meter itself."""
+    meter = device.meter
+    sound = meter.perform
+
+    def perform(request: apdu.ActionRequest | apdu.SetRequest, now: datetime) -> int | None:
+        if isinstance(request, apdu.SetRequest) and (request.class_id, request.obis) == (71, LIMITER):
+            return apdu.SUCCESS
+        return sound(request, now)
+
+    meter.perform = perform  # type: ignore[method-assign]
+
+
 def _ranges(device: Device, change: Callable[[int, Data, Callable[[int, Data], Value]], Value]) -> None:
     attribute = device.objects[(7, LOAD_PROFILE)].attributes[2]
     sound = device.profiles[LOAD_PROFILE].select
@@ -302,7 +315,7 @@ DEFECTS: dict[str, tuple[str, Callable[[Device, Outbound], None]]] = {
     "token_result_lies": ("says success to a token that it refused", _result_lies),
     "no_lockout": ("lets wrong tokens be tried without end", _no_lockout),
     "relay_lies": ("says connected while it is disconnected", _relay_lies),
-    "limiter_ignored": ("accepts a power limit and does not keep it", lambda d, _: _deaf(d, 71, LIMITER, 4)),
+    "limiter_ignored": ("accepts a power limit and does not keep it", _limiter_ignored),
     "threshold_ignored": ("accepts a low-credit threshold and does not keep it", _threshold_ignored),
     "push_counter_stuck": ("sends every push under one invocation counter", _stuck_counter),
     "late_push": ("sends pushes an hour late", _late_push),
