@@ -45,7 +45,7 @@ SHARES = {"SMS": 10_000, "MARGIN": 2_500, "EXTRA": 10_000, "INQUIRY": 6_000}
 CATALOGUE = (
     ("MODEM-1F", CatalogueItem.Kind.MODEM, "Modem 1 fasa", None, 250_000),
     ("MODEM-3F", CatalogueItem.Kind.MODEM, "Modem 3 fasa", None, 400_000),
-    ("SMS-28", CatalogueItem.Kind.PACKAGE, "Paket 28 SMS", 28, 5_000),
+    ("SMS-28", CatalogueItem.Kind.PACKAGE, "Paket 28 SMS", 28, 10_000),
 )
 
 
