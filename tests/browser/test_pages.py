@@ -66,8 +66,6 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     """A household's meter and token, a key change that waits for approval, a batch of the fleet owner's, an SMS."""
     context = browser.new_context(locale="id-ID")
     page = context.new_page()
-    page.goto(demo)
-    sms = page.locator("#s-wire a[href*='/out/']").first.get_attribute("href")
     enter(page, demo, "rumah")
     buy = page.locator("a[href*='/isi/']").first.get_attribute("href")
     token = page.locator("a[href*='/rumah/token/']").first.get_attribute("href")
@@ -80,6 +78,8 @@ def found(browser: Any, demo: str) -> dict[str, str]:
     page.locator("button[data-once]").click()
     page.locator("a[href$='/persetujuan/']").first.wait_for()
     enter(page, demo, "data")
+    page.goto(f"{demo}/data/pesan/")
+    sms = page.locator("main td a[href^='/data/pesan/']:not([href*='masuk'])").first.get_attribute("href")
     page.goto(f"{demo}/data/jalur/1/")
     page.locator("form[action$='/sakelar/'] button").click()
     page.wait_for_url(re.compile("/data/jalur/usul/[0-9]+/"))

@@ -24,12 +24,13 @@ ASKS_MAX = 4
 AGAIN_AFTER = dt.timedelta(hours=3)
 # A question that is not answered in so long makes room for the next one.
 ASK_LIFE_S = 3 * 3600
+EVENTS_BACK = dt.timedelta(days=10)
 _WIB = ZoneInfo("Asia/Jakarta")  # a package's days, wherever the meter hangs
 _NAMESPACE = uuid.UUID("3f0a7f5e-6b1d-4a57-9c64-5b4d0e7a21c8")
 
 # Who was paired when the day began, holds a daily plan, and of whose day nothing came; one question a meter at a time. What
-# the meter refused (it does not keep the day) is not asked again. Events are looked for among those of the last days, by the
-# clock that fills their partitions, which is never behind business time.
+# the meter refused (it does not keep the day) is not asked again. Events are looked for among those recorded in the last
+# days: the clock that fills their partitions is never behind business time.
 _MISSING = """
 SELECT m.id, m.profile, d.day, (SELECT count(*) FROM headend_command c
     WHERE c.meter_id = m.id AND c.kind = 'DAY_SUMMARY' AND c.payload ->> 'day' = to_char(d.day, 'YYYYMMDD')) AS asked
@@ -38,7 +39,7 @@ JOIN registry_meter m ON m.reporting_plan ->> 'daily' = 'true'
 JOIN registry_pairing p ON p.meter_id = m.id AND p.valid @> %(now)s::timestamptz
     AND lower(p.valid) <= d.day::timestamp AT TIME ZONE 'Asia/Jakarta'
 WHERE NOT EXISTS (SELECT 1 FROM headend_meterevent e WHERE e.meter_id = m.id AND e.kind = 'DAILY_SUMMARY'
-        AND e.data ->> 'day_date' = d.day::text AND e.recorded_at > clock_timestamp() - interval '10 days')
+        AND e.data ->> 'day_date' = d.day::text AND e.recorded_at > %(since)s)
     AND NOT EXISTS (SELECT 1 FROM headend_command c WHERE c.meter_id = m.id AND c.kind = 'SET_PLAN' AND c.state = 'ACKED'
         AND c.closed_at > (d.day + 1)::timestamp AT TIME ZONE 'Asia/Jakarta')
     AND NOT EXISTS (SELECT 1 FROM headend_command c WHERE c.meter_id = m.id AND c.kind = 'DAY_SUMMARY'
@@ -59,7 +60,10 @@ def ask_missing_days(*, driver: Driver, now: dt.datetime, limit: int = BATCH_MAX
     asked = 0
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
-            cursor.execute(_MISSING, {"days": days, "now": now, "again": now - AGAIN_AFTER, "limit": limit})
+            cursor.execute(
+                _MISSING,
+                {"days": days, "now": now, "again": now - AGAIN_AFTER, "since": now - EVENTS_BACK, "limit": limit},
+            )
             rows = cursor.fetchall()
         seen: set[int] = set()
         for meter_id, profile, day, times in rows:
