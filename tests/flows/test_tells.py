@@ -219,7 +219,7 @@ def test_missing_counters_are_listed_and_closed_by_the_late_frame(town: Town) ->
         town.run()
     assert [closed for _, _, closed in gaps()] == [True] * 5
     assert InvocationCounter.objects.get(pk=house.meter.pk).gaps == 5
-    house.sim.link._sent_counter = 4_000_000_000
+    house.sim.link.present.sent_counter = 4_000_000_000
     town.push(house, house.sim.tamper("cover", town.now))
     town.run()
     assert gaps()[-1] == (9, 4_000_000_000, False)

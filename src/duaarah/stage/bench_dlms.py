@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from duaarah.drivers.decode import answer
-from duaarah.stage import bench_dlms_session
 from duaarah.wire.dlms import apdu, axdr, ciphering
 from duaarah.wire.dlms.apdu import DataNotification
 from duaarah.wire.dlms.axdr import Data, Tag, octets, structure
@@ -52,7 +51,6 @@ def run() -> Iterator[Record]:
     yield _answering(arrays, keys)
     plain = [axdr.encode(one) for one in arrays]
     yield _record("values_alone_per_s", _rate(lambda: [axdr.decode(one) for one in plain]))
-    yield from bench_dlms_session.run()
 
 
 def _rows(draw: random.Random) -> list[tuple[Data, ...]]:

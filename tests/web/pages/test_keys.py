@@ -13,7 +13,7 @@ from duaarah.audit import operations as audit
 from duaarah.audit.models import AuditRecord
 from duaarah.core.sts import KeyRegister
 from duaarah.headend.models import Command
-from duaarah.people.models import Approval, Membership
+from duaarah.people.models import Approval, Login, Membership, Unit
 from duaarah.registry.models import Meter
 from duaarah.vending.models import KeyChange, Vend
 
@@ -117,7 +117,9 @@ def test_an_approval_whose_order_was_refused_is_begun_later_and_no_longer_refuse
     one, two = sign_in("pln"), sign_in("dataop")
     path = f"/operasi/meter/{household.meter.drn}/kunci/"
     one.post(path, {"register": "next", "reason": "first"})
-    one.post(path, {"register": "next", "reason": "second"})
+    colleague = Login.objects.create_user("colleague")
+    Membership.objects.create(login=colleague, unit=Unit.objects.get(code="pln"), role="OPERATOR")
+    sign_in("colleague").post(path, {"register": "next", "reason": "second"})
     first, second = Approval.objects.order_by("pk")
     for approval in (first, second):
         two.post(f"/operasi/kunci/persetujuan/{approval.pk}/", {"decision": "yes"})
