@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -9,6 +11,7 @@ from tests.flows.house import Town
 from tests.web.pages.conftest import SignIn
 from tests.web.pages.test_orders import second
 
+from duaarah.core.order import ORDER_FIELDS, OrderKind
 from duaarah.headend.campaigns.run import run_campaigns
 from duaarah.headend.models import Campaign, Command
 from duaarah.people.models import Approval
@@ -67,6 +70,16 @@ def test_a_dangerous_one_waits_for_a_second_person(sign_in: SignIn, town: Town) 
     assert "The pace is changed." in one.post(step, pace, follow=True).content.decode()
     campaign.refresh_from_db()
     assert (campaign.per_hour, campaign.in_flight_max) == (60, 5)
+
+
+def test_every_order_offered_has_its_fields_on_the_form(sign_in: SignIn) -> None:
+    page = sign_in("pln").get("/operasi/kampanye/baru/").content.decode()
+    choices = re.search(r'<select[^>]*name="order".*?</select>', page, re.DOTALL)
+    assert choices is not None
+    offered = set(re.findall(r'<option value="(\w+)"', choices[0]))
+    assert {"clock", "tariff", "rotate_keys"} <= offered and not {"day_summary", "read_profile"} & offered
+    typed = {name for kind in offered - {"rotate_keys"} for name in ORDER_FIELDS[OrderKind(kind)]} - {"clock_at"}
+    assert typed <= set(re.findall(r'name="(\w+)"', page))
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,10 @@ SAMPLE = 10
 PER_HOUR, IN_FLIGHT = 3_600, 500
 FILE_OCTETS_MAX = 4 * 1024 * 1024
 _ZONE = "Asia/Jakarta"
-# What is harmless first: the first one is what a form begins with. A load profile is read of one meter at a time.
-_KINDS = sorted(set(OrderKind) - {OrderKind.READ_PROFILE}, key=lambda kind: (kind in DANGEROUS, kind.value))
+# A load profile is read of one meter at a time; a day that is missing the head end asks for by itself.
+_NOT_OFFERED = {OrderKind.READ_PROFILE, OrderKind.DAY_SUMMARY}
+# What is harmless first: the first one is what a form begins with.
+_KINDS = sorted(set(OrderKind) - _NOT_OFFERED, key=lambda kind: (kind in DANGEROUS, kind.value))
 _DRIVER = DriverDirectory()
 make_known()
 
