@@ -13,8 +13,8 @@ from django.db import connection
 
 from duaarah.core.order import Order, OrderKind
 from duaarah.core.replay import ReplayWindow
-from duaarah.headend.models import Attempt, Command, InvocationCounter, MeterRead, MeterState
-from duaarah.headend.operations import end_leases, place_order
+from duaarah.headend.models import Attempt, Command, InvocationCounter, MeterLine, MeterReach, MeterRead, MeterState
+from duaarah.headend.operations import end_leases, place_order, set_line
 from duaarah.headend.operations.orders import NoConnection
 from duaarah.headend.operations.sessions import claim_sessions, merge, set_reach
 from duaarah.headend.queries import order_steps
@@ -98,6 +98,20 @@ def later(town: Town) -> None:
 def steps(command: Command) -> list[str]:
     command.refresh_from_db()
     return [step.name for step in order_steps(command)]
+
+
+@pytest.mark.slow
+def test_both_verbs_keep_one_address(town: Town) -> None:
+    meter, said = town.house(wallet_idr=0).meter, {"actor": "test", "now": town.now}
+    set_line(meter=meter, host="10.0.0.1", port=4059, **said)
+    assert not MeterReach.objects.exists(), "its orders stay with its SMS"
+    set_reach(meter=meter, host="10.0.0.2", port=4060, wakes=True, sms_tries=1, **said)
+    assert MeterLine.objects.values_list("host", "port").get() == ("10.0.0.2", 4060)
+    set_line(meter=meter, host="10.0.0.3", port=4061, **said)
+    assert MeterReach.objects.values_list("host", "port", "wakes").get() == ("10.0.0.3", 4061, True)
+    set_reach(meter=meter, host="", port=4059, wakes=False, sms_tries=1, **said)
+    set_line(meter=meter, host="10.0.0.4", port=4062, **said)
+    assert MeterReach.objects.get().host == "", "no IP for orders stays no IP for orders"
 
 
 @pytest.mark.slow

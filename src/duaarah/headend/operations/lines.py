@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from duaarah.audit import operations as audit
 from duaarah.core.replay import COUNTER_MAX, ReplayWindow
+from duaarah.headend.bearer_models import MeterReach
 from duaarah.headend.key_models import KeyRotation
 from duaarah.headend.line_models import MeterLine
 from duaarah.headend.models import InvocationCounter
@@ -47,10 +48,16 @@ class CountersEnd(LineRefused):
 def set_line(
     *, meter: Meter, host: str, port: int, actor: str, now: dt.datetime, client_sap: int = 1, hdlc: bool = False
 ) -> MeterLine:
-    """Entry: where a meter answers. Raises ValueError for what is no port or no host."""
+    """
+    Entry: where a meter answers. Where orders go over IP too, they go to the same address from now on.
+
+    Raises ValueError for what is no port or no host.
+    """
     if not 0 < port < 65_536 or not host.strip() or len(host) > 120:
         raise ValueError("A line is a host name or an address, and a port from 1 to 65535.")
     with transaction.atomic(durable=True):
+        # Whether orders go over IP at all is `set_reach`'s word: a meter without it stays with its SMS.
+        MeterReach.objects.filter(meter=meter).exclude(host="").update(host=host.strip(), port=port)
         line, _ = MeterLine.objects.update_or_create(
             meter=meter,
             defaults={
