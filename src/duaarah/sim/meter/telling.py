@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -112,7 +113,7 @@ class Log:
         return cls(**{**state, "slots": slots, "outages": outages})
 
 
-class Teller:
+class Teller(ABC):
     """The part of a meter that speaks of what happens to it. `_push` gives the SMS of one report."""
 
     model: MeterModel
@@ -120,8 +121,8 @@ class Teller:
     modem: Modem
     ordered: Ordered
 
-    def _push(self, push: Push, now: datetime) -> list[bytes]:
-        raise NotImplementedError
+    @abstractmethod
+    def _push(self, push: Push, now: datetime) -> list[bytes]: ...
 
     def tamper(self, kind: str, now: datetime, *, begins: bool = True) -> list[bytes]:
         """Somebody opens the cover, holds a magnet to it, exchanges the lines, or stops doing so."""
