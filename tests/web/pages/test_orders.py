@@ -51,6 +51,8 @@ def test_off_is_asked_agreed_and_seen_to_the_end(sign_in: SignIn, town: Town, ho
     assert "Executed: the meter says so" in part(one, household)
     page = one.get(f"/operasi/meter/{household.meter.drn}/").content.decode()
     assert "switched off" in page and "supply on" not in page
+    said = page[page.index("What the meter said") : page.index("What it was told")]
+    assert " · " in said and "{&#x27;" not in said
     home = sign_in("household").get("/rumah/").content.decode()
     assert "switched off" in home and "supply on" not in home
     assert MeterState.objects.get().held_open and not household.sim.relay_closed
