@@ -194,6 +194,7 @@ def test_components_that_are_refused(path: Path) -> None:
     ceremony.put(TERMS, KEY, into_module=False)
     refused(path, ValueError, lambda: ceremony.component(TERMS, 2, A, PARTS[0]), "exists already")
     refused(path, NotForModule, lambda: ceremony.put(replace(TERMS, register_id="s"), KEY, into_module=True))
+    assert [register.register_id for register in store_of(path).registers()] == ["r"]
 
 
 def test_the_file_s_passphrase_alone_opens_no_component(path: Path) -> None:
