@@ -12,11 +12,16 @@ from tests.flows.house import START, House, Town
 
 from duaarah.clock import operations as clock_operations
 from duaarah.people.models import AccountHolder, Login, Membership, Organisation, Unit
+from duaarah.project import urls
 from duaarah.registry.models import Site
 from duaarah.vending.models import Channel
 from duaarah.web.shared import buying, fresh
 from duaarah.web.utility import approvals, communication, dlms_keys, keys
 from duaarah.wiring import registers
+
+# All pages are imported before a test puts another key_store in its module's place: a page that was first imported then
+# would keep that test's keys for the rest of the process.
+assert urls.urlpatterns
 
 SignIn = Callable[[str], Client]
 
