@@ -51,10 +51,11 @@ class Settlement(models.Model):
     day_date = models.DateField(help_text="Settlement day, WIB")
     entries = models.PositiveIntegerField()
     purchases = models.PositiveIntegerField(help_text="Payments taken among them")
+    filled_sen = models.BigIntegerField(help_text="Paid into the deposit")
     sold_sen = models.BigIntegerField()
     commission_sen = models.BigIntegerField()
     deposit_sen = models.BigIntegerField(
-        help_text="The deposit's balance in the books at cut-off; negative: PLN lent it"
+        help_text="The deposit after it: that of the settlement before, filled less sold; negative: PLN lent it"
     )
     made_at = models.DateTimeField(help_text="Business time")
     entry = models.OneToOneField(LedgerEntry, null=True, on_delete=models.PROTECT, related_name="settlement")
@@ -161,8 +162,6 @@ class TillClosing(models.Model):
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="closings")
     sequence = models.PositiveIntegerField(help_text="1, 2 ... of this till")
-    from_payment = models.PositiveBigIntegerField(help_text="Payments above this number ...")
-    to_payment = models.PositiveBigIntegerField(help_text="... up to this one are in it")
     sales = models.PositiveIntegerField()
     expected_idr = models.BigIntegerField()
     counted_idr = models.PositiveBigIntegerField()
@@ -179,6 +178,13 @@ class TillClosing(models.Model):
                 condition=Q(expected_idr=F("counted_idr")) | ~Q(note=""), name="vending_closing_difference_noted"
             ),
         ]
+
+
+class ClosedEntry(models.Model):
+    """That a sale or a refund is in a till's closing: once, ever. Append-only (trigger)."""
+
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, primary_key=True, related_name="closed")
+    closing = models.ForeignKey(TillClosing, on_delete=models.PROTECT, related_name="+")
 
 
 class Arrears(models.Model):

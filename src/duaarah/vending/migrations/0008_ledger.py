@@ -19,6 +19,7 @@ APPEND_ONLY = (
     "channelreconciliationline",
     "lineresolution",
     "tillclosing",
+    "closedentry",
 )
 SQL += "".join(
     f"""
@@ -166,6 +167,21 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="ClosedEntry",
+            fields=[
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="closed",
+                        serialize=False,
+                        to="vending.ledgerentry",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
             name="Instalment",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -242,12 +258,13 @@ class Migration(migrations.Migration):
                 ("day_date", models.DateField(help_text="Settlement day, WIB")),
                 ("entries", models.PositiveIntegerField()),
                 ("purchases", models.PositiveIntegerField(help_text="Payments taken among them")),
+                ("filled_sen", models.BigIntegerField(help_text="Paid into the deposit")),
                 ("sold_sen", models.BigIntegerField()),
                 ("commission_sen", models.BigIntegerField()),
                 (
                     "deposit_sen",
                     models.BigIntegerField(
-                        help_text="The deposit's balance in the books at cut-off; negative: PLN lent it"
+                        help_text="The deposit after it: that of the settlement before, filled less sold; negative: PLN lent it"
                     ),
                 ),
                 ("made_at", models.DateTimeField(help_text="Business time")),
@@ -258,8 +275,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("sequence", models.PositiveIntegerField(help_text="1, 2 ... of this till")),
-                ("from_payment", models.PositiveBigIntegerField(help_text="Payments above this number ...")),
-                ("to_payment", models.PositiveBigIntegerField(help_text="... up to this one are in it")),
                 ("sales", models.PositiveIntegerField()),
                 ("expected_idr", models.BigIntegerField()),
                 ("counted_idr", models.PositiveBigIntegerField()),
@@ -469,6 +484,13 @@ class Migration(migrations.Migration):
             name="entry",
             field=models.OneToOneField(
                 null=True, on_delete=django.db.models.deletion.PROTECT, related_name="closing", to="vending.ledgerentry"
+            ),
+        ),
+        migrations.AddField(
+            model_name="closedentry",
+            name="closing",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="vending.tillclosing"
             ),
         ),
         migrations.AddIndex(
