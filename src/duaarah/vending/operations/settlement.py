@@ -125,12 +125,12 @@ def _settle(channel: Channel, day_date: dt.date, now: dt.datetime) -> Settlement
         since = until - dt.timedelta(days=LATE_DAYS)
         cursor.execute(_TAKE, {**codes, "settlement": number, "until": until, "since": since})
         cursor.execute(_SUMS, {**codes, "settlement": number})
-        entries, purchases, filled_sen, sold_sen, commission_sen = cursor.fetchone()
+        entries, purchases, filled_sen, sold_sen, commission_sen = map(int, cursor.fetchone())
     lines = {
-        COLLECTED: int(sold_sen - commission_sen),
-        CASH: -int(sold_sen - commission_sen),
-        commission_account(channel.pk): int(commission_sen),
-        commission_due_account(channel.pk): -int(commission_sen),
+        COLLECTED: sold_sen - commission_sen,
+        CASH: -(sold_sen - commission_sen),
+        commission_account(channel.pk): commission_sen,
+        commission_due_account(channel.pk): -commission_sen,
     }
     reference = f"settle:{channel.pk}:{day_date}"
     if any(lines.values()):
