@@ -10,10 +10,28 @@ from django.db import transaction
 from django.db.models import F
 
 from duaarah.audit import operations as audit
+from duaarah.people.models import Unit
 from duaarah.vending.ledger_models import ChannelLimits
 from duaarah.vending.models import Channel, ChannelTerms, Deposit, LedgerEntry
 from duaarah.vending.operations import till
 from duaarah.vending.operations.books import CASH, book, deposit_account
+
+
+def open_gerai(*, code: str, name: str, unit: Unit, actor: str, now: dt.datetime) -> Channel:
+    """Entry: a shop that sells from a float; its channel stands for it in the books. Raises IntegrityError for a known code."""
+    with transaction.atomic(durable=True):
+        channel = Channel.objects.create(
+            code=code, name=name, kind=Channel.Kind.DEPOSIT, organisation=unit.organisation, unit=unit
+        )
+        Deposit.objects.create(channel=channel, balance_sen=0)
+        audit.record(
+            at=now,
+            actor=actor,
+            verb="vending.open_gerai",
+            subject=f"channel:{code}",
+            detail={"unit": unit.code, "organisation": unit.organisation.code},
+        )
+    return channel
 
 
 def fill_deposit(*, channel: Channel, amount_idr: int, reference: str, actor: str, now: dt.datetime) -> None:

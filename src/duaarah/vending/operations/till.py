@@ -72,7 +72,8 @@ def book_float(*, channel: Channel, amount_idr: int, reference: str, now: dt.dat
 _OPEN = """
 SELECT e.id, e.kind, l.amount_sen, e.vend_id FROM vending_account a
 JOIN vending_ledgerline l ON l.account_id = a.id JOIN vending_ledgerentry e ON e.id = l.entry_id
-WHERE a.code = %s AND e.kind = ANY(%s) AND NOT EXISTS (SELECT FROM vending_closedentry c WHERE c.entry_id = e.id)
+WHERE a.code = %s AND e.kind = ANY(%s) AND (e.kind <> 'REFUND' OR e.vend_id IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM vending_closedentry c WHERE c.entry_id = e.id)
 """
 _COMMISSION = """
 SELECT coalesce(sum(CASE WHEN u.kind = 'PAYMENT_TAKEN' THEN p.commission_idr ELSE -p.commission_idr END), 0)
