@@ -186,20 +186,26 @@ def _sum(dues: list[arrears.Due]) -> int:
 
 
 @dataclass(frozen=True)
-class _Fees:
+class Fees:
+    """Of one day, in whole rupiah; None is no limit."""
+
     admin_idr: int = 0
     commission_idr: int = 0
     purchase_max_idr: int | None = None
     day_max_idr: int | None = None
 
 
-def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> _Fees:
+def fees_today(channel: Channel, now: dt.datetime) -> Fees:
     """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
     if channel.kind != Channel.Kind.DEPOSIT:
-        return _Fees()
+        return Fees()
     with connection.cursor() as cursor:
         cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
-        fees = _Fees(*cursor.fetchone())
+        return Fees(*cursor.fetchone())
+
+
+def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+    fees = fees_today(channel, now)
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
     return fees
@@ -242,7 +248,7 @@ def _take(
     found: Terms,
     lines: QuoteLines,
     channel: Channel,
-    fees: _Fees,
+    fees: Fees,
     reference: str,
     now: dt.datetime,
 ) -> Vend:
@@ -287,7 +293,7 @@ def _debit_wallet(holder_id: int, total_sen: int) -> None:
             raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
 
 
-def _debit_deposit(channel: Channel, lines: QuoteLines, fees: _Fees, now: dt.datetime) -> None:
+def _debit_deposit(channel: Channel, lines: QuoteLines, fees: Fees, now: dt.datetime) -> None:
     values = {"total": lines.total_paid_idr * 100, "nominal": lines.nominal_idr * 100}
     with connection.cursor() as cursor:
         cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
@@ -302,7 +308,7 @@ def _pay(
     pairing: Pairing | OneWay,
     holder_id: int | None,
     channel: Channel,
-    fees: _Fees,
+    fees: Fees,
     reference: str,
     found: Terms,
     lines: QuoteLines,

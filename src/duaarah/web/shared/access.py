@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
 from duaarah.people.models import AccountHolder, Login, Membership, Organisation
+from duaarah.vending.models import Channel
 
 View = Callable[..., HttpResponseBase]
 ACTING = (Membership.Role.OPERATOR, Membership.Role.ADMIN)
@@ -80,6 +82,19 @@ def for_kind(kind: str) -> Callable[[View], View]:
         return signed_in(guarded)
 
     return guard
+
+
+def tills_of(login: Login) -> QuerySet[Channel]:
+    """The tills where a login works: those of its units and of the units right below them."""
+    units = login.memberships.values("unit_id")
+    found = Channel.objects.filter(kind=Channel.Kind.DEPOSIT, active=True)
+    return found.filter(Q(unit__in=units) | Q(unit__parent__in=units)).select_related("unit").order_by("name")
+
+
+def own_books(request: HttpRequest, kind: str) -> list[str]:
+    """The codes of the organisations of one kind that this login belongs to: whose books it may read."""
+    units = login_of(request).memberships.filter(unit__organisation__kind=kind)
+    return sorted(set(units.values_list("unit__organisation__code", flat=True)))
 
 
 def acting(request: HttpRequest, kind: str) -> Login:
