@@ -57,12 +57,17 @@ def for_holder(view: View) -> View:
     return signed_in(guarded)
 
 
+def offices(login: Login) -> QuerySet[Membership]:
+    """Where a login belongs to an organisation itself. Who works in a shop opens its till, not its owner's pages."""
+    return login.memberships.exclude(unit__channels__kind=Channel.Kind.DEPOSIT)
+
+
 def for_operator(view: View) -> View:
     """For members of the utility or the data operator."""
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not login_of(request).memberships.filter(unit__organisation__kind__in=RUNNING).exists():
+        if not offices(login_of(request)).filter(unit__organisation__kind__in=RUNNING).exists():
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
@@ -75,7 +80,7 @@ def for_kind(kind: str) -> Callable[[View], View]:
     def guard(view: View) -> View:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not login_of(request).memberships.filter(unit__organisation__kind=kind).exists():
+            if not offices(login_of(request)).filter(unit__organisation__kind=kind).exists():
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
@@ -93,13 +98,13 @@ def tills_of(login: Login) -> QuerySet[Channel]:
 
 def own_books(request: HttpRequest, kind: str) -> list[str]:
     """The codes of the organisations of one kind that this login belongs to: whose books it may read."""
-    units = login_of(request).memberships.filter(unit__organisation__kind=kind)
+    units = offices(login_of(request)).filter(unit__organisation__kind=kind)
     return sorted(set(units.values_list("unit__organisation__code", flat=True)))
 
 
 def acting(request: HttpRequest, kind: str) -> Login:
     """The login of somebody who may change things for an organisation of this kind. Raises PermissionDenied for others."""
     login = login_of(request)
-    if not login.memberships.filter(unit__organisation__kind=kind, role__in=ACTING).exists():
+    if not offices(login).filter(unit__organisation__kind=kind, role__in=ACTING).exists():
         raise PermissionDenied
     return login

@@ -151,7 +151,11 @@ def resolve(request: HttpRequest, made: int) -> HttpResponse:
     row = _made(made)
     login = acting(request, _UTILITY)
     number, how, reason = (request.POST.get(name, "") for name in ("line", "how", "reason"))
-    line = get_object_or_404(row.lines.select_related("reconciliation__channel"), pk=number if number.isdigit() else 0)
+    lines = row.lines.select_related("reconciliation__channel")
+    line = lines.filter(pk=number).first() if number.isdigit() and len(number) < 19 else None
+    if line is None:
+        messages.error(request, f"{_('Choose what is to be done.')} {_('No money has moved.')}")
+        return redirect("desk-channel-file", made=row.pk)
     try:
         if how == "EXPLAINED":
             explain_line(line_id=line.pk, reason=reason, actor=f"login:{login.pk}", now=now())

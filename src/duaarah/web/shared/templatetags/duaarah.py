@@ -357,4 +357,6 @@ def plain(number: int) -> str:
 @register.filter
 def member_of(user: object, kind: str) -> bool:
     """Whether a login belongs to an organisation of this kind: menus show what opens."""
-    return isinstance(user, Login) and user.memberships.filter(unit__organisation__kind=kind).exists()
+    if not isinstance(user, Login):
+        return False
+    return user.memberships.filter(unit__organisation__kind=kind).exclude(unit__channels__kind="DEPOSIT").exists()
