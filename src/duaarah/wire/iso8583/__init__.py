@@ -4,7 +4,7 @@
 from duaarah.wire.iso8583.codes import CODES, Phase, Verdict, meaning, verdict
 from duaarah.wire.iso8583.dialect import Dialect, DialectInvalid, packaged
 from duaarah.wire.iso8583.errors import ISOError
-from duaarah.wire.iso8583.framing import Deframer, FrameEmpty, FrameError, FrameTooLong, Framing, FrameUnfit, frame
+from duaarah.wire.iso8583.framing import Deframer, FrameEmpty, FrameError, FrameTooLong, FrameUnfit, Framing, frame
 from duaarah.wire.iso8583.message import Message, decode, encode, shortcomings
 
 __all__ = [
