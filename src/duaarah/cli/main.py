@@ -15,7 +15,7 @@ COMMANDS = {
     "keys": "the encrypted key file: new, add, list",
     "web": "the web process alone",
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
-    "sim": "a simulator alone: smsc, town, bank, meter",
+    "sim": "a simulator alone: smsc, town, bank, meter, p2apst, ppob",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
     "dlms": "DLMS/COSEM: decode what any meter pushed",
     "iso8583": "the bank's messages (PLN's dialect): decode, encode",
