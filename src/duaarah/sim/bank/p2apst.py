@@ -27,6 +27,7 @@ from duaarah.wire.iso8583 import Deframer, FrameError, Framing, ISOError, decode
 READ_OCTETS = 65536
 ENDED_KEPT = 100
 BILLS_MAX = 4
+STOP_S = 2.0
 GARBAGE = "\x00\x01 no message at all"
 Reply = dict[str, Any]
 DEBTS = (
@@ -47,6 +48,7 @@ class P2APST:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> int:
         """Bind; returns the port."""
@@ -62,6 +64,8 @@ class P2APST:
             task.cancel()
         for writer in list(self._writers):
             writer.close()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=STOP_S)
 
     def drop_connections(self) -> int:
         """Close what is open, as a network that breaks; returns how many."""
@@ -73,6 +77,9 @@ class P2APST:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         deframer, desk = Deframer(self.framing), Desk(self.central)
         self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         try:
             while octets := await reader.read(READ_OCTETS):
                 try:
@@ -89,6 +96,7 @@ class P2APST:
             pass
         finally:
             self._writers.discard(writer)
+            self._serving.discard(task)
             writer.close()
 
     def _take(self, desk: Desk, text: str, writer: asyncio.StreamWriter) -> bool:

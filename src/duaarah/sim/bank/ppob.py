@@ -106,7 +106,14 @@ class Link:
         return self._waiting.setdefault(_answer_key(message), asyncio.Queue())
 
     def forget(self, message: Message) -> None:
-        self._waiting.pop(_answer_key(message), None)
+        """What comes from now on, and what came beyond what was waited for, is a stray."""
+        queue = self._waiting.pop(_answer_key(message), None)
+        while queue is not None and not queue.empty():
+            self._stray(queue.get_nowait())
+
+    def _stray(self, message: Message | None) -> None:
+        if message is not None and len(self.strays) < STRAYS_MAX:
+            self.strays.append(message)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         deframer = Deframer(self.framing)
@@ -137,8 +144,8 @@ class Link:
         queue = self._waiting.get((message.mti, _reference(message)))
         if queue is not None:
             queue.put_nowait(message)
-        elif len(self.strays) < STRAYS_MAX:
-            self.strays.append(message)
+        else:
+            self._stray(message)
 
 
 class PPOB:
