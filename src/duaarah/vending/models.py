@@ -7,12 +7,12 @@ from django.db import models
 from django.db.models import Q
 
 from duaarah.headend.models import Command
-from duaarah.people.models import AccountHolder, Approval
+from duaarah.people.models import AccountHolder, Approval, Organisation, Unit
 from duaarah.registry.models import Meter
 
 
 class Channel(models.Model):
-    """Where money is taken: our wallet by SMS, web or API; or elsewhere (ATM, PPOB), told by signed notification."""
+    """Where money is taken: our wallet by SMS, web or API; a bank, switch or loket with a deposit; or elsewhere, notified."""
 
     class Kind(models.TextChoices):
         WALLET = "WALLET", "Paid from a wallet here"
@@ -24,10 +24,39 @@ class Channel(models.Model):
     kind = models.CharField(max_length=12, choices=Kind.choices)
     secret_wrapped = models.BinaryField(max_length=200, null=True, help_text="HMAC secret of notifications")
     active = models.BooleanField(default=True)
+    organisation = models.ForeignKey(Organisation, null=True, on_delete=models.PROTECT, related_name="channels")
+    unit = models.ForeignKey(Unit, null=True, on_delete=models.PROTECT, related_name="channels", help_text="A gerai")
+
+
+class ChannelTerms(models.Model):
+    """Dated data: what a channel charges the customer on top, and what of it the channel keeps. Append-only (trigger)."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="terms")
+    from_date = models.DateField(help_text="In WIB, until the next row")
+    admin_idr = models.PositiveBigIntegerField()
+    commission_idr = models.PositiveBigIntegerField(help_text="Of the admin fee")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "from_date"], name="vending_channel_terms_once"),
+            models.CheckConstraint(
+                condition=Q(commission_idr__lte=models.F("admin_idr")), name="vending_commission_within_admin"
+            ),
+        ]
+
+
+class Deposit(models.Model):
+    """What a channel has paid in advance; a balance that is a locked row instead of a sum, as a wallet is."""
+
+    channel = models.OneToOneField(Channel, on_delete=models.PROTECT, primary_key=True, related_name="deposit")
+    balance_sen = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_deposit_not_negative")]
 
 
 class Payment(models.Model):
-    """Money taken by us once: a channel's reference names one payment forever."""
+    """Money taken by us once: a channel's reference names one payment forever. No holder: it came from a deposit."""
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT)
     reference = models.CharField(max_length=64)
@@ -35,6 +64,9 @@ class Payment(models.Model):
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT)
     amount_idr = models.PositiveBigIntegerField(help_text="The nominal")
     admin_idr = models.PositiveBigIntegerField()
+    commission_idr = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="The channel's, of the admin fee"
+    )
     taken_at = models.DateTimeField()
 
     class Meta:
@@ -220,21 +252,33 @@ class Notification(models.Model):
         constraints = [models.UniqueConstraint(fields=["channel", "notification_id"], name="vending_notification_once")]
 
 
+PLN_BOOK = "PLN"
+
+
 class Account(models.Model):
-    """A ledger account, by its code: `wallet:12`, `vending:pending`, `pln:stroom`, `pln:ppj` ..."""
+    """
+    A ledger account, by its code: `wallet:12`, `vending:pending`, `pln:stroom`, `pln:ppj` ...
+
+    It stands in the books of one legal entity: `book` is PLN or the organisation's code.
+    """
 
     code = models.CharField(max_length=60, unique=True)
+    book = models.CharField(max_length=20, default=PLN_BOOK, db_default=PLN_BOOK)
 
 
 class LedgerEntry(models.Model):
-    """One booking; its lines sum to zero (deferred trigger). Append-only: a correction is a new entry."""
+    """
+    One booking in one entity's books; its lines sum to zero (deferred trigger). Append-only: a correction is a new entry.
+    """
 
     class Kind(models.TextChoices):
         WALLET_FILLED = "WALLET_FILLED", "Wallet filled"
         PAYMENT_TAKEN = "PAYMENT_TAKEN", "Payment taken, token pending"
         TOKEN_ISSUED = "TOKEN_ISSUED", "Token issued"
         REFUND = "REFUND", "Payment returned"
+        DEPOSIT_FILLED = "DEPOSIT_FILLED", "Deposit of a channel filled"
 
+    book = models.CharField(max_length=20, default=PLN_BOOK, db_default=PLN_BOOK)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     at = models.DateTimeField()
     vend = models.ForeignKey(Vend, null=True, on_delete=models.PROTECT, related_name="ledger_entries")

@@ -3,6 +3,7 @@
 change, sweeping."""
 
 from duaarah.vending.operations.delivery import Delivery, record_delivery
+from duaarah.vending.operations.deposit import fill_deposit, set_channel_terms
 from duaarah.vending.operations.issue import TopUpOutcome, record_outcome
 from duaarah.vending.operations.key_change import (
     order_key_change,
@@ -21,6 +22,7 @@ __all__ = [
     "Delivery",
     "Sale",
     "TopUpOutcome",
+    "fill_deposit",
     "fill_wallet",
     "obtain_token",
     "order_key_change",
@@ -32,6 +34,7 @@ __all__ = [
     "resume_key_changes",
     "resume_paid",
     "send_digits_instead",
+    "set_channel_terms",
     "take_notification",
     "take_payment",
     "top_up",

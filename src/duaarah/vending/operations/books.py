@@ -9,6 +9,7 @@ from typing import Protocol
 
 from django.db import connection, transaction
 
+from duaarah.vending.models import PLN_BOOK
 from duaarah.vending.operations import sql
 
 PENDING = "vending:pending"
@@ -24,6 +25,14 @@ ADMIN = "channel:admin"
 
 def wallet_account(holder_id: int) -> str:
     return f"wallet:{holder_id}"
+
+
+def deposit_account(channel_id: int) -> str:
+    return f"deposit:{channel_id}"
+
+
+def commission_account(channel_id: int) -> str:
+    return f"commission:{channel_id}"
 
 
 class PricedLines(Protocol):
@@ -43,9 +52,20 @@ class PricedLines(Protocol):
     def instalment_sen(self) -> int: ...
 
 
-def issued_lines_sen(lines: PricedLines, *, total_sen: int, admin_idr: int) -> dict[str, int]:
-    """The lines of an issued token: what was pending belongs to those whom the quote names; they sum to zero."""
+def issued_lines_sen(
+    lines: PricedLines, *, total_sen: int, admin_idr: int, commission_idr: int = 0, channel_id: int | None = None
+) -> dict[str, int]:
+    """
+    The lines of an issued token: what was pending belongs to those whom the quote names; they sum to zero.
+
+    Raises:
+        ValueError: a commission of no channel.
+    """
+    if commission_idr and channel_id is None:
+        raise ValueError("A commission belongs to a channel.")
+    commission = {commission_account(channel_id): -commission_idr * 100} if channel_id is not None else {}
     return {
+        **commission,
         PENDING: total_sen,
         STROOM: -(lines.stroom_sen + lines.rounding_sen),
         ROUNDING: lines.rounding_sen,
@@ -53,13 +73,23 @@ def issued_lines_sen(lines: PricedLines, *, total_sen: int, admin_idr: int) -> d
         PPN: -lines.ppn_sen,
         STAMP: -lines.stamp_sen,
         INSTALMENT: -lines.instalment_sen,
-        ADMIN: -admin_idr * 100,
+        ADMIN: -(admin_idr - commission_idr) * 100,
     }
 
 
-def book(*, kind: str, reference: str, at: dt.datetime, vend_id: int | None, lines_sen: Mapping[str, int]) -> None:
+def book(
+    *,
+    kind: str,
+    reference: str,
+    at: dt.datetime,
+    vend_id: int | None,
+    lines_sen: Mapping[str, int],
+    entity: str = PLN_BOOK,
+) -> None:
     """
     Joining: one entry; `lines_sen` maps an account's code to its amount (debit positive); zero lines are left out.
+
+    `entity` names whose books these are; an account of other books is refused by the database at commit.
 
     Raises:
         ValueError: the lines do not sum to zero (the database would refuse them at commit).
@@ -76,6 +106,7 @@ def book(*, kind: str, reference: str, at: dt.datetime, vend_id: int | None, lin
             {
                 "codes": list(lines),
                 "amounts": list(lines.values()),
+                "book": entity,
                 "kind": kind,
                 "at": at,
                 "vend": vend_id,

@@ -14,9 +14,9 @@ from duaarah.audit import operations as audit
 from duaarah.headend.models import Command
 from duaarah.headend.operations import queue_command
 from duaarah.sms.models import Priority
-from duaarah.vending.models import LedgerEntry, Token, Vend, Wallet
+from duaarah.vending.models import Deposit, LedgerEntry, Payment, Token, Vend, Wallet
 from duaarah.vending.operations import sql
-from duaarah.vending.operations.books import PENDING, book, issued_lines_sen, wallet_account
+from duaarah.vending.operations.books import PENDING, book, deposit_account, issued_lines_sen, wallet_account
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
 
@@ -69,7 +69,13 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
         reference=f"issued:{vend.pk}",
         at=now,
         vend_id=vend.pk,
-        lines_sen=issued_lines_sen(lines, total_sen=total_sen, admin_idr=vend.payment.admin_idr),
+        lines_sen=issued_lines_sen(
+            lines,
+            total_sen=total_sen,
+            admin_idr=vend.payment.admin_idr,
+            commission_idr=vend.payment.commission_idr,
+            channel_id=vend.payment.channel_id,
+        ),
     )
     vend.state, vend.encoded_wh, vend.issued_at = Vend.State.ISSUED, answer.encoded_wh, now
     send_to_meter(vend, answer.digits, vend.payment.amount_idr, now)
@@ -105,18 +111,25 @@ def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) ->
         tell_digits_one_way(vend, digits, amount_idr, now)
 
 
+def pay_back(payment: Payment, amount_sen: int) -> str:
+    """Joining: money returns to the wallet or deposit that it came from; the account's code for the booking."""
+    if payment.holder_id is not None:
+        Wallet.objects.filter(holder_id=payment.holder_id).update(balance_sen=F("balance_sen") + amount_sen)
+        return wallet_account(payment.holder_id)
+    Deposit.objects.filter(channel_id=payment.channel_id).update(balance_sen=F("balance_sen") + amount_sen)
+    return deposit_account(payment.channel_id)
+
+
 def _refund(vend: Vend, answer: Refused, now: dt.datetime) -> None:
-    assert vend.payment is not None and vend.payment.holder_id is not None
+    assert vend.payment is not None
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
-    holder_id = vend.payment.holder_id
     book(
         kind=LedgerEntry.Kind.REFUND,
         reference=f"refund:{vend.pk}",
         at=now,
         vend_id=vend.pk,
-        lines_sen={PENDING: total_sen, wallet_account(holder_id): -total_sen},
+        lines_sen={PENDING: total_sen, pay_back(vend.payment, total_sen): -total_sen},
     )
-    Wallet.objects.filter(holder_id=holder_id).update(balance_sen=F("balance_sen") + total_sen)
     vend.state, vend.closed_at, vend.result = Vend.State.REFUNDED, now, answer.code[:20]
     vend.save(update_fields=["state", "closed_at", "result"])
     tell_refund(vend, vend.payment.amount_idr, now)

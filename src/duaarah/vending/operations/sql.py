@@ -16,12 +16,25 @@ UPDATE vending_wallet SET balance_sen = balance_sen - %(total)s
 WHERE holder_id = %(holder)s AND balance_sen >= %(total)s RETURNING balance_sen
 """
 
+DEBIT_DEPOSIT = """
+UPDATE vending_deposit SET balance_sen = balance_sen - %(total)s
+WHERE channel_id = %(channel)s AND balance_sen >= %(total)s RETURNING balance_sen
+"""
+
+# The row of the day: the latest that has begun.
+CHANNEL_TERMS = """
+SELECT admin_idr, commission_idr FROM vending_channelterms
+WHERE channel_id = %s AND from_date <= %s ORDER BY from_date DESC LIMIT 1
+"""
+
 # Under the meter's TID row, which a key change takes too: the configuration is compared with the present one (no row: the
 # key was changed after the caller read it), and a change whose last part is out makes the vend wait for its end.
 PAY = """
 WITH payment AS (
-    INSERT INTO vending_payment (channel_id, reference, holder_id, meter_id, amount_idr, admin_idr, taken_at)
-    VALUES (%(channel)s, %(reference)s, %(holder)s, %(meter)s, %(nominal_idr)s, %(admin_idr)s, %(now)s)
+    INSERT INTO vending_payment
+        (channel_id, reference, holder_id, meter_id, amount_idr, admin_idr, commission_idr, taken_at)
+    VALUES
+        (%(channel)s, %(reference)s, %(holder)s, %(meter)s, %(nominal_idr)s, %(admin_idr)s, %(commission)s, %(now)s)
     RETURNING id),
 quote AS (
     INSERT INTO vending_quote (payment_id, tariff_group, rate_idr_per_kwh, ppj_rate, ppn_rate, stamp_sen,
@@ -46,11 +59,12 @@ BOOK = """
 WITH lines AS (SELECT * FROM unnest(%(codes)s::text[], %(amounts)s::bigint[]) AS l (code, amount_sen)),
 known AS (SELECT a.id, a.code FROM vending_account a WHERE a.code = ANY(%(codes)s)),
 made AS (
-    INSERT INTO vending_account (code) SELECT code FROM lines WHERE code NOT IN (SELECT code FROM known)
+    INSERT INTO vending_account (code, book)
+    SELECT code, %(book)s FROM lines WHERE code NOT IN (SELECT code FROM known) ORDER BY code
     ON CONFLICT (code) DO UPDATE SET code = excluded.code RETURNING id, code),
 entry AS (
-    INSERT INTO vending_ledgerentry (kind, at, vend_id, reference)
-    VALUES (%(kind)s, %(at)s, %(vend)s, %(reference)s) RETURNING id)
+    INSERT INTO vending_ledgerentry (book, kind, at, vend_id, reference)
+    VALUES (%(book)s, %(kind)s, %(at)s, %(vend)s, %(reference)s) RETURNING id)
 INSERT INTO vending_ledgerline (entry_id, account_id, amount_sen)
 SELECT entry.id, account.id, lines.amount_sen
 FROM entry, lines JOIN (SELECT * FROM known UNION ALL SELECT * FROM made) AS account USING (code)

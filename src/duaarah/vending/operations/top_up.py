@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import secrets
 import uuid
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connection, transaction
@@ -22,6 +23,7 @@ from duaarah.vending.operations import sql
 from duaarah.vending.operations.books import (
     PENDING,
     book,
+    deposit_account,
     wallet_account,
 )
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
@@ -67,6 +69,12 @@ class WalletTooLow(TopUpRefused):
         self.balance_idr = balance_idr
 
 
+class DepositTooLow(TopUpRefused):
+    """The channel's deposit does not hold the nominal and its admin fee."""
+
+    code = "deposit_too_low"
+
+
 class NoPrice(TopUpRefused):
     """No price can be made for this meter today."""
 
@@ -83,9 +91,17 @@ class ReferenceReused(TopUpRefused):
     code = "reference_reused"
 
 
+@dataclass(frozen=True, kw_only=True)
+class OneWay:
+    """Who buys for a meter without two-way service: what a pairing would say. `phone` is empty where none is known."""
+
+    meter: Meter
+    phone: str = ""
+
+
 def top_up(
     *,
-    pairing: Pairing,
+    pairing: Pairing | OneWay,
     amount_idr: int,
     channel: Channel,
     reference: str,
@@ -93,10 +109,13 @@ def top_up(
     now: dt.datetime,
 ) -> TopUpOutcome:
     """
-    Buy credit for a meter from its holder's wallet. A repeated reference returns the same vend and the same digits.
+    Buy credit for a meter, from its holder's wallet or, where the channel has one, from the channel's deposit.
+
+    A repeated reference returns the same vend and the same digits.
 
     Raises:
-        TopUpRefused: NominalRefused, WalletTooLow, NoPrice, ReferenceReused; nothing moved, an audit line says so.
+        TopUpRefused: NominalRefused, WalletTooLow, DepositTooLow, NoPrice, ReferenceReused; nothing moved, an audit
+            line says so.
     """
     vend, repeated = take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     outcome = obtain_token(vend=vend, token_source=token_source, now=now)
@@ -104,7 +123,7 @@ def top_up(
 
 
 def take_payment(
-    *, pairing: Pairing, amount_idr: int, channel: Channel, reference: str, now: dt.datetime
+    *, pairing: Pairing | OneWay, amount_idr: int, channel: Channel, reference: str, now: dt.datetime
 ) -> tuple[Vend, bool]:
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
@@ -116,8 +135,9 @@ def take_payment(
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
-            found, lines = _priced(pairing.meter, amount_idr, now)
-            vend = _take(pairing, found, lines, channel, reference, now)
+            fees = _fees(channel, now)
+            found, lines = _priced(pairing.meter, amount_idr, now, fees.admin_idr)
+            vend = _take(pairing, found, lines, channel, fees, reference, now)
         LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
         return vend, False
     except IntegrityError as error:
@@ -147,10 +167,26 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
 
 def price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
     """What a nominal would buy for a meter now; nothing is written. Raises NominalRefused, NoPrice."""
-    return _priced(meter, amount_idr, now)[1]
+    return _priced(meter, amount_idr, now, 0)[1]
 
 
-def _priced(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, QuoteLines]:
+@dataclass(frozen=True)
+class _Fees:
+    admin_idr: int = 0
+    commission_idr: int = 0
+
+
+def _fees(channel: Channel, now: dt.datetime) -> _Fees:
+    """What a channel charges today; a wallet's channel has no terms and charges nothing."""
+    if channel.kind != Channel.Kind.DEPOSIT:
+        return _Fees()
+    with connection.cursor() as cursor:
+        cursor.execute(sql.CHANNEL_TERMS, [channel.pk, now.astimezone(_WIB).date()])
+        found = cursor.fetchone()
+    return _Fees(*found) if found else _Fees()
+
+
+def _priced(meter: Meter, amount_idr: int, now: dt.datetime, admin_idr: int) -> tuple[Terms, QuoteLines]:
     if amount_idr not in NOMINALS_IDR:
         raise NominalRefused(f"Rp{amount_idr} is not a nominal that is sold.")
     try:
@@ -160,7 +196,7 @@ def _priced(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, Quo
             region=meter.region,
             nominal_idr=amount_idr,
             date=now.astimezone(_WIB).date(),
-            admin_idr=0,
+            admin_idr=admin_idr,
         )
         return found, quote(amount_idr, found)
     except TariffError as error:
@@ -168,25 +204,30 @@ def _priced(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, Quo
 
 
 def _take(
-    pairing: Pairing, found: Terms, lines: QuoteLines, channel: Channel, reference: str, now: dt.datetime
+    pairing: Pairing | OneWay,
+    found: Terms,
+    lines: QuoteLines,
+    channel: Channel,
+    fees: _Fees,
+    reference: str,
+    now: dt.datetime,
 ) -> Vend:
-    meter = pairing.meter
-    if meter.customer is None:
-        raise NoPrice("The meter has no customer.")
-    holder = meter.customer.holder
-    total_sen = lines.total_paid_idr * 100
-    with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT, {"total": total_sen, "holder": holder.pk})
-        if cursor.fetchone() is None:
-            wallet = Wallet.objects.filter(holder=holder).first()
-            raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
-    vend = _pay(pairing, holder.pk, channel, reference, found, lines, now)
+    meter, total_sen = pairing.meter, lines.total_paid_idr * 100
+    if channel.kind == Channel.Kind.DEPOSIT:
+        holder_id, payer = None, deposit_account(channel.pk)
+    else:
+        if meter.customer is None:
+            raise NoPrice("The meter has no customer.")
+        holder_id = meter.customer.holder_id
+        payer = wallet_account(holder_id)
+        _debit_wallet(holder_id, total_sen)
+    vend = _pay(pairing, holder_id, channel, fees, reference, found, lines, now)
     book(
         kind=LedgerEntry.Kind.PAYMENT_TAKEN,
         reference=f"paid:{vend.pk}",
         at=now,
         vend_id=vend.pk,
-        lines_sen={wallet_account(holder.pk): total_sen, PENDING: -total_sen},
+        lines_sen={payer: total_sen, PENDING: -total_sen},
     )
     audit.record(
         at=now,
@@ -196,13 +237,32 @@ def _take(
         correlation=vend.correlation,
         detail={"vend": vend.pk, "amount_idr": lines.nominal_idr, "energy_wh": lines.energy_wh, "tid": vend.tid},
     )
+    if holder_id is None:
+        # Last: one row for all purchases of a channel; the next one waits for this commit only.
+        _debit_deposit(channel, total_sen)
     return vend
 
 
+def _debit_wallet(holder_id: int, total_sen: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.DEBIT, {"total": total_sen, "holder": holder_id})
+        if cursor.fetchone() is None:
+            wallet = Wallet.objects.filter(holder_id=holder_id).first()
+            raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
+
+
+def _debit_deposit(channel: Channel, total_sen: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.DEBIT_DEPOSIT, {"total": total_sen, "channel": channel.pk})
+        if cursor.fetchone() is None:
+            raise DepositTooLow("The channel's deposit does not hold enough.")
+
+
 def _pay(
-    pairing: Pairing,
-    holder_id: int,
+    pairing: Pairing | OneWay,
+    holder_id: int | None,
     channel: Channel,
+    fees: _Fees,
     reference: str,
     found: Terms,
     lines: QuoteLines,
@@ -227,6 +287,7 @@ def _pay(
         **{name: getattr(vend, name) for name in (*COLUMNS, "tid", "rnd", "phone", "correlation")},
         **{name: getattr(lines, name) for name in _QUOTE_LINES},
         "channel": channel.pk,
+        "commission": fees.commission_idr,
         "reference": reference,
         "holder": holder_id,
         "meter": meter.pk,
