@@ -305,4 +305,5 @@ class Wallet(models.Model):
 
 
 # The tables of the STS interface are this feature's too; Django looks for models in this module only.
+from duaarah.vending import p2apst_models as p2apst_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402

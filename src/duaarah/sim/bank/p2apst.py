@@ -180,6 +180,15 @@ def handlers(host: P2APST) -> dict[str, Callable[[Reply], Awaitable[Reply]]]:
         rows = list(central.customers.values())[: int(request.get("limit", 20))]
         return {"meters": [{"meter": row.meter.drn, "idpel": row.meter.idpel} for row in rows]}
 
+    async def drop(_: Reply) -> Reply:
+        return {"dropped": host.drop_connections()}
+
+    return {"fault": fault, "clear": clear, "status": status, "meters": meters, "drop": drop, **_books(central)}
+
+
+def _books(central: Central) -> dict[str, Callable[[Reply], Awaitable[Reply]]]:
+    """The verbs that change what the double's books say."""
+
     async def set_(request: Reply) -> Reply:
         """`cut_off` (bool); `deposit_idr` {partner: rupiah}; `blocked` [partners]."""
         if "cut_off" in request:
@@ -213,20 +222,7 @@ def handlers(host: P2APST) -> dict[str, Callable[[Reply], Awaitable[Reply]]]:
             one.settled = True
         return {"settled": len(paid)}
 
-    async def drop(_: Reply) -> Reply:
-        return {"dropped": host.drop_connections()}
-
-    return {
-        "fault": fault,
-        "clear": clear,
-        "status": status,
-        "meters": meters,
-        "set": set_,
-        "unsold": unsold,
-        "debt": debt,
-        "settle": settle,
-        "drop": drop,
-    }
+    return {"set": set_, "unsold": unsold, "debt": debt, "settle": settle}
 
 
 def made(seed: int, meters: int, framing: Framing = Framing.LENGTH2) -> P2APST:
