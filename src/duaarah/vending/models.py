@@ -328,6 +328,7 @@ class Wallet(models.Model):
         constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
 
 
-# The tables of the STS interface and of the ledger are this feature's too; Django looks for models in this module only.
+# The tables of the ledger, the sources and the interfaces are this feature's too; Django looks for models in this module only.
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
+from duaarah.vending import p2apst_models as p2apst_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402
