@@ -17,6 +17,7 @@ COMMANDS = {
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank, meter",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
+    "tariff": "prices: quote a nominal on any loaded date",
     "dlms": "DLMS/COSEM: decode what any meter pushed",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",
     "bench": "measure: topup, web, sts, sms, dlms",
