@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q, QuerySet
+
 from duaarah.core.tariff import Row, TariffError, programme_for, quote, terms
 from duaarah.core.tariff.explain import Change, Priced, changes
 from duaarah.core.tariff.tables import admin_row, ppj_row, ppn_row, rate_row, stamp_row
@@ -40,19 +42,19 @@ def receipt_of(vend: Vend) -> Receipt | None:
 
 def tokens_of_meter(*, meter_id: int, limit: int) -> list[Vend]:
     """The latest vends of a meter that have a token, newest first, with their prices."""
+    return list(_with_token(meter_id)[:limit])
+
+
+def _with_token(meter_id: int) -> QuerySet[Vend]:
     related = ("meter", "payment__quote", "notification")
     found = Vend.objects.select_related(*related).filter(meter_id=meter_id, token__isnull=False)
-    return list(found.order_by("-paid_at", "-pk")[:limit])
+    return found.order_by("-paid_at", "-pk")
 
 
 def token_before(vend: Vend) -> Vend | None:
     """The meter's token before this one."""
-    found = tokens_of_meter(meter_id=vend.meter_id, limit=_LOOKED_BACK)
-    earlier = [one for one in found if (one.paid_at, one.pk) < (vend.paid_at, vend.pk)]
-    return earlier[0] if earlier else None
-
-
-_LOOKED_BACK = 200
+    earlier = Q(paid_at__lt=vend.paid_at) | Q(paid_at=vend.paid_at, pk__lt=vend.pk)
+    return _with_token(vend.meter_id).filter(earlier).first()
 
 
 def difference(before: Receipt, after: Receipt) -> tuple[Change, ...]:
