@@ -74,12 +74,17 @@ def _booked(vend: Vend) -> Receipt:
     group, region = stored.tariff_group, stored.region or vend.meter.region
     va = stored.contracted_va or vend.meter.contracted_va
     nominal_idr = vend.payment.amount_idr
-    _keep(rows, "rate", stored.rate_idr_per_kwh, lambda: rate_row(group=group, va=va, date=day, known_at=day))
-    _keep(rows, "ppj", stored.ppj_rate, lambda: ppj_row(region=region, va=va, date=day, known_at=day))
-    _keep(rows, "ppn", stored.ppn_rate, lambda: ppn_row(group=group, va=va, date=day, known_at=day))
-    _keep(rows, "stamp", stored.stamp_sen // 100, lambda: stamp_row(nominal_idr=nominal_idr, date=day, known_at=day))
+    _keep(rows, "rate", stored.rate_idr_per_kwh, lambda: rate_row(group=group, va=va, date=day, as_known_date=day))
+    _keep(rows, "ppj", stored.ppj_rate, lambda: ppj_row(region=region, va=va, date=day, as_known_date=day))
+    _keep(rows, "ppn", stored.ppn_rate, lambda: ppn_row(group=group, va=va, date=day, as_known_date=day))
+    _keep(
+        rows, "stamp", stored.stamp_sen // 100, lambda: stamp_row(nominal_idr=nominal_idr, date=day, as_known_date=day)
+    )
     rows["admin"] = admin_row(day)
-    if stored.discount_sen and (programme := programme_for(group=group, va=va, date=day, known_at=day)) is not None:
+    if (
+        stored.discount_sen
+        and (programme := programme_for(group=group, va=va, date=day, as_known_date=day)) is not None
+    ):
         rows["discount"] = programme.row
     priced = Priced(
         nominal_idr=nominal_idr,
@@ -121,7 +126,7 @@ def _recomputed(vend: Vend) -> Receipt | None:
             nominal_idr=nominal_idr,
             date=day,
             admin_idr=0,
-            known_at=day,
+            as_known_date=day,
         )
         for rounding in _ROUNDINGS:
             lines = quote(nominal_idr, replace(found, rounding=rounding))

@@ -23,16 +23,16 @@ TABLES = (RATES, PPJ, PPN, STAMP, RULES, PROGRAMMES, BP)
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_every_row_has_a_basis_and_a_span(table: Table) -> None:
     for row in table.rows:
-        assert row.basis and row.low <= row.high and row.valid_from <= row.valid_to, row
-        assert table is BP or row.known_from <= row.valid_to, row
+        assert row.basis and row.low <= row.high and row.from_date <= row.to_date, row
+        assert table is BP or row.known_date <= row.to_date, row
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_no_two_rows_say_different_things_at_once(table: Table) -> None:
     for name in table.names():
         for a, b in combinations(table.of_key(name), 2):
-            apart = a.high < b.low or b.high < a.low or a.valid_to < b.valid_from or b.valid_to < a.valid_from
-            assert apart or a.known_from != b.known_from, (a, b)
+            apart = a.high < b.low or b.high < a.low or a.to_date < b.from_date or b.to_date < a.from_date
+            assert apart or a.known_date != b.known_date, (a, b)
 
 
 def test_rates_lie_within_the_groups() -> None:
@@ -41,8 +41,8 @@ def test_rates_lie_within_the_groups() -> None:
         assert any(row.key == name and row.low <= low and high <= row.high for name, low, high in bands), row
 
 
-def at(date: dt.date, known_at: dt.date | None = None) -> Decimal:
-    return ppn_row(group="R-3", va=7700, date=date, known_at=known_at).value
+def at(date: dt.date, as_known_date: dt.date | None = None) -> Decimal:
+    return ppn_row(group="R-3", va=7700, date=date, as_known_date=as_known_date).value
 
 
 def test_ppn_over_time() -> None:
@@ -79,11 +79,15 @@ def test_only_dwellings_above_6600_va_pay_ppn(group: str, va: int, rate: str) ->
 def test_stamp_duty_before_and_since_2021(nominal_idr: int, before: int, since: int) -> None:
     assert stamp_row(nominal_idr=nominal_idr, date=dt.date(2020, 12, 31)).value == before
     assert stamp_row(nominal_idr=nominal_idr, date=dt.date(2021, 1, 1)).value == since
-    assert stamp_row(nominal_idr=nominal_idr, date=dt.date(2021, 1, 1), known_at=dt.date(2020, 1, 1)).value == before
+    assert (
+        stamp_row(nominal_idr=nominal_idr, date=dt.date(2021, 1, 1), as_known_date=dt.date(2020, 1, 1)).value == before
+    )
 
 
-def terms_at(date: dt.date, *, va: int = 1300, region: str = "Depok", known_at: dt.date | None = None) -> object:
-    return terms(group="R-1", va=va, region=region, nominal_idr=50_000, date=date, admin_idr=0, known_at=known_at)
+def terms_at(date: dt.date, *, va: int = 1300, region: str = "Depok", as_known_date: dt.date | None = None) -> object:
+    return terms(
+        group="R-1", va=va, region=region, nominal_idr=50_000, date=date, admin_idr=0, as_known_date=as_known_date
+    )
 
 
 @pytest.mark.parametrize("day", [(2013, 9, 30), (2014, 1, 1), (2018, 6, 1), (2023, 12, 31), (2026, 4, 1), (2031, 1, 1)])
@@ -94,8 +98,8 @@ def test_a_day_without_a_row_is_no_guess(day: tuple[int, int, int]) -> None:
 
 def test_what_was_not_known_yet_has_no_rate() -> None:
     with pytest.raises(NoRateAtDate, match="as known at 2013-12-31"):
-        terms_at(dt.date(2014, 9, 1), known_at=dt.date(2013, 12, 31))
-    assert terms_at(dt.date(2014, 9, 1), known_at=dt.date(2014, 9, 1))
+        terms_at(dt.date(2014, 9, 1), as_known_date=dt.date(2013, 12, 31))
+    assert terms_at(dt.date(2014, 9, 1), as_known_date=dt.date(2014, 9, 1))
 
 
 def test_names_of_groups_and_regions() -> None:

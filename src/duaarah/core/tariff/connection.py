@@ -50,7 +50,7 @@ class ConnectionFee:
     row: Row
 
 
-def bp(*, va: int, date: dt.date, known_at: dt.date | None = None) -> ConnectionFee:
+def bp(*, va: int, date: dt.date, as_known_date: dt.date | None = None) -> ConnectionFee:
     """
     The fee of a new connection (PB) on a date.
 
@@ -59,22 +59,22 @@ def bp(*, va: int, date: dt.date, known_at: dt.date | None = None) -> Connection
         NoRateAtDate: no table is loaded for this date.
     """
     daya(va)
-    rows = [row for table in BP.names() if (row := BP.find(table, va, date, known_at)) is not None]
+    rows = [row for table in BP.names() if (row := BP.find(table, va, date, as_known_date)) is not None]
     if rows:
-        row = max(rows, key=lambda one: (one.valid_from, one.known_from))
+        row = max(rows, key=lambda one: (one.from_date, one.known_date))
         fixed = bool(row.line["idr"])
         return ConnectionFee(amount_idr=int(row.value) if fixed else int(row.value) * va, table=row.key, row=row)
-    if any(row.valid_from <= date <= row.valid_to for row in BP.rows):
+    if any(row.from_date <= date <= row.to_date for row in BP.rows):
         raise UnknownPower(f"The table of {date.isoformat()} has no price for {va} VA.")
     raise NoRateAtDate(f"No table of connection fees is loaded for {date.isoformat()}.")
 
 
-def pd(*, from_va: int, to_va: int, date: dt.date, known_at: dt.date | None = None) -> ConnectionFee:
+def pd(*, from_va: int, to_va: int, date: dt.date, as_known_date: dt.date | None = None) -> ConnectionFee:
     """
     The fee of a change of power (PD): the difference of the two connections by one table; a decrease costs nothing.
 
     Stamp duty is not in it. Raises as `bp`.
     """
-    before = bp(va=from_va, date=date, known_at=known_at)
-    after = bp(va=to_va, date=date, known_at=known_at)
+    before = bp(va=from_va, date=date, as_known_date=as_known_date)
+    after = bp(va=to_va, date=date, as_known_date=as_known_date)
     return ConnectionFee(amount_idr=max(0, after.amount_idr - before.amount_idr), table=after.table, row=after.row)

@@ -27,10 +27,10 @@ def gaps() -> list[Gap]:
     found = []
     for group in GROUPS:
         begin = SINCE
-        for row in sorted(_rows_of(group), key=lambda row: row.valid_from):
-            if row.valid_from > begin:
-                found.append(Gap(group=group, from_date=begin, to_date=row.valid_from - _DAY))
-            begin = max(begin, row.valid_to + _DAY)
+        for row in sorted(_rows_of(group), key=lambda row: row.from_date):
+            if row.from_date > begin:
+                found.append(Gap(group=group, from_date=begin, to_date=row.from_date - _DAY))
+            begin = max(begin, row.to_date + _DAY)
         found.append(Gap(group=group, from_date=begin, to_date=None))
     return found
 

@@ -33,9 +33,9 @@ class Programme:
         return Discount(rate=self.rate, limit_wh=left_wh) if left_wh > 0 else None
 
 
-def programme_for(*, group: str, va: int, date: dt.date, known_at: dt.date | None = None) -> Programme | None:
+def programme_for(*, group: str, va: int, date: dt.date, as_known_date: dt.date | None = None) -> Programme | None:
     """The programme for a group at a power on a WIB date; None when there is none. Raises UnknownTariff."""
-    row = PROGRAMMES.find(group_of(group), va, date, known_at)
+    row = PROGRAMMES.find(group_of(group), va, date, as_known_date)
     if row is None:
         return None
     hours = row.line["limit_hours"]

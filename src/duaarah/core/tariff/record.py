@@ -38,7 +38,7 @@ class _Asked:
 
     nominal_idr: int
     date: dt.date
-    known_at: dt.date | None
+    as_known_date: dt.date | None
     tariff: str | None
     va: int | None
     region: str | None
@@ -79,7 +79,7 @@ def _terms(asked: _Asked) -> Terms:
         rows[name] = row
         return row.value
 
-    at: dict[str, Any] = {"date": asked.date, "known_at": asked.known_at}
+    at: dict[str, Any] = {"date": asked.date, "as_known_date": asked.as_known_date}
     rate = ppj = ppn = stamp = None
     if asked.rate is None:
         tariff, va = _needed(asked.tariff, "tariff", "rate"), _needed(asked.va, "va", "rate")
@@ -135,7 +135,9 @@ def _by_power(asked: _Asked) -> dict[str, Any]:
     programme = None
     if asked.tariff is not None:
         try:
-            programme = programme_for(group=asked.tariff, va=asked.va, date=asked.date, known_at=asked.known_at)
+            programme = programme_for(
+                group=asked.tariff, va=asked.va, date=asked.date, as_known_date=asked.as_known_date
+            )
         except TariffError:
             # The numbers were given: the group is a remark.
             programme = None
@@ -147,7 +149,7 @@ def _by_power(asked: _Asked) -> dict[str, Any]:
 
 def _source(row: Row) -> dict[str, str | None]:
     """The row behind a figure; null where it always held or was always known."""
-    dates = {"valid_from": row.valid_from, "known_from": row.known_from}
+    dates = {"valid_from": row.from_date, "known_from": row.known_date}
     said = {name: None if date == dt.date.min else date.isoformat() for name, date in dates.items()}
     return {"basis": row.basis, **said, "note": row.note}
 
@@ -186,7 +188,7 @@ def _read(record: object) -> _Asked:
     return _Asked(
         nominal_idr=integers["nominal"],
         date=_date(record["date"], "date"),
-        known_at=_known_at(record["as_known_at"]) if "as_known_at" in record else None,
+        as_known_date=_known_date(record["as_known_at"]) if "as_known_at" in record else None,
         tariff=words.get("tariff"),
         va=integers.get("va"),
         region=words.get("region"),
@@ -230,7 +232,7 @@ def _date(value: object, name: str) -> dt.date:
         _wrong(f"{name!r} is no day of the calendar.")
 
 
-def _known_at(value: object) -> dt.date:
+def _known_date(value: object) -> dt.date:
     """A date, or an instant: then its WIB day (naive: WIB)."""
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         return _date(value, "as_known_at")

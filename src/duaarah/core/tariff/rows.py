@@ -31,18 +31,18 @@ class Row:
     key: str
     low: int
     high: int
-    valid_from: dt.date
-    valid_to: dt.date
-    known_from: dt.date
+    from_date: dt.date
+    to_date: dt.date
+    known_date: dt.date
     value: Decimal
     basis: str
     note: str
     line: Mapping[str, str]
 
-    def fits(self, number: int, date: dt.date, known_at: dt.date | None) -> bool:
-        """Whether it says something about this number on this date, as it was known at the end of `known_at`."""
-        in_band = self.low <= number <= self.high and self.valid_from <= date <= self.valid_to
-        return in_band and (known_at is None or self.known_from <= known_at)
+    def fits(self, number: int, date: dt.date, as_known_date: dt.date | None) -> bool:
+        """Whether it says something about this number on this date, as it was known at the end of `as_known_date`."""
+        in_band = self.low <= number <= self.high and self.from_date <= date <= self.to_date
+        return in_band and (as_known_date is None or self.known_date <= as_known_date)
 
 
 class Table:
@@ -63,10 +63,10 @@ class Table:
         """The rows of one key; none when the key is not loaded."""
         return self._by_key.get(key, [])
 
-    def find(self, key: str, number: int, date: dt.date, known_at: dt.date | None = None) -> Row | None:
+    def find(self, key: str, number: int, date: dt.date, as_known_date: dt.date | None = None) -> Row | None:
         """The row that holds; of several the one that was known last. None is no guess."""
-        fitting = [row for row in self.of_key(key) if row.fits(number, date, known_at)]
-        return max(fitting, key=lambda row: row.known_from, default=None)
+        fitting = [row for row in self.of_key(key) if row.fits(number, date, as_known_date)]
+        return max(fitting, key=lambda row: row.known_date, default=None)
 
 
 def lines_of(name: str) -> list[dict[str, str]]:
@@ -82,9 +82,9 @@ def _row(line: dict[str, str]) -> Row:
         key=key,
         low=int(low),
         high=int(high) if high else NO_END,
-        valid_from=_date(line["valid_from"]) or dt.date.min,
-        valid_to=_date(line["valid_to"]) or dt.date.max,
-        known_from=_date(line["known_from"]) or dt.date.min,
+        from_date=_date(line["valid_from"]) or dt.date.min,
+        to_date=_date(line["valid_to"]) or dt.date.max,
+        known_date=_date(line["known_from"]) or dt.date.min,
         value=_value(line),
         basis=line["basis"],
         note=line["note"],

@@ -117,7 +117,7 @@ def region_of(name: str) -> str:
     return found
 
 
-def rate_row(*, group: str, va: int, date: dt.date, known_at: dt.date | None = None) -> Row:
+def rate_row(*, group: str, va: int, date: dt.date, as_known_date: dt.date | None = None) -> Row:
     """
     The rate in Rp/kWh of a group at a contracted power.
 
@@ -128,24 +128,24 @@ def rate_row(*, group: str, va: int, date: dt.date, known_at: dt.date | None = N
     name = group_of(group)
     if not any(one.name == name and one.va_from <= va <= one.va_to for one in GROUPS):
         raise UnknownTariff(f"There is no tariff {name} at {va} VA.")
-    return _found(RATES.find(name, va, date, known_at), f"rate of {name} at {va} VA", date, known_at)
+    return _found(RATES.find(name, va, date, as_known_date), f"rate of {name} at {va} VA", date, as_known_date)
 
 
-def ppj_row(*, region: str, va: int, date: dt.date, known_at: dt.date | None = None) -> Row:
+def ppj_row(*, region: str, va: int, date: dt.date, as_known_date: dt.date | None = None) -> Row:
     """The PPJ (PBJT) of a region, a fraction of the electricity. Raises UnknownRegion, NoRateAtDate."""
     name = region_of(region)
-    return _found(PPJ.find(name, va, date, known_at), f"PPJ of {name}", date, known_at)
+    return _found(PPJ.find(name, va, date, as_known_date), f"PPJ of {name}", date, as_known_date)
 
 
-def ppn_row(*, group: str, va: int, date: dt.date, known_at: dt.date | None = None) -> Row:
+def ppn_row(*, group: str, va: int, date: dt.date, as_known_date: dt.date | None = None) -> Row:
     """The PPN, a fraction of the electricity: 0 but for dwellings above 6,600 VA. Raises UnknownTariff, NoRateAtDate."""
     kind = _HOUSEHOLD if group_of(group).startswith("R-") else _OTHER
-    return _found(PPN.find(kind, va, date, known_at), "PPN", date, known_at)
+    return _found(PPN.find(kind, va, date, as_known_date), "PPN", date, as_known_date)
 
 
-def stamp_row(*, nominal_idr: int, date: dt.date, known_at: dt.date | None = None) -> Row:
+def stamp_row(*, nominal_idr: int, date: dt.date, as_known_date: dt.date | None = None) -> Row:
     """The stamp duty on a nominal, in rupiah. Raises NoRateAtDate."""
-    return _found(STAMP.find("stamp", nominal_idr, date, known_at), "stamp duty", date, known_at)
+    return _found(STAMP.find("stamp", nominal_idr, date, as_known_date), "stamp duty", date, as_known_date)
 
 
 def admin_row(date: dt.date) -> Row:
@@ -155,9 +155,9 @@ def admin_row(date: dt.date) -> Row:
     return row
 
 
-def _found(row: Row | None, what: str, date: dt.date, known_at: dt.date | None) -> Row:
+def _found(row: Row | None, what: str, date: dt.date, as_known_date: dt.date | None) -> Row:
     if row is None:
-        known = f", as known at {known_at.isoformat()}" if known_at is not None else ""
+        known = f", as known at {as_known_date.isoformat()}" if as_known_date is not None else ""
         raise NoRateAtDate(f"No {what} is loaded for {date.isoformat()}{known}.")
     return row
 
@@ -170,10 +170,10 @@ def terms(
     nominal_idr: int,
     date: dt.date,
     admin_idr: int,
-    known_at: dt.date | None = None,
+    as_known_date: dt.date | None = None,
 ) -> Terms:
     """
-    Look up the terms of a purchase on a WIB date, as they were known at the end of `known_at` (None: as known today).
+    Look up the terms of a purchase on a WIB date, as they were known at the end of `as_known_date` (None: as known today).
 
     Raises:
         UnknownTariff: no such group at this power.
@@ -181,10 +181,10 @@ def terms(
         NoRateAtDate: rows exist, but not for this date, or they were not known then.
     """
     rows = {
-        "rate": rate_row(group=group, va=va, date=date, known_at=known_at),
-        "ppj": ppj_row(region=region, va=va, date=date, known_at=known_at),
-        "ppn": ppn_row(group=group, va=va, date=date, known_at=known_at),
-        "stamp": stamp_row(nominal_idr=nominal_idr, date=date, known_at=known_at),
+        "rate": rate_row(group=group, va=va, date=date, as_known_date=as_known_date),
+        "ppj": ppj_row(region=region, va=va, date=date, as_known_date=as_known_date),
+        "ppn": ppn_row(group=group, va=va, date=date, as_known_date=as_known_date),
+        "stamp": stamp_row(nominal_idr=nominal_idr, date=date, as_known_date=as_known_date),
         "admin": admin_row(date),
     }
     return Terms(

@@ -27,7 +27,10 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
 
 INK, LINE = colors.HexColor("#10212B"), colors.HexColor("#C9D1D3")
-MARGIN, WIDTH = 18 * mm, A4[0] - 36 * mm
+# A frame keeps six points free on each side.
+_FRAME = 6
+MARGIN = 18 * mm - _FRAME
+WIDTH = A4[0] - 2 * MARGIN - 2 * _FRAME
 # A table of a hundred thousand rows is laid out in parts, so that its cost grows with its length only.
 PART_ROWS = 400
 CELL_MAX = 400
@@ -95,7 +98,10 @@ def readable(text: str) -> str:
 
 
 def _shown(letter: str, known: list[dict[int, int]]) -> str:
-    if letter == "\n" or (letter.isprintable() and all(ord(letter) in glyphs for glyphs in known)):
+    # A space that holds two words together is no printable character for Python.
+    if letter == "\n" or (
+        (letter == "\xa0" or letter.isprintable()) and all(ord(letter) in glyphs for glyphs in known)
+    ):
         return letter
     if unicodedata.category(letter) in ("Cc", "Cf", "Mn", "Me"):
         return ""
@@ -180,6 +186,6 @@ def _foot(canvas: Canvas, document: SimpleDocTemplate) -> None:
     canvas.saveState()
     canvas.setFont("DuaArah", 7)
     canvas.setFillColor(INK)
-    canvas.drawString(MARGIN, 10 * mm, f"Dua Arah · {readable(document.title)}")
-    canvas.drawRightString(A4[0] - MARGIN, 10 * mm, str(canvas.getPageNumber()))
+    canvas.drawString(MARGIN + _FRAME, 10 * mm, f"Dua Arah · {readable(document.title)}")
+    canvas.drawRightString(A4[0] - MARGIN - _FRAME, 10 * mm, str(canvas.getPageNumber()))
     canvas.restoreState()

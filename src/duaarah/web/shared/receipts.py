@@ -135,7 +135,10 @@ def receipt_pdf(page: Explained) -> FileResponse:
     vend, priced = receipt.vend, receipt.priced
     title = _("Receipt explained")
     paid_at = instant(vend.paid_at, vend.meter.zone)
-    lines = [[row.label, row.amount, row.formula, f"{row.rule}\n{row.basis}"] for row in page.rows]
+    # No line breaks between Rp and its figure.
+    lines = [
+        [row.label, row.amount, row.formula.replace("Rp ", "Rp\xa0"), f"{row.rule}\n{row.basis}"] for row in page.rows
+    ]
     parts: list[Words | Grid] = [
         Words(text=title, kind="title"),
         Words(text=f"{gettext('Meter')} {drn(vend.drn)} · {paid_at}"),
