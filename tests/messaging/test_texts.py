@@ -38,6 +38,10 @@ WORST = {
     "number": "3123",
     "price": "Rp1.000",
     "day": "01/04",
+    "was_day": "01/03",
+    "was_nominal": "Rp1.000.000",
+    "rate": "Rp1.699,53",
+    "causes": "nominal Rp1.000.000->Rp1.000.000 -1.234,56; +7 lain",
 }
 PER_TEMPLATE = {
     "meter_unknown": {"given": "1234567890123"},

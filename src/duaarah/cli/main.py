@@ -17,6 +17,7 @@ COMMANDS = {
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank, meter, p2apst, ppob",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
+    "tariff": "prices: quote a nominal on any loaded date",
     "dlms": "DLMS/COSEM: decode what any meter pushed",
     "iso8583": "the bank's messages (PLN's dialect): decode, encode",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from duaarah.core.gsm7 import one_segment
 from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
+from duaarah.messaging.price_texts import PRICE_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
     "low_credit": {
@@ -74,9 +75,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "There is no token for meter {meter} yet. Reply: ISI 50000 <PIN> to buy one.",
     },
     "help": {
-        "id": "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. BATAS 5 peringatan, STOP/MULAI."
+        "id": "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. KENAPA kWh beda. BATAS 5 peringatan, STOP/MULAI."
         " Banyak lokasi: SALDO BTS014.",
-        "en": "SALDO: kWh left. ISI 50000 <PIN>: buy. TOKEN: digits. RIWAYAT: loads. BATAS 5: warning, STOP/MULAI."
+        "en": "SALDO: kWh left. ISI 50000 <PIN>: buy. TOKEN: digits. RIWAYAT: loads. KENAPA: why kWh differ."
+        " BATAS 5: warning, STOP/MULAI."
         " Several sites: SALDO BTS014.",
     },
     "not_understood": {
@@ -150,6 +152,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Token SMS of meter {meter} are used up this month. Tokens still load: {price} per SMS until {day}.",
     },
     **CONVERSATION_TEXTS,
+    **PRICE_TEXTS,
 }
 
 TOKEN_STATES = {

@@ -32,6 +32,7 @@ from duaarah.texting.grammar import BY_VERB, Asked, Verb, parse
 from duaarah.texting.permit import permit
 from duaarah.texting.reply import Reply
 from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
+from duaarah.texting.why import why
 from duaarah.vending.models import Channel, Vend
 from duaarah.vending.operations import top_up
 from duaarah.vending.operations.top_up import NominalRefused, NoPrice, WalletTooLow
@@ -48,6 +49,7 @@ RIGHTS_NEEDED = {
     Verb.BALANCE: ("OWN", "BUY", "READ"),
     Verb.HISTORY: ("OWN", "BUY", "READ"),
     Verb.TOKEN: ("OWN", "BUY", "READ"),
+    Verb.WHY: ("OWN", "BUY", "READ"),
     Verb.BUY: ("OWN", "BUY"),
 }
 
@@ -144,6 +146,8 @@ def _reply(
         return _latest_token(pairing, language), pairing
     if asked.verb is Verb.HISTORY:
         return history(asked, pairing, language), pairing
+    if asked.verb is Verb.WHY:
+        return why(pairing, language), pairing
     if asked.verb is Verb.THRESHOLD:
         return threshold(inbound, asked, pairing, phone, language, now), pairing
     if asked.verb in (Verb.STOP, Verb.START):

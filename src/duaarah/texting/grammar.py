@@ -22,6 +22,7 @@ class Verb(StrEnum):
     BALANCE = "SALDO"
     BUY = "ISI"
     HISTORY = "RIWAYAT"
+    WHY = "KENAPA"
     LOAD = "BEBAN"
     THRESHOLD = "BATAS"
     AUTO = "AUTO"
@@ -41,6 +42,7 @@ class Rule:
     One verb: how people call it, what its number means, whether the rest is free text.
 
     `spends`: it takes a PIN or code, and a typing error without one never means it. `permits`: it names another phone.
+    `yields`: words of other verbs that mean more than this one ("kenapa listrik mati" reports a fault).
     `skips`: words that only repeat what the verb says. `books`: the message class that the package ledger gets, a name
     of `sms.models.MessageClass`.
     """
@@ -52,15 +54,27 @@ class Rule:
     spends: bool = False
     permits: bool = False
     skips: frozenset[str] = frozenset()
+    yields: frozenset[str] = frozenset()
     books: str = "CUSTOMER_MO"
 
 
 _CREDIT = frozenset({"SALDO", "TOKEN", "PULSA", "LISTRIK", "STROOM", "STRUM"})
+_ASKED_WHY = frozenset(
+    {"BEDA", "BERBEDA", "KURANG", "BERKURANG", "TURUN", "NAIK", "SEDIKIT", "BANYAK", "LEBIH", "DAPAT", "DAPATNYA",
+     "KWHNYA", "JADI", "INI", "ISI", "HARGA", "TARIF", "TERAKHIR", "CUMA", "HANYA", "SAMA", "TIDAK",
+     "IS", "MY", "DIFFERENT", "LESS"}
+)  # fmt: skip
 _WARNINGS = frozenset({"PERINGATAN", "NOTIFIKASI", "LANGGANAN", "SEMUA"})
 RULES = (
     Rule(Verb.BALANCE, ("SALDO", "SISA", "CEK", "BALANCE"), skips=_CREDIT),
     Rule(Verb.BUY, ("ISI", "BELI", "BUY"), number="nominal", spends=True, skips=_CREDIT | {"ULANG"}),
     Rule(Verb.HISTORY, ("RIWAYAT", "HISTORY", "HISTORI"), number="count", skips=_CREDIT | {"ISI", "PEMBELIAN"}),
+    Rule(
+        Verb.WHY,
+        ("KENAPA", "MENGAPA", "KOK", "WHY"),
+        skips=_CREDIT | _ASKED_WHY,
+        yields=frozenset({"LAPOR", "GANGGUAN", "PADAM", "MATI", "BAHAYA"}),
+    ),
     Rule(Verb.LOAD, ("BEBAN", "PROFIL", "PROFILE", "LOAD")),
     Rule(Verb.THRESHOLD, ("BATAS", "LIMIT"), number="energy", skips=frozenset({"PERINGATAN"})),
     # What follows AUTO is not read before there are rules to make of it.
@@ -140,6 +154,8 @@ def parse(text: str) -> Asked:
         return Asked(None, unsure=tuple(rule.verb for rule in rules))
     if not rules:
         return Asked(None, unsure=(Verb.BUY,) if _buys_without_verb(words) else ())
+    if (other := next((word for word in words[1:] if word in rules[0].yields), None)) is not None:
+        return _read(BY_WORD[other], words[1:])
     asked = _read(rules[0], words[1:])
     if exact is None and rules[0].spends and asked.verb is not None and asked.code is None and asked.pin is None:
         return Asked(None, unsure=(rules[0].verb,))
@@ -198,6 +214,9 @@ def _read(rule: Rule, words: list[str]) -> Asked:
     kept = [word for word in words if word not in _NOISE and word not in rule.skips and word not in rule.words]
     if not rule.spends:
         kept = [word for word in kept if not _PIN.fullmatch(word)]
+    if rule.verb is Verb.WHY:
+        # "kenapa 50rb cuma dapat 33 kwh": the figures are in our books already.
+        kept = [word for word in kept if read_number([word])[0] is None]
     if len(kept) >= WORDS_MAX:
         return Asked(None)
     while kept:

@@ -102,6 +102,9 @@ class Quote(models.Model):
     stroom_sen = models.BigIntegerField()
     rounding_sen = models.BigIntegerField(help_text="Value of the rounding of energy, for the books")
     energy_wh = models.BigIntegerField()
+    region = models.CharField(max_length=40, blank=True, db_default="", help_text="Whose PPJ; empty: not written down")
+    contracted_va = models.PositiveIntegerField(null=True, help_text="On that day; NULL: not written down")
+    discount_sen = models.BigIntegerField(db_default=0, help_text="What a programme paid on top of the nominal")
 
 
 class TIDSequence(models.Model):

@@ -39,6 +39,7 @@ _QUOTE_LINES = (
     "stroom_sen",
     "rounding_sen",
     "energy_wh",
+    "discount_sen",
 )
 
 
@@ -339,6 +340,8 @@ def _pay(
         "meter": meter.pk,
         "now": now,
         "tariff_group": meter.tariff_group,
+        "region": meter.region,
+        "contracted_va": meter.contracted_va,
         "ppj_rate": found.ppj_rate,
         "ppn_rate": found.ppn_rate,
         "request": vend.request_id,

@@ -13,6 +13,7 @@ urlpatterns = [
     path("meter/<str:drn>/isi/", views.buy, name="home-buy"),
     path("token/<int:vend_id>/", views.token, name="home-token"),
     path("token/<int:vend_id>/jejak/", views.token_part, name="home-token-part"),
+    path("token/<int:vend_id>/struk/", views.receipt, name="home-receipt"),
     path("paket/", views.package, name="home-package"),
     path("izin/", delegations.delegations, name="home-delegations"),
     path("kunci/", views.api_keys, name="home-keys"),
