@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("vending", "0006_sts_interface")]
+    dependencies = [("vending", "0010_p2apst")]
     operations = [
         migrations.AddField(
             model_name="quote",
