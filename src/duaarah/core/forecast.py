@@ -17,14 +17,15 @@ from dataclasses import dataclass
 
 HALF_LIFE_DAYS = 7.0
 WEEKDAY_HALF_LIFE_DAYS = 120.0
-# So many days' worth of doubt stand against what a weekday has shown.
-WEEKDAY_DOUBT = 4.0
+# So many days' worth of doubt stand against what a weekday has shown, even where all Sundays were alike; and at most.
+WEEKDAY_DOUBT, WEEKDAY_DOUBT_MAX = 1.0, 40.0
 WEEKDAY_FACTOR_MIN, WEEKDAY_FACTOR_MAX = 0.02, 5.0
+_FADES, _FADES_SLOWLY = 0.5 ** (1 / HALF_LIFE_DAYS), 0.5 ** (1 / WEEKDAY_HALF_LIFE_DAYS)
 # Less than a milliwatt-hour a day: no meter resolves it, and nothing could be said of its end.
 NO_USE_KWH = 1e-6
 # The usual spread of a household, as the standard deviation of a logarithm: of one day, and of the pace itself.
 USUAL_DAY, USUAL_PACE = 0.35, 0.16
-SPREAD_DOUBT = 6.0
+SPREAD_DOUBT = 3.0
 NORMAL_80 = 1.2816
 SHARE_LOW, SHARE_HIGH = 0.1, 0.9
 HORIZON_MAX_DAYS = 28
@@ -34,8 +35,9 @@ WEEK = 7
 DAYS_MAX, KWH_MAX = 10_000, 1e9
 # What lies longer back says nothing more of the pace, and only a little of the weekdays.
 HISTORY_DAYS = 120
-# A day's notice, where days are looked at once a day: who is warned a day later has none.
-NOTICE_DAYS = 2.0
+# A day's notice, where days are looked at once a day: who is warned a day later has none. The quarter is for those whose
+# use leaves the band (`bench forecast` says how many are missed).
+NOTICE_DAYS = 2.25
 
 
 class ForecastError(ValueError):
@@ -60,51 +62,77 @@ NOTHING = DaysLeft(None, None, None)
 class Pace:
     """A meter's use, learnt day by day: `learn` each day in order, then ask what a weekday is expected to take."""
 
-    __slots__ = ("_all", "_by_weekday", "_level", "_weight")
+    __slots__ = ("_by_weekday", "_factors", "_level", "_weight")
 
     def __init__(self) -> None:
         self._level = self._weight = 0.0
-        self._all = [0.0, 0.0]
-        self._by_weekday = [[0.0, 0.0] for _ in range(WEEK)]
+        # Of each weekday: how many days were seen, their sum, the sum of their squares; all of them fading.
+        self._by_weekday = [[0.0, 0.0, 0.0] for _ in range(WEEK)]
+        self._factors = [1.0] * WEEK
 
     def learn(self, used_kwh: float | None, weekday: int) -> None:
         """One day more; None: excluded, it only passes."""
-        fades = 0.5 ** (1 / HALF_LIFE_DAYS)
-        fades_slowly = 0.5 ** (1 / WEEKDAY_HALF_LIFE_DAYS)
-        self._level *= fades
-        self._weight *= fades
-        for sums in (self._all, *self._by_weekday):
-            sums[0] *= fades_slowly
-            sums[1] *= fades_slowly
+        self._level *= _FADES
+        self._weight *= _FADES
+        for sums in self._by_weekday:
+            sums[0] *= _FADES_SLOWLY
+            sums[1] *= _FADES_SLOWLY
+            sums[2] *= _FADES_SLOWLY
         if used_kwh is None:
             return
-        for sums in (self._all, self._by_weekday[weekday]):
-            sums[0] += used_kwh
-            sums[1] += 1
+        sums = self._by_weekday[weekday]
+        sums[0] += 1
+        sums[1] += used_kwh
+        sums[2] += used_kwh * used_kwh
+        self._factors = _factors(self._by_weekday)
         # The sum of what was used over the sum of what was expected of an average pace: a weekday on which a shop is
         # closed moves it no more than it should.
         self._level += used_kwh
-        self._weight += self.factor(weekday)
+        self._weight += self._factors[weekday]
 
     def factor(self, weekday: int) -> float:
         """What this weekday (0 = Monday) takes against the average day."""
-        used, days = self._by_weekday[weekday]
-        if self._all[0] <= 0:
-            return 1.0
-        mean = self._all[0] / self._all[1]
-        shown = (used + WEEKDAY_DOUBT * mean) / (days + WEEKDAY_DOUBT) / mean
-        return min(max(shown, WEEKDAY_FACTOR_MIN), WEEKDAY_FACTOR_MAX)
+        return self._factors[weekday]
 
     def expected_kwh(self, weekday: int) -> float | None:
         """What a day of this weekday is expected to take; None as long as no use is known."""
         if self._weight <= 0 or self._level / self._weight < NO_USE_KWH:
             return None
-        return self._level / self._weight * self.factor(weekday)
+        return self._level / self._weight * self._factors[weekday]
 
     def week_kwh(self, first_weekday: int) -> list[float] | None:
         """The next seven days, of which the first is `first_weekday`; None as long as no use is known."""
-        week = [self.expected_kwh((first_weekday + day) % WEEK) for day in range(WEEK)]
-        return None if None in week else [used for used in week if used is not None]
+        level = self.expected_kwh(0)
+        if level is None:
+            return None
+        level /= self._factors[0]
+        return [level * self._factors[(first_weekday + day) % WEEK] for day in range(WEEK)]
+
+
+def _factors(by_weekday: Sequence[Sequence[float]]) -> list[float]:
+    """
+    Each weekday's average against all days', drawn towards 1.
+
+    How far follows from the days themselves (empirical Bayes): the more days of one weekday differ from each other, and
+    the less the weekdays do, the more of them it takes to believe in a difference.
+    """
+    days, used, squares = (sum(sums[part] for sums in by_weekday) for part in range(3))
+    if used <= 0:
+        return [1.0] * WEEK
+    mean = used / days
+    explained = sum(sums[1] * sums[1] / sums[0] for sums in by_weekday if sums[0] > 0)
+    seen = sum(1 for sums in by_weekday if sums[0] > 0)
+    doubt = WEEKDAY_DOUBT_MAX
+    if days > seen + 1:
+        within = max(squares - explained, 0.0) / (days - seen)
+        between = (explained - days * mean * mean) / days - within * (seen - 1) / days
+        if between * WEEKDAY_DOUBT_MAX > within:
+            doubt = within / between
+    doubt += WEEKDAY_DOUBT
+    return [
+        min(max((sums[1] + doubt * mean) / (sums[0] + doubt) / mean, WEEKDAY_FACTOR_MIN), WEEKDAY_FACTOR_MAX)
+        for sums in by_weekday
+    ]
 
 
 def days_left(
@@ -148,7 +176,7 @@ def lasts(credit_kwh: float, week_kwh: Sequence[float], day_gone: float = 0.0) -
     whole, left = divmod(credit_kwh + day_gone * week_kwh[0], sum(week_kwh))
     for day, used in enumerate(week_kwh):
         if left < used:
-            return WEEK * whole + day + left / used - day_gone
+            return max(WEEK * whole + day + left / used - day_gone, 0.0)
         left -= used
     return WEEK * (whole + 1) - day_gone
 
