@@ -36,7 +36,9 @@ def _answer(line: bytes) -> dict[str, Any]:
         return _wrong("The line is not JSON in UTF-8.")
     if not isinstance(record, dict):
         return _wrong("A request is an object.")
-    daily_kwh, weekday, credit_kwh = (record.get(key) for key in ("daily_kwh", "weekday_of_first", "credit_kwh"))
+    daily_kwh: Any = record.get("daily_kwh")
+    weekday: Any = record.get("weekday_of_first")
+    credit_kwh: Any = record.get("credit_kwh")
     if not isinstance(daily_kwh, list) or not all(used is None or _is_number(used) for used in daily_kwh):
         return _wrong("daily_kwh is a list of numbers and nulls, the oldest day first.")
     if not isinstance(weekday, int) or isinstance(weekday, bool):
