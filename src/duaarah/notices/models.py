@@ -58,3 +58,7 @@ class SettingAsk(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["id"], name="notices_ask_open", condition=models.Q(told_at=None))]
+
+
+# Django looks for models in this module only.
+from duaarah.notices.forecast_models import Forecast as Forecast  # noqa: E402

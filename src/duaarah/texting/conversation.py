@@ -20,7 +20,8 @@ from duaarah.headend.models import InvocationCounter
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.limits import conversation_number, over_meter_limit, over_phone_limit
 from duaarah.messaging.operations import queue_message
-from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, token_groups
+from duaarah.messaging.texts import TOKEN_STATES, about_days, kwh, local_time, render, rupiah, token_groups
+from duaarah.notices.forecasts import days_known
 from duaarah.notices.operations import CodeRefused, release_reply_code, spend_reply_code
 from duaarah.people.models import Language
 from duaarah.people.operations import PINLocked, PINRefused, check_pin
@@ -139,7 +140,7 @@ def _reply(
     if asked.verb is Verb.PERMIT:
         return permit(asked, pairing, phone, now), pairing
     if asked.verb is Verb.BALANCE:
-        return _balance(pairing, language), pairing
+        return _balance(pairing, language, now), pairing
     if asked.verb is Verb.TOKEN:
         return _latest_token(pairing, language), pairing
     if asked.verb is Verb.HISTORY:
@@ -183,7 +184,7 @@ def _some(aliases: list[str]) -> str:
     return ", ".join(aliases[:ALIASES_SHOWN]) + (" ..." if len(aliases) > ALIASES_SHOWN else "")
 
 
-def _balance(pairing: Pairing, language: str) -> Reply:
+def _balance(pairing: Pairing, language: str, now: dt.datetime) -> Reply:
     counters = InvocationCounter.objects.filter(pk=pairing.meter_id).first()
     if counters is None or counters.balance_wh is None or counters.balance_at is None:
         return Reply("balance_unknown", {"meter": meter_name(pairing)}, "balance_unknown")
@@ -192,7 +193,10 @@ def _balance(pairing: Pairing, language: str) -> Reply:
         "meter": meter_name(pairing),
         "time": local_time(counters.balance_at, pairing.meter.zone, language),
     }
-    return Reply("balance", values, "balance")
+    days = days_known(pairing.meter_id, now)
+    if days is None:
+        return Reply("balance", values, "balance")
+    return Reply("balance_days", {**values, "days": about_days(days, language)}, "balance")
 
 
 def _latest_token(pairing: Pairing, language: str) -> Reply:
