@@ -9,6 +9,8 @@ import logging
 from django.db import transaction
 
 from duaarah.core.smsplan import Bucket
+from duaarah.notices.auto.watch import wake_rules
+from duaarah.notices.covered import is_covered
 from duaarah.notices.forecasts import BATCH_MAX, DAYS_MIN, FRESH, compute_claimed, note_warning, notice_due
 from duaarah.notices.models import Forecast
 from duaarah.notices.operations import queue_low_credit
@@ -30,6 +32,7 @@ def compute_due(*, now: dt.datetime, limit: int = BATCH_MAX) -> int:
     """
     with transaction.atomic(durable=True):
         rows = compute_claimed(now=now, limit=limit)
+        wake_rules(meter_ids=[row.meter_id for row in rows], now=now)
         warned = sum(warn_by_days(row, now) for row in rows)
     if warned:
         LOG.info("%d meters warned by days left", warned)
@@ -43,6 +46,8 @@ def warn_by_days(row: Forecast, now: dt.datetime) -> bool:
         return False
     pairing = pairing_of_meter(meter_id=row.meter_id, at=now)
     if pairing is None or wants_no_warning(phone=pairing.phone, meter_id=row.meter_id):
+        return False
+    if is_covered(meter_id=row.meter_id):
         return False
     if not _in_the_package(row.meter_id, now):
         return False

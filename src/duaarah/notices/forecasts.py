@@ -104,11 +104,17 @@ def notice_due(row: Forecast) -> bool:
     return needs_notice(DaysLeft(row.days_left, row.low_days, row.high_days))
 
 
-def days_known(meter_id: int, now: dt.datetime) -> float | None:
-    """Days left from `now` by the latest forecast of a meter; None without one, or one from too few days or too long ago."""
+def days_known(meter_id: int, now: dt.datetime, balance_wh: int | None = None) -> float | None:
+    """
+    Days left from `now` by the latest forecast of a meter; None without one, or one from too few days or too long ago.
+
+    `balance_wh`: the credit that the meter tells just now, which no forecast knows yet; its pace is known.
+    """
     row = Forecast.objects.filter(pk=meter_id).first()
     if row is None or row.days_known < DAYS_MIN or row.as_of_at is None or now - row.as_of_at > FRESH:
         return None
+    if balance_wh is not None:
+        return balance_wh / row.daily_wh if row.daily_wh else None
     left = row.left_at(now)
     return None if left is None else left.days
 

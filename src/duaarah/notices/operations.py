@@ -42,6 +42,7 @@ from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
 from duaarah.messaging.texts import about_days, kwh, local_time, render, rupiah
+from duaarah.notices.covered import is_covered
 from duaarah.notices.forecasts import days_known, days_warned_at, forget_warnings, mark_read, note_warning
 from duaarah.notices.models import ReplyCode
 from duaarah.notices.preferences import wants_no_warning
@@ -165,13 +166,17 @@ def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) ->
     """
     Joining: one warning with a one-time code for this crossing of the threshold, unless the phone opted out.
 
-    Nor where a warning of the days left came a short while ago and its code still lives: it said the same.
+    Nor where a warning of the days left came a short while ago and its code still lives (it said the same), or where a rule
+    buys by itself.
     """
     if wants_no_warning(phone=pairing.phone, meter_id=pairing.meter_id):
         return
+    if is_covered(meter_id=pairing.meter_id):
+        return
     if days_warned_at(meter_id=pairing.meter_id, after_at=now - dt.timedelta(seconds=CODE_LIFE_S)):
         return
-    queue_low_credit(pairing=pairing, remaining_wh=remaining_wh, days=days_known(pairing.meter_id, now), now=now)
+    days = days_known(pairing.meter_id, now, remaining_wh)
+    queue_low_credit(pairing=pairing, remaining_wh=remaining_wh, days=days, now=now)
     note_warning(meter_id=pairing.meter_id, by_days=False, now=now)
 
 

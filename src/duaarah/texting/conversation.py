@@ -29,9 +29,11 @@ from duaarah.registry.access import MeterAmbiguous, MeterUnknown, Reach, meter_f
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
+from duaarah.texting.auto import auto
 from duaarah.texting.grammar import BY_VERB, Asked, Verb, parse
 from duaarah.texting.permit import permit
 from duaarah.texting.reply import Reply
+from duaarah.texting.shown import nominals, virtual_account
 from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
 from duaarah.vending.models import Channel, Vend
 from duaarah.vending.operations import top_up
@@ -149,6 +151,8 @@ def _reply(
         return threshold(inbound, asked, pairing, phone, language, now), pairing
     if asked.verb in (Verb.STOP, Verb.START):
         return warnings(asked, [pairing], phone, now), pairing
+    if asked.verb is Verb.AUTO:
+        return auto(asked, pairing, phone, language, now), pairing
     return _buy(inbound, asked, pairing, phone, language, token_source, now), pairing
 
 
@@ -242,7 +246,7 @@ def _buy(
         values = {
             "wallet": rupiah(error.balance_idr, language),
             "nominal": rupiah(asked.nominal_idr, language),
-            "va": _virtual_account(pairing),
+            "va": virtual_account(pairing),
         }
         return Reply("wallet_empty", values, error.code)
     except NominalRefused:
@@ -287,20 +291,10 @@ def _authorise(asked: Asked, pairing: Pairing, phone: str, reference: str, now: 
 
 
 def _wrong_nominal(asked: Asked, language: str) -> Reply:
-    nominals = ", ".join(_thousands(n) for n in NOMINALS_IDR)
     if asked.nominal_text is None:
-        values = {"nominals": nominals, "secret": asked.code or "<PIN>"}
+        values = {"nominals": nominals(), "secret": asked.code or "<PIN>"}
         return Reply("nominal_needed", values, "nominal_needed")
-    return Reply("wrong_nominal", {"given": asked.nominal_text, "nominals": nominals}, "wrong_nominal")
-
-
-def _thousands(amount_idr: int) -> str:
-    return f"{amount_idr // 1_000_000}jt" if amount_idr >= 1_000_000 else f"{amount_idr // 1000}rb"
-
-
-def _virtual_account(pairing: Pairing) -> str:
-    """Where the holder's wallet is filled: the idpel behind the biller's prefix."""
-    return f"888{pairing.meter.customer.idpel}" if pairing.meter.customer else "-"
+    return Reply("wrong_nominal", {"given": asked.nominal_text, "nominals": nominals()}, "wrong_nominal")
 
 
 def _finish(
