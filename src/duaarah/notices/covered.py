@@ -6,7 +6,7 @@ from __future__ import annotations
 from duaarah.notices.models import AutoRule, AutoRuleMeter
 
 # Verdicts of core.top_up_rule under which the rule buys, has bought, or will in time.
-COVERED = ("buy", "enough", "in_flight", "cut_off", "quiet", "sms")
+COVERED = ("buy", "enough", "in_flight", "reading", "cut_off", "quiet", "sms")
 
 
 def is_covered(*, meter_id: int) -> bool:

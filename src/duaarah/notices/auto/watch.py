@@ -28,7 +28,7 @@ from duaarah.vending.queries import wallet_balance_idr
 
 RULES_MAX = 10
 LOOK_EVERY = dt.timedelta(minutes=5)
-# Who was refused by the second person, or never answered, is not asked again so soon.
+# What the second person refused or never answered, or what gave no token, is not tried again so soon.
 ASK_AGAIN = dt.timedelta(hours=24)
 WALLET = "wallet"
 
@@ -93,13 +93,16 @@ class Purse:
 
 def look_at(rule: AutoRule, now: dt.datetime) -> None:
     """Joining: a verdict for each meter of a rule that the caller has locked; whose credit ends first comes first."""
+    # First what is under way, then what the meters have told: a token that is loaded in between counts as under way, and
+    # one that was loaded before has marked its forecast in the same transaction. The other order could buy twice.
+    known = Known(list(rule.members.values_list("meter_id", flat=True)), now)
     members = list(rule.members.select_related("meter__customer", "meter__forecast").order_by("meter_id"))
     far = now + dt.timedelta(days=3650)
     members.sort(key=lambda one: (_ends_at(one.meter) or far, one.meter_id))
     terms, month = terms_of(rule), wib_month(now)
     purse = Purse(free_idr(rule.holder_id), spent_idr(rule, month), spent_today_idr(rule, now))
     wanting = [m for m in members if _is_his(rule, m.meter) and _may_want(terms, m, now)]
-    known = Known([member.meter_id for member in wanting], now)
+    known.ask([member.meter_id for member in wanting], now)
     for member in members:
         if member not in wanting:
             _note(
@@ -110,6 +113,8 @@ def look_at(rule: AutoRule, now: dt.datetime) -> None:
             continue
         situation = known.situation(rule, member.meter, purse, now)
         word = "no_price" if situation is None else verdict(terms, situation)
+        if situation is not None and word in ("buy", "wallet") and (waits := known.waits(member.meter)) is not None:
+            word = waits
         if situation is not None and word == "buy":
             word = _request(rule, member.meter, situation, purse, now)
         changed = _note(member, word, now)
@@ -157,26 +162,42 @@ class Known:
     """What is asked once for many meters: what is under way, what they loaded this month, what of their SMS is left."""
 
     def __init__(self, meter_ids: Sequence[int], now: dt.datetime) -> None:
-        month = wib_month(now)
         open_vends = Vend.objects.filter(meter_id__in=meter_ids, state__in=[Vend.State.PAID, Vend.State.ISSUED])
         open_requests = TopUpRequest.objects.filter(meter_id__in=meter_ids, state__in=TopUpRequest.OPEN)
         self.in_flight = {*open_vends.values_list("meter_id", flat=True)}
         self.in_flight |= {*open_requests.values_list("meter_id", flat=True)}
-        self.refused = set(
-            TopUpRequest.objects.filter(
-                meter_id__in=meter_ids,
-                state=TopUpRequest.State.FAILED,
-                result__in=["approval_refused", "approval_expired"],
-                closed_at__gt=now - ASK_AGAIN,
-            ).values_list("meter_id", flat=True)
-        )
+        self.asked: set[int] = set()
+        self.rejected: set[int] = set()
         self.bought_wh: dict[int, int] = defaultdict(int)
-        begin = dt.datetime.combine(month, dt.time(), WIB)
-        vends = Vend.objects.filter(meter_id__in=meter_ids, paid_at__gte=begin).exclude(state=Vend.State.REFUNDED)
+        self.sms_left: dict[int, int] = {}
+
+    def ask(self, meter_ids: Sequence[int], now: dt.datetime) -> None:
+        """The rest, of the few meters that want credit."""
+        if not meter_ids:
+            return
+        closed = TopUpRequest.objects.filter(meter_id__in=meter_ids, closed_at__gt=now - ASK_AGAIN)
+        no_one = Q(state=TopUpRequest.State.FAILED, result__in=["approval_refused", "approval_expired"])
+        in_vain = closed.filter(no_one | Q(vend__state=Vend.State.REFUNDED))
+        self.asked = set(in_vain.values_list("meter_id", flat=True))
+        latest = Vend.objects.filter(meter_id__in=meter_ids).order_by("meter_id", "-pk").distinct("meter_id")
+        self.rejected = {vend.meter_id for vend in latest if vend.state == Vend.State.REJECTED}
+        begin_at = dt.datetime.combine(wib_month(now), dt.time(), WIB)
+        vends = Vend.objects.filter(meter_id__in=meter_ids, paid_at__gte=begin_at).exclude(state=Vend.State.REFUNDED)
         for meter_id, energy_wh in vends.values_list("meter_id", "requested_wh"):
             self.bought_wh[meter_id] += energy_wh
-        months = meter_months(package_month(now), meter_ids=list(meter_ids)) if meter_ids else []
+        months = meter_months(package_month(now), meter_ids=list(meter_ids))
         self.sms_left = {m.meter_id: m.budget.counts[Bucket.TOKEN] - m.spent[Bucket.TOKEN].used for m in months}
+
+    def waits(self, meter: Meter) -> str | None:
+        """Why a meter that wants credit gets none for now, whatever its rule allows."""
+        forecast: Forecast | None = getattr(meter, "forecast", None)
+        if forecast is not None and forecast.due:
+            # It has told something since that is not read yet: perhaps that it was filled.
+            return "reading"
+        if meter.pk in self.rejected:
+            # It refused its last token; another one would be refused as well. A person looks at it.
+            return "rejected"
+        return "asked" if meter.pk in self.asked else None
 
     def situation(self, rule: AutoRule, meter: Meter, purse: Purse, now: dt.datetime) -> Situation | None:
         """All that the verdict asks; None when no price is known for this meter."""
@@ -186,8 +207,7 @@ class Known:
             return None
         return replace(
             bare_situation(meter, now),
-            # Who was refused a while ago waits as well.
-            in_flight=meter.pk in self.in_flight or meter.pk in self.refused,
+            in_flight=meter.pk in self.in_flight,
             energy_wh=lines.energy_wh,
             cost_idr=lines.total_paid_idr,
             spent_idr=purse.spent_idr,
