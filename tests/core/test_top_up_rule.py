@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from duaarah.core.forecast import DaysLeft
 from duaarah.core.top_up_rule import (
+    Past,
     RuleTerms,
     Situation,
     cap_wh,
@@ -116,13 +117,9 @@ START = replace(LOW, now=NOON.replace(hour=0), credit_wh=20_000, wallet_idr=1_00
 
 
 def lived(terms: RuleTerms, used_kwh: float = 5.0, days: int = 30, **start: object):
-    return replay(
-        terms,
-        replace(START, **start),
-        daily_kwh=[used_kwh] * (60 + days),
-        weekday_of_first=0,
-        days=days,
-    )
+    past = Past(start=replace(START, **start), daily_kwh=[used_kwh] * (60 + days), weekday_of_first=0)
+    [found] = replay(terms, [past], days=days)
+    return found
 
 
 def test_thirty_days_at_five_kilowatt_hours_are_four_tokens() -> None:
@@ -148,6 +145,19 @@ def test_by_days_it_buys_before_the_end_and_at_most_a_day_early() -> None:
     assert found.hours_empty == 0 and all(one.left.low <= 1.1 < one.left.days_left + 1 for one in found.purchases)
 
 
+def test_many_meters_share_one_budget_in_the_order_of_time() -> None:
+    """Three tokens for two sites: the one whose credit ends first is filled first, and the third token is the last."""
+    terms = RuleTerms(nominal_idr=50_000, budget_idr=150_000, threshold_wh=4_000)
+    pasts = [
+        Past(start=replace(START, credit_wh=credit_wh), daily_kwh=[5.0] * 60, weekday_of_first=0)
+        for credit_wh in (20_000, 6_000)
+    ]
+    late, early = replay(terms, pasts, days=30)
+    assert late.spent_idr + early.spent_idr == 150_000
+    assert early.purchases[0].at < late.purchases[0].at and len(early.purchases) == 2
+    assert late.refused["budget"] > 0 < early.refused["budget"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     daily=st.lists(st.none() | st.floats(0, 40), min_size=20, max_size=45),
@@ -162,7 +172,7 @@ def test_whatever_was_used_budget_wallet_cap_and_hours_hold(
 ) -> None:
     terms = RuleTerms(nominal_idr=nominal, budget_idr=nominal * budgets, threshold_wh=5_000, quiet=quiet)
     start = replace(START, wallet_idr=wallet_idr, credit_wh=credit_wh, cost_idr=nominal, energy_wh=nominal * 2 // 3)
-    found = replay(terms, start, daily_kwh=daily, weekday_of_first=3, days=15)
+    [found] = replay(terms, [Past(start=start, daily_kwh=daily, weekday_of_first=3)], days=15)
     assert found.spent_idr == nominal * len(found.purchases) <= min(terms.budget_idr, wallet_idr)
     assert len(found.purchases) * start.energy_wh <= cap_wh(start.contracted_va)
     assert all(closed_until(terms, one.at, start.zone) is None for one in found.purchases)

@@ -174,7 +174,7 @@ class ReplayedPurchase:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A past time under the rule. `refused` counts the hours in which it wanted to buy and might not, by reason."""
+    """One meter's past under the rule. `refused` counts the hours in which it wanted to buy and might not, by reason."""
 
     purchases: list[ReplayedPurchase]
     spent_idr: int
@@ -183,97 +183,95 @@ class Replay:
     refused: dict[str, int]
 
 
-def replay(
-    terms: RuleTerms,
-    start: Situation,
-    *,
-    daily_kwh: Sequence[float | None],
-    weekday_of_first: int,
-    days: int,
-) -> Replay:
-    """
-    Live the last `days` of a series again, hour by hour, from `start` (its first local midnight) under the rule.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Past:
+    """What is lived again of one meter: how it stood at the first local midnight, and its days, the lived ones last."""
 
-    The meter tells its credit once a day at two o'clock; between, the rule knows what it expects. An excluded day is lived at
-    the mean of the others. One budget holds for the whole time. A token is in the meter an hour after it was bought.
+    start: Situation
+    daily_kwh: Sequence[float | None]
+    weekday_of_first: int
+
+
+def replay(terms: RuleTerms, pasts: Sequence[Past], *, days: int) -> list[Replay]:
     """
-    known = [used for used in daily_kwh if used is not None]
-    mean_kwh = sum(known) / len(known) if known else 0.0
-    begin = len(daily_kwh) - days
-    state = _Lived(float(start.credit_wh or 0), start.wallet_idr, start.bought_wh)
-    for day in range(days):
-        number = begin + day
-        used = daily_kwh[number]
-        for hour in range(24):
-            at = start.now + dt.timedelta(days=day, hours=hour)
-            first = max(0, number - HISTORY_DAYS)
-            state.history = (daily_kwh[first:number], (weekday_of_first + first) % WEEK, hour / 24)
-            state.use(at, (mean_kwh if used is None else used) * 1000 / 24)
-            if hour == REPLAY_READ_HOUR:
-                state.tell(at)
-            state.decide(terms, start, at)
-    return Replay(state.purchases, state.spent_idr, round(state.lowest_wh), state.hours_empty, state.refused)
+    Live the last `days` days of these meters again, hour by hour, under one rule with one budget and one wallet.
+
+    A meter tells its credit once a day at two o'clock and when a token is loaded, an hour after it was bought; between, the
+    rule knows what it expects. An excluded day is lived at the mean of the others. The budget holds for the whole time.
+    """
+    purse = _Purse(min((past.start.wallet_idr for past in pasts), default=0))
+    lived = [_Lived(past, days, purse) for past in pasts]
+    for hour in range(24 * days):
+        for one in lived:
+            one.hour(terms, *divmod(hour, 24))
+    return [one.replay() for one in lived]
+
+
+@dataclass
+class _Purse:
+    """What all meters of the rule spend from."""
+
+    wallet_idr: int
+    spent_idr: int = 0
 
 
 class _Lived:
-    """The meter and its purse while a past time is lived again."""
+    """A meter while its past is lived again."""
 
-    def __init__(self, credit_wh: float, wallet_idr: int, bought_wh: int) -> None:
-        self.credit_wh, self.wallet_idr, self.bought_wh = credit_wh, wallet_idr, bought_wh
-        self.lowest_wh, self.hours_empty, self.spent_idr = credit_wh, 0, 0
-        self.purchases: list[ReplayedPurchase] = []
-        self.refused: dict[str, int] = {}
-        self._told: tuple[dt.datetime, int, DaysLeft] | None = None
-        self._coming_wh = 0
-        # The days before, the first one's weekday, how much of this day has gone.
-        self.history: tuple[Sequence[float | None], int, float] = ((), 0, 0.0)
+    def __init__(self, past: Past, days: int, purse: _Purse) -> None:
+        self._past, self._purse = past, purse
+        known = [used for used in past.daily_kwh if used is not None]
+        self._mean_kwh = sum(known) / len(known) if known else 0.0
+        self._begin = len(past.daily_kwh) - days
+        self._credit_wh = self._lowest_wh = float(past.start.credit_wh or 0)
+        self._bought_wh, self._spent_idr, self._hours_empty, self._coming_wh = past.start.bought_wh, 0, 0, 0
+        self._purchases: list[ReplayedPurchase] = []
+        self._refused: dict[str, int] = {}
+        self._told: Situation | None = None
 
-    def use(self, at: dt.datetime, energy_wh: float) -> None:
-        """The hour before `at` passes."""
+    def replay(self) -> Replay:
+        """What became of it."""
+        return Replay(self._purchases, self._spent_idr, round(self._lowest_wh), self._hours_empty, dict(self._refused))
+
+    def hour(self, terms: RuleTerms, day: int, hour: int) -> None:
+        """The hour before this one passes, then the rule looks."""
+        at = self._past.start.now + dt.timedelta(days=day, hours=hour)
+        used = self._past.daily_kwh[self._begin + day]
         if self._coming_wh:
-            self.credit_wh += self._coming_wh
+            self._credit_wh += self._coming_wh
+        if self._credit_wh <= 0:
+            self._hours_empty += 1
+        self._credit_wh = max(self._credit_wh - (self._mean_kwh if used is None else used) * 1000 / 24, 0.0)
+        self._lowest_wh = min(self._lowest_wh, self._credit_wh)
+        if self._coming_wh or hour == REPLAY_READ_HOUR:
             self._coming_wh = 0
-            # The meter's answer to the token tells its credit.
-            self.tell(at)
-        if self.credit_wh <= 0:
-            self.hours_empty += 1
-        self.credit_wh = max(self.credit_wh - energy_wh, 0.0)
-        self.lowest_wh = min(self.lowest_wh, self.credit_wh)
+            self._tell(at, self._begin + day, hour / 24)
+        if self._told is not None:
+            self._decide(terms, later(self._told, at))
 
-    def tell(self, at: dt.datetime) -> None:
-        """The meter tells its credit."""
-        daily_kwh, weekday, gone = self.history
+    def _tell(self, at: dt.datetime, number: int, gone: float) -> None:
+        """The meter tells its credit; days left follow from the days before this one."""
+        first = max(0, number - HISTORY_DAYS)
         found = days_left(
-            daily_kwh=daily_kwh,
-            weekday_of_first=weekday,
-            credit_kwh=self.credit_wh / 1000,
+            daily_kwh=self._past.daily_kwh[first:number],
+            weekday_of_first=(self._past.weekday_of_first + first) % WEEK,
+            credit_kwh=self._credit_wh / 1000,
             day_gone=gone,
         )
-        self._told = (at, round(self.credit_wh), found)
+        self._told = replace(self._past.start, now=at, credit_wh=round(self._credit_wh), left=found, sms_left=None)
 
-    def decide(self, terms: RuleTerms, start: Situation, at: dt.datetime) -> None:
-        """What the rule says in this hour."""
-        if self._told is None or self._coming_wh:
-            return
-        told_at, credit_wh, left = self._told
+    def _decide(self, terms: RuleTerms, known: Situation) -> None:
+        purse, start = self._purse, self._past.start
         known = replace(
-            start,
-            now=told_at,
-            credit_wh=credit_wh,
-            left=left,
-            in_flight=False,
-            spent_idr=self.spent_idr,
-            bought_wh=self.bought_wh,
-            wallet_idr=self.wallet_idr,
-            sms_left=None,
+            known, spent_idr=purse.spent_idr, bought_wh=self._bought_wh, wallet_idr=purse.wallet_idr, in_flight=False
         )
-        known = later(known, at)
         word = verdict(terms, known)
         if word == "buy":
-            self.purchases.append(ReplayedPurchase(at, known.credit_wh or 0, known.left))
+            self._purchases.append(ReplayedPurchase(known.now, known.credit_wh or 0, known.left))
             self._coming_wh = start.energy_wh
-            self.bought_wh += start.energy_wh
-            self.spent_idr += start.cost_idr
-            self.wallet_idr -= start.cost_idr
+            self._bought_wh += start.energy_wh
+            self._spent_idr += start.cost_idr
+            purse.spent_idr += start.cost_idr
+            purse.wallet_idr -= start.cost_idr
         elif word not in ("enough", "unknown"):
-            self.refused[word] = self.refused.get(word, 0) + 1
+            self._refused[word] = self._refused.get(word, 0) + 1
