@@ -22,6 +22,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{kwh} kWh left (meter {meter}). Reply: ISI {nominal_plain} {code} to buy {nominal},"
         " or buy at any ATM/PPOB: it loads itself.",
     },
+    "low_credit_days": {
+        "id": "Stroom {kwh} kWh, cukup {days} (meter {meter}). Balas: ISI {nominal_plain} {code} utk beli {nominal},"
+        " atau beli di ATM/PPOB: terisi sendiri.",
+        "en": "{kwh} kWh left, lasts {days} (meter {meter}). Reply: ISI {nominal_plain} {code} to buy {nominal},"
+        " or buy at any ATM/PPOB: it loads itself.",
+    },
     "credit_exhausted": {
         "id": "Stroom habis {time}, listrik meter {meter} terputus. Balas: ISI {nominal_plain} {code}"
         " atau beli di ATM/PPOB: nyala sendiri setelah terisi.",
@@ -61,6 +67,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "balance": {
         "id": "Saldo {kwh} kWh (meter {meter}), dibaca {time}. Balas BANTUAN utk perintah lain.",
         "en": "Balance {kwh} kWh (meter {meter}), read {time}. Reply BANTUAN for other commands.",
+    },
+    "balance_days": {
+        "id": "Saldo {kwh} kWh, cukup {days} (meter {meter}), dibaca {time}. Balas BANTUAN utk perintah lain.",
+        "en": "Balance {kwh} kWh, lasts {days} (meter {meter}), read {time}. Reply BANTUAN for other commands.",
     },
     "balance_unknown": {
         "id": "Meter {meter} belum pernah melapor saldo. Balas BANTUAN utk perintah lain.",
@@ -182,6 +192,16 @@ def kwh(energy_wh: int, language: str) -> str:
     whole, tenth = divmod(abs(energy_wh) // 100, 10)
     sign = "-" if energy_wh < 0 and (whole or tenth) else ""
     return f"{sign}{_grouped(whole, language)}{',' if language == 'id' else '.'}{tenth}"
+
+
+DAYS_SHOWN_MAX = 60
+
+
+def about_days(days: float, language: str) -> str:
+    """`+-3 hari`, `<1 hari`, `>60 hari`: whole days, since no forecast is better than that (English: `+-3 days`)."""
+    whole = round(days)
+    sign, number = ("<", 1) if days < 1 else (">", DAYS_SHOWN_MAX) if whole > DAYS_SHOWN_MAX else ("+-", whole)
+    return f"{sign}{number} {'hari' if language == 'id' else 'day' if number == 1 else 'days'}"
 
 
 def rupiah(amount_idr: int, language: str) -> str:

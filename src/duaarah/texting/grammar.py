@@ -77,8 +77,14 @@ RULES = (
     ),
     Rule(Verb.LOAD, ("BEBAN", "PROFIL", "PROFILE", "LOAD")),
     Rule(Verb.THRESHOLD, ("BATAS", "LIMIT"), number="energy", skips=frozenset({"PERINGATAN"})),
-    # What follows AUTO is not read before there are rules to make of it.
-    Rule(Verb.AUTO, ("AUTO", "OTOMATIS"), free=True, spends=True),
+    # AUTO <nominal> <kWh> <budget> <PIN>: its numbers mean by their order.
+    Rule(
+        Verb.AUTO,
+        ("AUTO", "OTOMATIS"),
+        number="rule",
+        spends=True,
+        skips=frozenset({"ISI", "BATAS", "PLAFON", "PLAFOND"}),
+    ),
     Rule(Verb.REPORT, ("LAPOR", "GANGGUAN", "PADAM", "MATI", "BAHAYA", "REPORT"), free=True, books="FAULT_MO"),
     Rule(Verb.STATUS, ("STATUS", "TIKET", "TICKET"), free=True, books="FAULT_MO"),
     Rule(Verb.TOKEN, ("TOKEN", "STROOM"), skips=_CREDIT | {"TERAKHIR"}),
@@ -96,6 +102,8 @@ NOT_TYPING_ERRORS = frozenset({"BATAL", "BEBAS", "BALI", "STOK", "PADA", "HATI"}
 
 ENDS = "END"
 RIGHTS = {"BACA": "READ", "LIHAT": "READ", "READ": "READ", "BELI": "BUY", "BUY": "BUY", "HAPUS": ENDS, "CABUT": ENDS}
+
+OFF_WORDS = frozenset({"OFF", "STOP", "SETOP", "BERHENTI", "MATI", "NONAKTIF", "HAPUS"})
 
 WORDS_MAX = 8
 TYPING_ERROR_LETTERS_MIN = 4
@@ -137,6 +145,8 @@ class Asked:
     count: int | None = None
     phone: str | None = None
     right: str | None = None
+    budget_idr: int | None = None
+    off: bool = False
     unsure: tuple[Verb, ...] = ()
 
     def __repr__(self) -> str:
@@ -220,6 +230,10 @@ def _read(rule: Rule, words: list[str]) -> Asked:
     if len(kept) >= WORDS_MAX:
         return Asked(None)
     while kept:
+        if rule.number == "rule" and kept[0] in OFF_WORDS and not asked.off:
+            asked = replace(asked, off=True)
+            kept.pop(0)
+            continue
         if rule.permits and (permitted := _permitted(asked, kept[0])) is not None:
             asked = permitted
             kept.pop(0)
@@ -250,6 +264,8 @@ def _permitted(asked: Asked, word: str) -> Asked | None:
 
 
 def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
+    if rule.number == "rule":
+        return _as_rule(asked, numbers)
     if rule.spends:
         asked, numbers = _take_pin(asked, numbers, nominals=rule.number == "nominal")
     if not numbers:
@@ -265,6 +281,29 @@ def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
     if rule.number == "energy":
         return replace(asked, energy_wh=number.thousandths, energy_text=number.text)
     return replace(asked, count=number.whole)
+
+
+def _as_rule(asked: Asked, numbers: list[Number]) -> Asked:
+    """
+    Nominal, kWh, budget, in this order, and the PIN: six bare digits behind them, or wherever they are no round amount.
+
+    Of three numbers the last may be a PIN whose budget is missing: nothing is set then, and no answer repeats it.
+    """
+    odd = [n for n in numbers if _PIN.fullmatch(n.text) and n.whole is not None and n.whole % 1_000]
+    pin = odd[-1] if odd else None
+    if pin is None and len(numbers) == 4 and _PIN.fullmatch(numbers[3].text):
+        pin = numbers[3]
+    rest = [number for number in numbers if number is not pin]
+    if len(rest) > 3:
+        return Asked(None)
+    asked = replace(asked, pin=pin.text if pin is not None else None)
+    if len(rest) > 0:
+        asked = replace(asked, nominal_idr=rest[0].whole, nominal_text=rest[0].text)
+    if len(rest) > 1:
+        asked = replace(asked, energy_wh=rest[1].thousandths, energy_text=rest[1].text)
+    if len(rest) > 2:
+        asked = replace(asked, budget_idr=rest[2].whole)
+    return asked
 
 
 def _take_pin(asked: Asked, numbers: list[Number], *, nominals: bool) -> tuple[Asked, list[Number]]:

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.customer import delegations, usage, views
+from duaarah.web.customer import auto, delegations, usage, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -18,4 +18,9 @@ urlpatterns = [
     path("izin/", delegations.delegations, name="home-delegations"),
     path("kunci/", views.api_keys, name="home-keys"),
     path("pengaturan/", views.preferences, name="home-preferences"),
+    path("otomatis/", auto.listing, name="home-auto-list"),
+    path("otomatis/baru/", auto.new, name="home-auto-new"),
+    path("otomatis/<int:rule_id>/", auto.edit, name="home-auto-edit"),
+    path("otomatis/<int:rule_id>/henti/", auto.stop, name="home-auto-stop"),
+    path("otomatis/putuskan/<int:request_id>/", auto.decide, name="home-auto-decide"),
 ]

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.headend.queries import latest_readings
+from duaarah.notices.auto.queries import request_of_vend
 from duaarah.notices.settings import MeterDoesNotTalk, ThresholdRange, latest_order, order_threshold
 from duaarah.people.keys import TooManyKeys, make_key, revoke_key
 from duaarah.people.models import APIKey, Language
@@ -167,7 +168,8 @@ def receipt(request: HttpRequest, vend_id: int) -> HttpResponseBase:
 
 def _token_context(vend: Vend) -> dict[str, Any]:
     closed = vend.state in (Vend.State.LOADED, Vend.State.REJECTED, Vend.State.REFUNDED)
-    return {"vend": vend, "steps": journey(vend), "amount_idr": amount_idr(vend), "closed": closed}
+    why = {"auto": request_of_vend(vend)}
+    return {"vend": vend, "steps": journey(vend), "amount_idr": amount_idr(vend), "closed": closed, **why}
 
 
 @for_holder

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -16,6 +17,7 @@ from duaarah.messaging.texts import kwh as _kwh
 from duaarah.messaging.texts import short_drn
 from duaarah.people.models import Login
 from duaarah.vending.queries import Step
+from duaarah.web.shared.supply import Days
 
 register = template.Library()
 
@@ -130,6 +132,23 @@ def kwh(energy_wh: int | None) -> str:
 def kwh_plain(energy_wh: int) -> str:
     """The figure alone, for a field: `12,4`, `12.4`."""
     return _kwh(energy_wh, _language())
+
+
+DAYS_SHOWN_MAX = 60
+
+
+@register.filter
+def days_left(days: Days) -> str:
+    """`± 3 hari (2–4)`, `± 3 days (2–4)`: whole days, since no forecast is better than that."""
+    if days.days < 1:
+        return gettext("less than a day")
+    if round(days.days) > DAYS_SHOWN_MAX:
+        return gettext("more than %(n)d days") % {"n": DAYS_SHOWN_MAX}
+    low, high = int(days.low), min(math.ceil(days.high), DAYS_SHOWN_MAX)
+    words = (
+        gettext("± %(n)d days (%(low)d–%(high)d)") if round(days.days) > 1 else gettext("± 1 day (%(low)d–%(high)d)")
+    )
+    return words % {"n": round(days.days), "low": low, "high": high}
 
 
 @register.filter
