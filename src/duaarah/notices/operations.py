@@ -52,6 +52,7 @@ from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
 from duaarah.vending.operations import record_delivery, record_key_part
+from duaarah.vending.operations.offers import Why, offer_again
 
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXYZ"
 CODE_DIGITS = "23456789"
@@ -96,6 +97,13 @@ def _refuse(inbound: InboundSms, error: FrameRefused, now: dt.datetime) -> str:
 
 def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
     """Joining: everything that follows from a meter's word, whatever carried it; the outcome's code."""
+    outcome = _act_on(accepted, now)
+    # It is heard, so it can be told: the oldest token that it never answered, if there is one.
+    offer_again(meter_id=accepted.pairing.meter_id, why=Why.HEARD, now=now)
+    return outcome
+
+
+def _act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
     pairing, report = accepted.pairing, accepted.report
     match report:
         case TokenResult():
@@ -114,7 +122,7 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             return f"setting_{report.result}"[:60]
         case SettingResults():
             for each in answered_together(accepted, report):
-                act_on(each, now)
+                _act_on(each, now)
             return "settings_" + "_".join(sorted(set(report.results)))[:50]
         case LowCredit():
             warn_low_credit(pairing=pairing, remaining_wh=report.remaining_wh, now=now)

@@ -17,6 +17,8 @@ from duaarah.sms.models import Priority
 from duaarah.vending.models import Deposit, LedgerEntry, Payment, Token, Vend, Wallet
 from duaarah.vending.operations import sql
 from duaarah.vending.operations.books import PENDING, book, deposit_account, issued_lines_sen, wallet_account
+from duaarah.vending.operations.offers import Why, offer_again
+from duaarah.vending.operations.phones import phone_of_meter
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
 
@@ -92,11 +94,16 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
 
 
 def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) -> None:
-    """Joining: the token's way to the meter; for a meter that does not talk, its digits to the customer."""
+    """
+    Joining: the token's way to the meter; for a meter that does not talk, its digits to the customer.
+
+    An older token that the meter never answered goes first. Where no phone is known, nobody is told: an operator sees it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(sql.PAIRED, [vend.meter_id, now])
         (paired,) = cursor.fetchone()
     if paired:
+        offer_again(meter_id=vend.meter_id, why=Why.BOUGHT, now=now, but=vend.pk)
         vend.command_id = queue_command(
             request_id=vend.request_id,
             meter_id=vend.meter_id,
@@ -106,7 +113,11 @@ def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) ->
             correlation=vend.correlation,
             now=now,
         )
-    else:
+        return
+    if not vend.phone:
+        vend.phone = phone_of_meter(meter_id=vend.meter_id, now=now)
+        Vend.objects.filter(pk=vend.pk).update(phone=vend.phone)
+    if vend.phone:
         vend.digits_sent_at = now
         tell_digits_one_way(vend, digits, amount_idr, now)
 

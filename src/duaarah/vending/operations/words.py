@@ -34,7 +34,8 @@ def _tell(vend: Vend, occasion: str, template: str, now: dt.datetime, **values: 
     )
 
 
-def _amount_idr(vend: Vend) -> int:
+def amount_of(vend: Vend) -> int:
+    """The nominal, wherever it was paid."""
     return vend.payment.amount_idr if vend.payment is not None else vend.notification.amount_idr
 
 
@@ -47,7 +48,7 @@ def tell_loaded(vend: Vend, digits: str, balance_wh: int, now: dt.datetime) -> N
         "receipt",
         now,
         kwh=kwh(vend.encoded_wh or 0, language),
-        nominal=rupiah(_amount_idr(vend), language),
+        nominal=rupiah(amount_of(vend), language),
         balance=kwh(balance_wh, language),
         token=token_groups(digits),
     )
