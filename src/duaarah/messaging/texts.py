@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from duaarah.core.gsm7 import one_segment
 from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
+from duaarah.messaging.correction_texts import CORRECTION_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
     "low_credit": {
@@ -150,6 +151,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Token SMS of meter {meter} are used up this month. Tokens still load: {price} per SMS until {day}.",
     },
     **CONVERSATION_TEXTS,
+    **CORRECTION_TEXTS,
 }
 
 TOKEN_STATES = {

@@ -53,6 +53,7 @@ from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
 from duaarah.vending.operations import record_delivery, record_key_part
 from duaarah.vending.operations.offers import Why, offer_again
+from duaarah.vending.operations.wrong_meter import ask_again, record_blank
 
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXYZ"
 CODE_DIGITS = "23456789"
@@ -99,6 +100,7 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
     """Joining: everything that follows from a meter's word, whatever carried it; the outcome's code."""
     outcome = _act_on(accepted, now)
     # It is heard, so it can be told: the oldest token that it never answered, if there is one.
+    ask_again(meter_id=accepted.pairing.meter_id, now=now)
     offer_again(meter_id=accepted.pairing.meter_id, why=Why.HEARD, now=now)
     return outcome
 
@@ -110,7 +112,9 @@ def _act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             command_id = accepted.command_id
             delivery = record_delivery(meter_id=pairing.meter_id, report=report, command_id=command_id, now=now)
             if delivery.vend_id is None and command_id is not None:
-                record_key_part(command_id=command_id, report=report, now=now)
+                of_key = record_key_part(command_id=command_id, report=report, now=now)
+                if not of_key:
+                    record_blank(command_id=command_id, report=report, now=now)
             if report.balance_wh > 0:
                 record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
             tell_used_up(pairing=pairing, bucket=Bucket.TOKEN, now=now)

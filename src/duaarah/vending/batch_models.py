@@ -6,6 +6,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from duaarah.headend.models import Command
 from duaarah.people.models import Approval
 from duaarah.registry.models import Meter
 from duaarah.vending.models import Channel, Vend
@@ -108,21 +109,36 @@ class Correction(models.Model):
     """A purchase for the wrong meter, taken back before it was loaded; `to_meter`: bought anew for that one."""
 
     class State(models.TextChoices):
+        ASKING = "ASKING", "The meter is asked to give up the token"
         DONE = "DONE", "The money is back"
         MOVING = "MOVING", "Taken back, to be bought for the right meter"
         MOVED = "MOVED", "Bought for the right meter"
         NOT_MOVED = "NOT_MOVED", "Taken back; not bought for the other meter"
+        TOO_LATE = "TOO_LATE", "The meter had loaded the token"
+        UNSURE = "UNSURE", "Only a person can say whether the meter had loaded it"
+        FAILED = "FAILED", "Not taken back"
 
-    vend = models.OneToOneField(Vend, on_delete=models.PROTECT, related_name="correction")
+    vend = models.ForeignKey(Vend, on_delete=models.PROTECT, related_name="corrections")
     to_meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT, related_name="+")
     approval = models.OneToOneField(Approval, on_delete=models.PROTECT)
     state = models.CharField(max_length=9, choices=State.choices)
+    command = models.OneToOneField(
+        Command, null=True, on_delete=models.PROTECT, related_name="correction", help_text="Carries the blank token"
+    )
     made_at = models.DateTimeField(help_text="Business time")
+    closed_at = models.DateTimeField(null=True, help_text="Business time")
     new_vend = models.OneToOneField(Vend, null=True, on_delete=models.PROTECT, related_name="moved_from")
-    code = models.CharField(max_length=30, blank=True, help_text="Why it was not bought for the other meter")
+    code = models.CharField(max_length=30, blank=True, help_text="Why it did not come to what was asked for")
 
     class Meta:
-        indexes = [models.Index(fields=["id"], name="vending_correction_open", condition=Q(state="MOVING"))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vend"], name="vending_correction_once", condition=~Q(state__in=["FAILED", "TOO_LATE"])
+            )
+        ]
+        indexes = [
+            models.Index(fields=["id"], name="vending_correction_open", condition=Q(state__in=["ASKING", "MOVING"]))
+        ]
 
 
 class KeyRoll(models.Model):

@@ -23,6 +23,7 @@ from duaarah.readings.operations import forget_months
 from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
 from duaarah.vending.operations.offers import offer_unloaded
+from duaarah.vending.operations.wrong_meter import resume_corrections
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
@@ -102,8 +103,9 @@ def make_app() -> procrastinate.App:
 
 
 def run_tokens() -> None:
-    """Files of tokens that were sold elsewhere."""
+    """Files of tokens that were sold elsewhere; and purchases for wrong meters that somebody died over."""
     try:
+        resume_corrections(token_source=OwnKeys(key_store()), now=now())
         if moved := run_token_folder(folder=settings.TOKEN_FOLDER, reader=OwnKeys(key_store()), now=now()):
             LOG.info("%d files of tokens taken", moved)
     finally:

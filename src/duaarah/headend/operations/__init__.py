@@ -8,6 +8,7 @@ from duaarah.headend.operations.commands import (
     hurry_commands,
     queue_command,
     reopen_command,
+    shelve_command,
     supersede,
 )
 from duaarah.headend.operations.frames import AcceptedFrame, accept_frame, answered_together
@@ -58,6 +59,7 @@ __all__ = [
     "rotate_near_end",
     "rotate_next_on_line",
     "set_line",
+    "shelve_command",
     "supersede",
     "withdraw_order",
     "withdraw_rotation",

@@ -128,6 +128,25 @@ def reopen_command(*, command_id: int, attempts: int, now: dt.datetime, life_s: 
         return bool(cursor.rowcount)
 
 
+_SHELVE = """
+UPDATE headend_command SET
+    state = CASE WHEN state = 'QUEUED' AND bundled_with_id IS NULL THEN 'EXPIRED' ELSE state END,
+    closed_at = CASE WHEN state = 'QUEUED' AND bundled_with_id IS NULL THEN %(now)s ELSE closed_at END,
+    attempts_max = CASE WHEN state = 'SENT' OR bundled_with_id IS NOT NULL THEN attempts ELSE attempts_max END
+WHERE id = %(command)s AND state IN ('QUEUED', 'SENT')
+"""
+
+
+def shelve_command(*, command_id: int, now: dt.datetime) -> None:
+    """
+    Joining: a command is sent no more until it is opened again.
+
+    One whose frame is under way may still be answered, and is given up when its lease ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SHELVE, {"command": command_id, "now": now})
+
+
 def hurry_commands(*, command_ids: list[int]) -> int:
     """Joining: commands that back off go at once; returns how many. One whose frame is under way keeps its lease."""
     with connection.cursor() as cursor:

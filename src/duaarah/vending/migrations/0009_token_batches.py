@@ -35,18 +35,23 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
+                            ("ASKING", "The meter is asked to give up the token"),
                             ("DONE", "The money is back"),
                             ("MOVING", "Taken back, to be bought for the right meter"),
                             ("MOVED", "Bought for the right meter"),
                             ("NOT_MOVED", "Taken back; not bought for the other meter"),
+                            ("TOO_LATE", "The meter had loaded the token"),
+                            ("UNSURE", "Only a person can say whether the meter had loaded it"),
+                            ("FAILED", "Not taken back"),
                         ],
                         max_length=9,
                     ),
                 ),
                 ("made_at", models.DateTimeField(help_text="Business time")),
+                ("closed_at", models.DateTimeField(help_text="Business time", null=True)),
                 (
                     "code",
-                    models.CharField(blank=True, help_text="Why it was not bought for the other meter", max_length=30),
+                    models.CharField(blank=True, help_text="Why it did not come to what was asked for", max_length=30),
                 ),
             ],
         ),
@@ -179,6 +184,17 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="correction",
+            name="command",
+            field=models.OneToOneField(
+                help_text="Carries the blank token",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="correction",
+                to="headend.command",
+            ),
+        ),
+        migrations.AddField(
+            model_name="correction",
             name="new_vend",
             field=models.OneToOneField(
                 null=True, on_delete=django.db.models.deletion.PROTECT, related_name="moved_from", to="vending.vend"
@@ -194,8 +210,8 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="correction",
             name="vend",
-            field=models.OneToOneField(
-                on_delete=django.db.models.deletion.PROTECT, related_name="correction", to="vending.vend"
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="corrections", to="vending.vend"
             ),
         ),
         migrations.AddField(
@@ -255,7 +271,17 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="correction",
-            index=models.Index(condition=models.Q(("state", "MOVING")), fields=["id"], name="vending_correction_open"),
+            index=models.Index(
+                condition=models.Q(("state__in", ["ASKING", "MOVING"])), fields=["id"], name="vending_correction_open"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="correction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["FAILED", "TOO_LATE"]), _negated=True),
+                fields=("vend",),
+                name="vending_correction_once",
+            ),
         ),
         migrations.AddConstraint(
             model_name="keyroll",

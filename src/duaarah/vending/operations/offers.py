@@ -44,6 +44,8 @@ SELECT v.id, v.command_id, c.state, c.closed_at,
     (SELECT max(o.at) FROM vending_tokenoffer o WHERE o.vend_id = v.id)
 FROM vending_vend v LEFT JOIN headend_command c ON c.id = v.command_id
 WHERE v.meter_id = %s AND v.state = 'ISSUED'
+    -- What the meter is asked to give up is not offered to it.
+    AND NOT EXISTS (SELECT 1 FROM vending_correction x WHERE x.vend_id = v.id AND x.state IN ('ASKING', 'UNSURE'))
 ORDER BY v.base_date, v.tid
 """
 
@@ -53,7 +55,9 @@ _PAIRED = "SELECT EXISTS (SELECT 1 FROM registry_pairing WHERE meter_id = %s AND
 _SILENT = """
 SELECT DISTINCT v.meter_id FROM vending_vend v JOIN headend_command c ON c.id = v.command_id
 CROSS JOIN LATERAL (SELECT count(*) AS n, max(o.at) AS at FROM vending_tokenoffer o WHERE o.vend_id = v.id) AS made
-WHERE v.state = 'ISSUED' AND c.state = 'EXPIRED' AND made.n < %(rounds)s
+WHERE v.state = 'ISSUED' AND c.state = 'EXPIRED'
+    AND NOT EXISTS (SELECT 1 FROM vending_correction x WHERE x.vend_id = v.id AND x.state IN ('ASKING', 'UNSURE'))
+    AND made.n < %(rounds)s
     AND coalesce(made.at, c.closed_at) + (%(waits)s::int[])[least(made.n + 1, %(last)s)] * interval '1 hour' <= %(now)s
 ORDER BY v.meter_id LIMIT %(limit)s
 """
