@@ -50,7 +50,7 @@ def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.
                     _issue(vend, answer, now)
                     digits = answer.digits
                 case Refused():
-                    _refund(vend, answer, now)
+                    refund_paid(vend, answer, now)
                 case Unknown():
                     with connection.cursor() as cursor:
                         cursor.execute(sql.ASK_AGAIN, [OBTAIN_RETRY_S_MAX, OBTAIN_RETRY_S, vend.pk])
@@ -131,7 +131,8 @@ def pay_back(payment: Payment, amount_sen: int) -> str:
     return deposit_account(payment.channel_id)
 
 
-def _refund(vend: Vend, answer: Refused, now: dt.datetime) -> None:
+def refund_paid(vend: Vend, answer: Refused, now: dt.datetime) -> None:
+    """Joining: a locked vend that is PAID gets no token; its money goes back, and its customer is told."""
     assert vend.payment is not None
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
     book(

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.db import IntegrityError, connection, transaction
 
 from duaarah.audit import operations as audit
+from duaarah.core.sts import STSError
 from duaarah.core.tariff import NOMINALS_IDR, QuoteLines, TariffError, Terms, quote, terms
 from duaarah.registry.models import Meter, Pairing
 from duaarah.vending.models import Channel, LedgerEntry, Token, Vend, Wallet
@@ -28,7 +29,7 @@ from duaarah.vending.operations.books import (
 )
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
-from duaarah.vending.operations.tids import next_tid
+from duaarah.vending.operations.key_roll import roll_if_behind, tid_for
 from duaarah.vending.ports import TokenRequest, TokenSource
 
 LOG = logging.getLogger(__name__)
@@ -85,6 +86,12 @@ class _KeyWasChanged(Exception):
     """The meter's key configuration is another than the one that was read: nothing was written, try again with it."""
 
 
+class KeyExpired(NoPrice):
+    """The meter's key makes no token any more, and no new one is on its way to it."""
+
+    code = "key_expired"
+
+
 class ReferenceReused(TopUpRefused):
     """The channel used this reference before for another meter or amount."""
 
@@ -128,8 +135,10 @@ def take_payment(
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
 
-    Returns the vend, and whether the reference had bought it before.
+    Returns the vend, and whether the reference had bought it before. A meter whose key register is left behind gets its new
+    key first: its change is ordered before the money is taken, and the vend waits for it.
     """
+    roll_if_behind(meter=pairing.meter, now=now)
     try:
         with transaction.atomic(durable=True):
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
@@ -270,6 +279,10 @@ def _pay(
 ) -> Vend:
     """Payment, quote and vend, in one statement; all that decides the 20 digits is in the row before it is used."""
     meter = pairing.meter
+    try:
+        base_date, tid = tid_for(meter=meter, now=now)
+    except STSError as error:
+        raise KeyExpired(str(error)) from error
     vend = Vend(
         request_id=uuid.uuid4(),
         origin=Vend.Origin.OURS,
@@ -277,8 +290,8 @@ def _pay(
         phone=pairing.phone,
         state=Vend.State.PAID,
         correlation=uuid.uuid4(),
-        **configuration_of(meter),
-        tid=next_tid(meter_id=meter.pk, base_date=meter.base_date, ken=meter.ken, now=now),
+        **{**configuration_of(meter), "base_date": base_date},
+        tid=tid,
         rnd=secrets.randbelow(16),
         requested_wh=lines.energy_wh,
         paid_at=now,
@@ -286,6 +299,7 @@ def _pay(
     values = {
         **{name: getattr(vend, name) for name in (*COLUMNS, "tid", "rnd", "phone", "correlation")},
         **{name: getattr(lines, name) for name in _QUOTE_LINES},
+        "meter_base_date": meter.base_date,
         "channel": channel.pk,
         "commission": fees.commission_idr,
         "reference": reference,
