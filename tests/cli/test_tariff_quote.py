@@ -150,7 +150,7 @@ ERRORS: list[tuple[Any, str]] = [
     ({**LOOKED_UP, "nominal": "100000"}, "bad_request"),
     ({**LOOKED_UP, "nominal": 100_000.0}, "bad_request"),
     ({**LOOKED_UP, "nominal": True}, "bad_request"),
-    ({**LOOKED_UP, "nominal": -1}, "bad_request"),
+    ({**LOOKED_UP, "nominal": -1}, "amount_range"),
     ({**LOOKED_UP, "nominal": float("nan")}, "bad_request"),
     ({**LOOKED_UP, "nominal": None}, "bad_request"),
     ({**LOOKED_UP, "admin": -1}, "bad_request"),

@@ -206,7 +206,8 @@ def test_a_meter_without_two_way_service_gets_no_command(town: Town, bank: Bank)
     Pairing.objects.all().delete()
     assert bank.post(bank.sale(house)).status == 202
     vend = Vend.objects.get()
-    assert (vend.state, vend.command, vend.phone) == ("ISSUED", None, "") and vend.digits_sent_at is not None
+    # Nobody was told: it stands among those for whom a number is wanted.
+    assert (vend.state, vend.command, vend.phone) == ("ISSUED", None, "") and vend.digits_sent_at is None
     assert Command.objects.count() == 0
 
 

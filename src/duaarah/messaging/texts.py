@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from duaarah.core.gsm7 import one_segment
 from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
+from duaarah.messaging.correction_texts import CORRECTION_TEXTS
 from duaarah.messaging.price_texts import PRICE_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
@@ -163,6 +164,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     **CONVERSATION_TEXTS,
     **PRICE_TEXTS,
+    **CORRECTION_TEXTS,
 }
 
 TOKEN_STATES = {

@@ -54,6 +54,8 @@ from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
 from duaarah.vending.operations import record_delivery, record_key_part
+from duaarah.vending.operations.offers import Why, offer_again
+from duaarah.vending.operations.wrong_meter import ask_again, record_blank
 
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXYZ"
 CODE_DIGITS = "23456789"
@@ -99,13 +101,23 @@ def _refuse(inbound: InboundSms, error: FrameRefused, now: dt.datetime) -> str:
 
 def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
     """Joining: everything that follows from a meter's word, whatever carried it; the outcome's code."""
+    outcome = _act_on(accepted, now)
+    # It is heard, so it can be told: the oldest token that it never answered, if there is one.
+    ask_again(meter_id=accepted.pairing.meter_id, now=now)
+    offer_again(meter_id=accepted.pairing.meter_id, why=Why.HEARD, now=now)
+    return outcome
+
+
+def _act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
     pairing, report = accepted.pairing, accepted.report
     match report:
         case TokenResult():
             command_id = accepted.command_id
             delivery = record_delivery(meter_id=pairing.meter_id, report=report, command_id=command_id, now=now)
             if delivery.vend_id is None and command_id is not None:
-                record_key_part(command_id=command_id, report=report, now=now)
+                of_key = record_key_part(command_id=command_id, report=report, now=now)
+                if not of_key:
+                    record_blank(command_id=command_id, report=report, now=now)
             if report.energy_wh > 0:
                 forget_warnings(meter_id=pairing.meter_id)
             if report.balance_wh > 0:
@@ -119,7 +131,7 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             return f"setting_{report.result}"[:60]
         case SettingResults():
             for each in answered_together(accepted, report):
-                act_on(each, now)
+                _act_on(each, now)
             return "settings_" + "_".join(sorted(set(report.results)))[:50]
         case LowCredit():
             warn_low_credit(pairing=pairing, remaining_wh=report.remaining_wh, now=now)

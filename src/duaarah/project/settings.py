@@ -186,6 +186,8 @@ def _sts_networks() -> tuple[IPv4Network | IPv6Network, ...]:
 STS_API_NETWORKS = _sts_networks()
 KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
+# Where channels drop files of tokens that they sold; nothing is read where the variable is not set.
+TOKEN_FOLDER = Path(os.environ["DUAARAH_TOKEN_FOLDER"]) if os.environ.get("DUAARAH_TOKEN_FOLDER") else None
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
 COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
 INBOUND_LEASE_S = int(os.environ.get("DUAARAH_INBOUND_LEASE_S", "30"))

@@ -41,7 +41,8 @@ def figures(outside: FromOutside) -> dict[str, Any]:
         "acknowledged": states.get("LOADED", 0),
         "rejected": states.get("REJECTED", 0),
         "pending": states.get("ISSUED", 0),
-        "refunded": states.get("REFUNDED", 0),
+        # Payments that got no token; one that was taken back after its token was made is in refunded_wh.
+        "refunded": Vend.objects.filter(state=Vend.State.REFUNDED, token=None).count(),
         "sms_segments_by_smsc": outside.segments,
         "sms_segments_by_ledger": PackageEntry.objects.filter(kind="SETTLE").count(),
         "sms_per_top_up_max": sms_per_top_up_max(),

@@ -131,7 +131,10 @@ class KeyChange(models.Model):
 
     request_id = models.UUIDField(unique=True, help_text="Idempotency key; the commands' ids grow from it")
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="key_changes")
-    approval = models.OneToOneField(Approval, on_delete=models.PROTECT)
+    approval = models.OneToOneField(Approval, null=True, on_delete=models.PROTECT, help_text="Of this meter alone, or")
+    roll = models.ForeignKey(
+        "vending.KeyRoll", null=True, on_delete=models.PROTECT, related_name="changes", help_text="a standing one"
+    )
     state = models.CharField(max_length=10, choices=State.choices)
     correlation = models.UUIDField(unique=True)
     old = models.JSONField(help_text="The key configuration before, every field of KeyTerms")
@@ -152,7 +155,11 @@ class KeyChange(models.Model):
                 fields=["meter"],
                 name="vending_one_key_change",
                 condition=Q(state__in=["ORDERED", "LOADING", "CLOSING"]),
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(approval__isnull=False, roll=None) | Q(approval=None, roll__isnull=False),
+                name="vending_key_change_approved",
+            ),
         ]
         indexes = [models.Index(fields=["meter", "id"], name="vending_keychange_meter")]
 
@@ -240,6 +247,7 @@ class Vend(models.Model):
             models.Index(fields=["meter", "id"], name="vending_vend_meter"),
             models.Index(fields=["waits_for"], name="vending_waiting", condition=Q(waits_for__isnull=False)),
             models.Index(fields=["paid_at"], name="vending_open", condition=Q(state__in=["PAID", "ISSUED"])),
+            models.Index(fields=["meter"], name="vending_unloaded", condition=Q(state="ISSUED")),
         ]
 
 
@@ -331,7 +339,8 @@ class Wallet(models.Model):
         constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
 
 
-# The tables of the ledger, the sources and the interfaces are this feature's too; Django looks for models in this module only.
+# These tables are this feature's too; Django looks for models in this module only.
+from duaarah.vending import batch_models as batch_models  # noqa: E402
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
 from duaarah.vending import p2apst_models as p2apst_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402

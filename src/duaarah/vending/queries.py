@@ -171,6 +171,7 @@ def key_changes_of(*, meter_id: int, limit: int) -> list[KeyChange]:
     return list(
         KeyChange.objects.filter(meter_id=meter_id)
         .select_related("approval__requested_by", "approval__decided_by")
+        .select_related("roll__approval__requested_by", "roll__approval__decided_by")
         .prefetch_related("parts__command")
         .order_by("-pk")[:limit]
     )

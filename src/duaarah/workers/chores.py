@@ -23,9 +23,13 @@ from duaarah.readings.operations import forget_months
 from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
 from duaarah.vending.operations import book_invoices, settle_due
+from duaarah.vending.operations.offers import offer_unloaded
+from duaarah.vending.operations.wrong_meter import resume_corrections
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
+from duaarah.wiring.token_sources import OwnKeys
+from duaarah.workers.token_folder import run_token_folder
 
 LOG = logging.getLogger(__name__)
 QUEUE = "chores"
@@ -84,6 +88,17 @@ def make_app() -> procrastinate.App:
     async def finished(timestamp: int) -> None:
         await app.job_manager.delete_old_jobs(nb_hours=KEEP_FINISHED_HOURS)
 
+    # One at a time: a file is put away by the one who took it.
+    @app.periodic(cron="* * * * *")
+    @app.task(queue=QUEUE, queueing_lock="tokens", lock="tokens", name="chores.tokens")
+    def tokens(timestamp: int) -> None:
+        run_tokens()
+
+    @app.periodic(cron="*/5 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="offers", name="chores.offers")
+    def offers(timestamp: int) -> None:
+        run_offers()
+
     # Woken by whoever brings a file; the schedule finds what a dead worker left.
     @app.periodic(cron="* * * * *")
     @app.task(queue=QUEUE, name=CHORE)
@@ -91,6 +106,25 @@ def make_app() -> procrastinate.App:
         run_records()
 
     return app
+
+
+def run_tokens() -> None:
+    """Files of tokens that were sold elsewhere; and purchases for wrong meters that somebody died over."""
+    try:
+        resume_corrections(token_source=OwnKeys(key_store()), now=now())
+        if moved := run_token_folder(folder=settings.TOKEN_FOLDER, reader=OwnKeys(key_store()), now=now()):
+            LOG.info("%d files of tokens taken", moved)
+    finally:
+        close_old_connections()
+
+
+def run_offers() -> None:
+    """Tokens that their meters never answered go to them once more."""
+    try:
+        if offered := offer_unloaded(now=now()):
+            LOG.info("%d tokens offered again", offered)
+    finally:
+        close_old_connections()
 
 
 def run_records() -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from duaarah.core.tariff.programmes import cap_wh, programme_for
-from duaarah.core.tariff.quote import ROUNDINGS, QuoteLines, quote
+from duaarah.core.tariff.quote import ROUNDINGS, AmountOutOfRange, QuoteLines, quote
 from duaarah.core.tariff.rows import Row
 from duaarah.core.tariff.tables import TariffError, Terms, admin_row, ppj_row, ppn_row, rate_row, stamp_row
 
@@ -174,9 +174,13 @@ def _read(record: object) -> _Asked:
         _wrong("A request is a JSON object.")
     if unknown := sorted(str(name)[:_WORD_MAX] for name in record if name not in _KNOWN):
         _wrong(f"Unknown key: {unknown[0]!r}.")
+    # A null says nothing, as an absent key does.
+    record = {name: value for name, value in record.items() if value is not None}
     for name in ("nominal", "date"):
         if name not in record:
             _wrong(f"{name!r} is missing.")
+    if isinstance(record["nominal"], int) and record["nominal"] < 0:
+        raise AmountOutOfRange("A nominal is not negative.")
     integers = {name: _integer(record[name], name) for name in _INTEGERS if name in record}
     decimals = {name: _decimal(record[name], name) for name in _DECIMALS if name in record}
     words = {name: _word(record[name], name) for name in _WORDS if name in record}

@@ -103,6 +103,57 @@ def supersede(*, meter_id: int, kind: str, now: dt.datetime) -> int:
         return cursor.rowcount
 
 
+_REOPEN = """
+UPDATE headend_command SET state = 'QUEUED', closed_at = NULL, attempts_max = attempts + %(attempts)s,
+    expires_at = %(expires)s, not_before_at = clock_timestamp()
+WHERE id = %(command)s AND state = 'EXPIRED'
+"""
+
+# Of a meter that is heard again: what waits for a slower and slower next try goes now.
+_HURRY = """
+UPDATE headend_command SET not_before_at = clock_timestamp()
+WHERE id = ANY(%s) AND state = 'QUEUED' AND attempts > 0 AND not_before_at > clock_timestamp()
+"""
+
+
+def reopen_command(*, command_id: int, attempts: int, now: dt.datetime, life_s: int = LIFE_S) -> bool:
+    """
+    Joining: a command that was given up goes again, with so many attempts more; False when it is not given up.
+
+    The row stays the same: an answer to any of its frames, also to one of before, is the answer to it.
+    """
+    expires_at = now + dt.timedelta(seconds=life_s)
+    with connection.cursor() as cursor:
+        cursor.execute(_REOPEN, {"attempts": attempts, "expires": expires_at, "command": command_id})
+        return bool(cursor.rowcount)
+
+
+_SHELVE = """
+UPDATE headend_command SET
+    state = CASE WHEN state = 'QUEUED' AND bundled_with_id IS NULL THEN 'EXPIRED' ELSE state END,
+    closed_at = CASE WHEN state = 'QUEUED' AND bundled_with_id IS NULL THEN %(now)s ELSE closed_at END,
+    attempts_max = CASE WHEN state = 'SENT' OR bundled_with_id IS NOT NULL THEN attempts ELSE attempts_max END
+WHERE id = %(command)s AND state IN ('QUEUED', 'SENT')
+"""
+
+
+def shelve_command(*, command_id: int, now: dt.datetime) -> None:
+    """
+    Joining: a command is sent no more until it is opened again.
+
+    One whose frame is under way may still be answered, and is given up when its lease ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SHELVE, {"command": command_id, "now": now})
+
+
+def hurry_commands(*, command_ids: list[int]) -> int:
+    """Joining: commands that back off go at once; returns how many. One whose frame is under way keeps its lease."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HURRY, [command_ids])
+        return cursor.rowcount
+
+
 # A lost answer: the command goes back to the queue and will be sent again under a new counter, ever more slowly.
 _REQUEUE = """
 UPDATE headend_command SET state = 'QUEUED', lease_until_at = NULL, leased_at = NULL,

@@ -50,6 +50,11 @@ WHERE c.state = 'QUEUED' AND c.not_before_at <= clock_timestamp() AND c.expires_
         OR c.attempts < r.sms_tries OR (c.attempts - r.sms_tries) %% 2 = 1)
     AND {lane}
     AND NOT EXISTS (SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.state = 'SENT')
+    -- Oldest token first: a newer one does not pass an older one that backs off.
+    AND NOT (c.kind = 'LOAD_CREDIT' AND EXISTS (
+        SELECT 1 FROM headend_command o WHERE o.meter_id = c.meter_id AND o.kind = 'LOAD_CREDIT' AND o.id < c.id
+            AND o.state = 'QUEUED' AND o.expires_at > %(now)s
+            AND (o.not_before_at > clock_timestamp() OR o.bundled_with_id IS NOT NULL)))
 ORDER BY c.priority, c.id LIMIT %(limit)s FOR UPDATE OF c, k SKIP LOCKED
 """
 

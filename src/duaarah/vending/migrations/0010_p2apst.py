@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("vending", "0008_ledger"),
+        ("vending", "0009_token_batches"),
     ]
 
     operations = [

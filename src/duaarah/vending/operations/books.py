@@ -21,6 +21,7 @@ STAMP = "pln:stamp"
 INSTALMENT = "pln:instalment"
 ROUNDING = "pln:rounding"
 ADMIN = "channel:admin"
+DISCOUNT = "pln:discount"
 CONNECTION_FEE = "pln:bp"
 COMPENSATION = "pln:compensation"
 WRITE_OFF = "pln:write_off"
@@ -65,6 +66,8 @@ class PricedLines(Protocol):
     def stamp_sen(self) -> int: ...
     @property
     def instalment_sen(self) -> int: ...
+    @property
+    def discount_sen(self) -> int: ...
 
 
 def issued_lines_sen(
@@ -82,7 +85,8 @@ def issued_lines_sen(
     return {
         **commission,
         PENDING: total_sen,
-        STROOM: -(lines.stroom_sen + lines.rounding_sen),
+        STROOM: -(lines.stroom_sen + lines.rounding_sen + lines.discount_sen),
+        DISCOUNT: lines.discount_sen,
         ROUNDING: lines.rounding_sen,
         PPJ: -lines.ppj_sen,
         PPN: -lines.ppn_sen,

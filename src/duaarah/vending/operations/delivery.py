@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 
 # "used" after a lost answer means that our first copy was accepted: the token is in the meter, once.
 LOADED_RESULTS = frozenset({"accept", "used"})
+LOADED_AFTER_REFUND = "loaded_after_refund"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ def record_delivery(*, meter_id: int, report: TokenResult, command_id: int | Non
     if vend.command_id is not None:
         state = Command.State.ACKED if loaded else Command.State.REJECTED
         close_command(command_id=vend.command_id, state=state, result=report.result, now=now)
+    if vend.state == Vend.State.REFUNDED:
+        return _after_refund(vend, report, now)
     if vend.state == Vend.State.LOADED or (vend.state == Vend.State.REJECTED and not loaded):
         return Delivery(vend_id=vend.pk, changed=False)
     vend.state = Vend.State.LOADED if loaded else Vend.State.REJECTED
@@ -68,6 +71,25 @@ def _find(meter_id: int, report: TokenResult, command_id: int | None) -> Vend | 
     if report.tid is None:
         return None
     return vends.filter(meter_id=meter_id, tid=report.tid, token__isnull=False).order_by("-base_date").first()
+
+
+def _after_refund(vend: Vend, report: TokenResult, now: dt.datetime) -> Delivery:
+    """Nothing of it can be taken back: energy that was paid back and is in the meter is a loss that a person has to see."""
+    fresh = report.result in LOADED_RESULTS and vend.result != LOADED_AFTER_REFUND
+    if fresh:
+        vend.result = LOADED_AFTER_REFUND
+        vend.save(update_fields=["result"])
+        audit.record_refusal(
+            at=now,
+            actor=f"meter:{vend.meter_id}",
+            verb="vending.record_delivery",
+            subject=f"meter:{vend.meter_id}",
+            code=LOADED_AFTER_REFUND,
+            correlation=vend.correlation,
+            detail={"vend": vend.pk, "result": report.result, "energy_wh": report.energy_wh, "tid": report.tid},
+        )
+        LOG.error("vend %d was paid back and is loaded all the same", vend.pk, extra={"correlation": vend.correlation})
+    return Delivery(vend_id=vend.pk, changed=fresh)
 
 
 def _audit(vend: Vend, report: TokenResult, now: dt.datetime) -> None:

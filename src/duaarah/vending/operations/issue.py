@@ -24,6 +24,8 @@ from duaarah.vending.operations.books import (
     issued_lines_sen,
     wallet_account,
 )
+from duaarah.vending.operations.offers import Why, offer_again
+from duaarah.vending.operations.phones import phone_of_meter
 from duaarah.vending.operations.policy import WIB
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
@@ -56,7 +58,7 @@ def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.
                     _issue(vend, answer, now)
                     digits = answer.digits
                 case Refused():
-                    _refund(vend, answer, now)
+                    refund_paid(vend, answer, now)
                 case Unknown():
                     with connection.cursor() as cursor:
                         cursor.execute(sql.ASK_AGAIN, [OBTAIN_RETRY_S_MAX, OBTAIN_RETRY_S, vend.pk])
@@ -102,11 +104,16 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
 
 
 def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) -> None:
-    """Joining: the token's way to the meter; for a meter that does not talk, its digits to the customer."""
+    """
+    Joining: the token's way to the meter; for a meter that does not talk, its digits to the customer.
+
+    An older token that the meter never answered goes first. Where no phone is known, nobody is told: an operator sees it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(sql.PAIRED, [vend.meter_id, now])
         (paired,) = cursor.fetchone()
     if paired:
+        offer_again(meter_id=vend.meter_id, why=Why.BOUGHT, now=now, but=vend.pk)
         vend.command_id = queue_command(
             request_id=vend.request_id,
             meter_id=vend.meter_id,
@@ -116,7 +123,11 @@ def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) ->
             correlation=vend.correlation,
             now=now,
         )
-    else:
+        return
+    if not vend.phone:
+        vend.phone = phone_of_meter(meter_id=vend.meter_id, now=now)
+        Vend.objects.filter(pk=vend.pk).update(phone=vend.phone)
+    if vend.phone:
         vend.digits_sent_at = now
         tell_digits_one_way(vend, digits, amount_idr, now)
 
@@ -141,7 +152,8 @@ def pay_back(payment: Payment, amount_sen: int) -> str:
     return deposit_account(payment.channel_id)
 
 
-def _refund(vend: Vend, answer: Refused, now: dt.datetime) -> None:
+def refund_paid(vend: Vend, answer: Refused, now: dt.datetime) -> None:
+    """Joining: a locked vend that is PAID gets no token; its money goes back, and its customer is told."""
     assert vend.payment is not None
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
     # Before the wallet's row, as T1 takes them.

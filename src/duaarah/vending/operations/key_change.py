@@ -23,7 +23,6 @@ from duaarah.audit import operations as audit
 from duaarah.core.sts import KeyConfiguration, NewKENExpired, STSError, ken_allows, tid_at
 from duaarah.core.sts.meter import KEY_CHANGE_TIMEOUT_S
 from duaarah.headend.models import Command
-from duaarah.headend.operations import supersede
 from duaarah.people.models import Approval, Login
 from duaarah.people.operations import ApprovalRefused, request_approval, use_approval
 from duaarah.registry.access import pairing_of_meter
@@ -31,7 +30,7 @@ from duaarah.registry.models import Meter
 from duaarah.vending.models import KeyChange, KeyChangePart, Vend
 from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, OBTAIN_RETRY_S_MAX
-from duaarah.vending.operations.key_progress import advance, fail, queue_part
+from duaarah.vending.operations.key_progress import advance, fail, queue_part, withdraw
 from duaarah.vending.operations.tids import lock_tids, next_tid
 from duaarah.vending.ports import KeyChangeRequest, KeyChangeSource, KeyChangeTokens, KeyTerms, Refused, Unknown
 
@@ -117,7 +116,7 @@ def plan_key_change(*, meter: Meter, target: KeyTerms, now: dt.datetime, rollove
         KeyChangeRefused: TargetRefused, SameKey, MeterUnreachable, KeyChangeUnderWay, PartsRemembered, TokensPending.
     """
     old = key_terms(meter)
-    _check_target(old, target, now)
+    check_target(old, target, now)
     if pairing_of_meter(meter_id=meter.pk, at=now) is None:
         raise MeterUnreachable("The meter has no modem.")
     if KeyChange.objects.filter(meter=meter, state__in=OPEN).exists():
@@ -139,7 +138,8 @@ def plan_key_change(*, meter: Meter, target: KeyTerms, now: dt.datetime, rollove
     )
 
 
-def _check_target(old: KeyTerms, new: KeyTerms, now: dt.datetime) -> None:
+def check_target(old: KeyTerms, new: KeyTerms, now: dt.datetime) -> None:
+    """Whether a configuration can follow another one. Raises KeyChangeRefused: TargetRefused, SameKey."""
     try:
         KeyConfiguration(**{name: value for name, value in asdict(new).items() if name != "register"})
         # The old key may be expired: that is one reason to leave it. The new one may not.
@@ -202,28 +202,14 @@ def order_key_change(*, approval_id: int, source: KeyChangeSource, actor: str, n
 def _fix(approval_id: int, meter_id: int, actor: str, now: dt.datetime) -> KeyChange:
     """Entry (T1)."""
     with transaction.atomic(durable=True):
-        # Two who approve at once meet here. Not the whole row: a purchase holds its TIDs and then refers to the meter.
-        meter = Meter.objects.select_for_update(no_key=True).get(pk=meter_id)
         approval = use_approval(approval_id=approval_id, verb=VERB, subject=f"meter:{meter_id}", now=now)
-        old, new = KeyTerms(**approval.detail["old"]), KeyTerms(**approval.detail["new"])
-        lock_tids(meter_id=meter_id, base_dates={old.base_date, new.base_date})
-        if key_terms(meter) != old:
-            raise ConfigurationChanged("The meter's key is not the one that was to be left.")
-        plan = plan_key_change(meter=meter, target=new, now=now, rollover=approval.detail["rollover"])
-        change = KeyChange.objects.create(
-            request_id=uuid.uuid4(),
-            meter=meter,
-            approval=approval,
-            state=KeyChange.State.ORDERED,
-            correlation=uuid.uuid4(),
-            old=asdict(old),
-            new=asdict(new),
-            rollover=plan.rollover,
-            proof_tid=next_tid(meter_id=meter_id, base_date=new.base_date, ken=new.ken, now=now),
-            proof_rnd=secrets.randbelow(16),
-            ordered_at=now,
-            # The sweeper keeps away as long as whoever orders is likely to be at it.
-            obtain_not_before_at=_in(OBTAIN_RETRY_S),
+        change = begin_change(
+            meter_id=meter_id,
+            old=KeyTerms(**approval.detail["old"]),
+            new=KeyTerms(**approval.detail["new"]),
+            rollover=approval.detail["rollover"],
+            approval_id=approval.pk,
+            now=now,
         )
         audit.record(
             at=now,
@@ -236,6 +222,46 @@ def _fix(approval_id: int, meter_id: int, actor: str, now: dt.datetime) -> KeyCh
         )
     LOG.info("key change %d ordered", change.pk, extra={"correlation": change.correlation})
     return change
+
+
+def begin_change(
+    *,
+    meter_id: int,
+    old: KeyTerms,
+    new: KeyTerms,
+    rollover: bool,
+    now: dt.datetime,
+    approval_id: int | None = None,
+    roll_id: int | None = None,
+) -> KeyChange:
+    """
+    Joining: the row that fixes all that decides a change's tokens, under an approval of its own or a standing one.
+
+    Raises:
+        KeyChangeRefused: see plan_key_change, and ConfigurationChanged.
+    """
+    # Two who approve at once meet here. Not the whole row: a purchase holds its TIDs and then refers to the meter.
+    meter = Meter.objects.select_for_update(no_key=True).get(pk=meter_id)
+    lock_tids(meter_id=meter_id, base_dates={old.base_date, new.base_date})
+    if key_terms(meter) != old:
+        raise ConfigurationChanged("The meter's key is not the one that was to be left.")
+    plan = plan_key_change(meter=meter, target=new, now=now, rollover=rollover)
+    return KeyChange.objects.create(
+        request_id=uuid.uuid4(),
+        meter=meter,
+        approval_id=approval_id,
+        roll_id=roll_id,
+        state=KeyChange.State.ORDERED,
+        correlation=uuid.uuid4(),
+        old=asdict(old),
+        new=asdict(new),
+        rollover=plan.rollover,
+        proof_tid=next_tid(meter_id=meter_id, base_date=new.base_date, ken=new.ken, now=now),
+        proof_rnd=secrets.randbelow(16),
+        ordered_at=now,
+        # The sweeper keeps away as long as whoever orders is likely to be at it; a purchase leaves the tokens to it.
+        obtain_not_before_at=_in(0 if roll_id is not None else OBTAIN_RETRY_S),
+    )
 
 
 def _both(change: KeyChange) -> dict[str, Any]:
@@ -297,6 +323,8 @@ def resume_key_changes(*, source: KeyChangeSource, now: dt.datetime) -> int:
     """What a crash, a silent meter or a token still to be loaded left waiting; returns how many changes moved."""
     moved, under_way = 0, (Command.State.QUEUED, Command.State.SENT)
     out = Vend.objects.filter(meter_id=OuterRef("meter_id"), state__in=(Vend.State.PAID, Vend.State.ISSUED))
+    # What waits for the change itself does not hold it back.
+    out = out.filter(Q(waits_for=None) | ~Q(waits_for=OuterRef("pk")))
     asked = KeyChangePart.objects.filter(change=OuterRef("pk"), command__state__in=under_way)
     # Only those that can move: silent meters and tokens on their way must not stand in front of the others.
     due = (
@@ -324,17 +352,7 @@ def withdraw_key_change(*, change_id: int, actor: str, now: dt.datetime) -> None
         change = KeyChange.objects.select_for_update(no_key=True).get(pk=change_id)
         fine = change.state in (KeyChange.State.ORDERED, KeyChange.State.LOADING)
         if fine:
-            supersede(meter_id=change.meter_id, kind=Command.Kind.LOAD_KEY, now=now)
-            change.state, change.closed_at = KeyChange.State.WITHDRAWN, now
-            change.save(update_fields=["state", "closed_at"])
-            audit.record(
-                at=now,
-                actor=actor,
-                verb="vending.withdraw_key_change",
-                subject=f"meter:{change.meter_id}",
-                correlation=change.correlation,
-                detail={"change": change.pk},
-            )
+            withdraw(change, actor=actor, code="", now=now)
     if not fine:
         error = NotWithdrawable("Only the meter can say now which key it has.")
         _refused(error.code, str(error), "vending.withdraw_key_change", change.meter_id, actor, now)

@@ -16,16 +16,20 @@ import uuid
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from duaarah.audit import operations as audit
 from duaarah.core.intent import TokenResult
+from duaarah.core.sts import ken_allows
 from duaarah.core.sts.meter import KEY_CHANGE_TIMEOUT_S
 from duaarah.headend.models import Command
 from duaarah.headend.operations import close_command, queue_command, supersede
 from duaarah.registry.models import Meter
 from duaarah.sms.models import Priority
 from duaarah.vending.models import KeyChange, KeyChangePart, Vend
+from duaarah.vending.operations.issue import refund_paid
 from duaarah.vending.operations.tids import lock_tids, next_tid
+from duaarah.vending.ports import Refused
 
 LOG = logging.getLogger(__name__)
 ROUNDS_MAX = 3
@@ -102,7 +106,9 @@ def _loading(change: KeyChange, parts: dict[str, KeyChangePart], now: dt.datetim
 
 
 def _tokens_out(change: KeyChange) -> bool:
-    return Vend.objects.filter(meter_id=change.meter_id, state__in=(Vend.State.PAID, Vend.State.ISSUED)).exists()
+    """Tokens of the old key, or to be; what waits for this change gets its key from it."""
+    out = Vend.objects.filter(meter_id=change.meter_id, state__in=(Vend.State.PAID, Vend.State.ISSUED))
+    return out.filter(Q(waits_for=None) | ~Q(waits_for=change)).exists()
 
 
 def _close_in(change: KeyChange, part: KeyChangePart, now: dt.datetime) -> bool:
@@ -180,7 +186,7 @@ def _changed(change: KeyChange, now: dt.datetime) -> None:
     lock_tids(meter_id=change.meter_id, base_dates={change.old["base_date"], change.new["base_date"]})
     columns = {name: change.new[name] for name in _TERMS}
     Meter.objects.filter(pk=change.meter_id).update(sts_register=change.new["register"], **columns)
-    for vend in Vend.objects.select_for_update().filter(waits_for=change).order_by("pk"):
+    for vend in Vend.objects.select_for_update().filter(waits_for=change, state=Vend.State.PAID).order_by("pk"):
         if change.new["base_date"] != vend.base_date:
             vend.tid = next_tid(
                 meter_id=change.meter_id, base_date=change.new["base_date"], ken=change.new["ken"], now=now
@@ -196,8 +202,41 @@ def _changed(change: KeyChange, now: dt.datetime) -> None:
 def fail(change: KeyChange, result: str, now: dt.datetime) -> None:
     """Joining: the meter keeps its old key; what waited goes on with that."""
     supersede(meter_id=change.meter_id, kind=Command.Kind.LOAD_KEY, now=now)
+    _pay_back_expired(change, now)
     _release(change)
     _close(change, KeyChange.State.FAILED, result[:30], now)
+
+
+def withdraw(change: KeyChange, *, actor: str, code: str, now: dt.datetime) -> None:
+    """Joining: give up a locked change whose last part never left; what waits goes on with the old key."""
+    supersede(meter_id=change.meter_id, kind=Command.Kind.LOAD_KEY, now=now)
+    _pay_back_expired(change, now)
+    _release(change)
+    change.state, change.result, change.closed_at = KeyChange.State.WITHDRAWN, code, now
+    change.save(update_fields=["state", "result", "closed_at"])
+    audit.record(
+        at=now,
+        actor=actor,
+        verb="vending.withdraw_key_change",
+        subject=f"meter:{change.meter_id}",
+        correlation=change.correlation,
+        detail={"change": change.pk, "code": code},
+    )
+
+
+def _pay_back_expired(change: KeyChange, now: dt.datetime) -> None:
+    """
+    Purchases that the old key cannot make a token for: with no new key there is none.
+
+    Under the meter's TID row: a purchase that is being taken is seen here, or sees that the change is over.
+    """
+    lock_tids(meter_id=change.meter_id, base_dates={change.old["base_date"], change.new["base_date"]})
+    waiting = Vend.objects.select_for_update(of=("self",)).select_related("payment").filter(waits_for=change)
+    for vend in waiting.filter(state=Vend.State.PAID).order_by("pk"):
+        if vend.base_date != change.old["base_date"] or not ken_allows(vend.tid, change.old["ken"]):
+            refund_paid(
+                vend, Refused("ken_expired", "The meter's old key has expired and it did not take a new one."), now
+            )
 
 
 def _release(change: KeyChange) -> None:

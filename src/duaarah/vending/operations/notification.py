@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from duaarah.audit import operations as audit
 from duaarah.core.sts import tid_at
 from duaarah.registry.access import MeterUnknown, meter_for_channel, pairing_of_meter
 from duaarah.registry.models import Meter
+from duaarah.vending.batch_models import TokenBatchRow
 from duaarah.vending.models import Channel, Notification, Token, Vend
 from duaarah.vending.operations.configuration import configuration_of, key_terms
 from duaarah.vending.operations.issue import send_to_meter
@@ -38,7 +40,11 @@ class NotificationRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Sale:
-    """What a channel says it sold; `digest` is SHA-256 of the signed body, to tell a repeat from a contradiction."""
+    """
+    What a channel says it sold; `digest` is SHA-256 of the signed body, to tell a repeat from a contradiction.
+
+    `in_file`: a row of a file, which has no body of its own; a repeat is told by meter, digits and nominal.
+    """
 
     notification_id: str
     digest: bytes
@@ -46,12 +52,19 @@ class Sale:
     idpel: str | None
     digits: str
     amount_idr: int
+    in_file: bool = False
 
     def __repr__(self) -> str:
         return f"Sale(notification_id={self.notification_id!r}, amount_idr={self.amount_idr})"
 
 
-def take_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Vend, bool]:
+# Joining: what became of a sale, in the transaction that makes it so; its vend, "taken" or "repeated", or None and a code.
+Note = Callable[[Vend | None, str], None]
+
+
+def take_notification(
+    *, channel: Channel, sale: Sale, reader: TokenReader, now: dt.datetime, note: Note | None = None
+) -> tuple[Vend, bool]:
     """
     Entry: the vend of a token sold elsewhere, and whether this notification had brought it before.
 
@@ -60,15 +73,19 @@ def take_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now:
             digits or this TID), notification_conflict (the same id with another body). An audit line says so.
     """
     try:
-        repeat = _repeat(channel, sale)
-        if repeat is not None:
-            return repeat, True
-        meter, facts = _read(sale, reader, now)
-        vend, repeated = _take(channel, sale, meter, facts, now)
+        vend, repeated = _repeat(channel, sale), True
+        if vend is None:
+            meter, facts = _read(sale, reader, now)
+            vend, repeated = _take(channel, sale, meter, facts, now, note)
+        if repeated and note is not None:
+            with transaction.atomic(durable=True):
+                note(vend, "repeated")
         LOG.info("vend %d notified by %s", vend.pk, channel.code, extra={"correlation": vend.correlation})
         return vend, repeated
     except NotificationRefused as error:
         with transaction.atomic(durable=True):
+            if note is not None:
+                note(None, error.code)
             audit.record_refusal(
                 at=now,
                 actor=f"channel:{channel.code}",
@@ -80,17 +97,37 @@ def take_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now:
         raise
 
 
+def judge_notification(*, channel: Channel, sale: Sale, reader: TokenReader, now: dt.datetime) -> Vend | TokenFacts:
+    """What `take_notification` would find: the vend of a repeat, or what the token says; nothing is written. Raises as it."""
+    known = _repeat(channel, sale)
+    if known is not None:
+        return known
+    meter, facts = _read(sale, reader, now)
+    same_tid = Vend.objects.filter(drn=meter.drn, base_date=meter.base_date, tid=facts.tid).exists()
+    if same_tid or Token.objects.filter(digits=sale.digits).exists():
+        raise NotificationRefused("token_known", "This token was brought to us before.")
+    return facts
+
+
 def _repeat(channel: Channel, sale: Sale) -> Vend | None:
     earlier = (
-        Notification.objects.select_related("vend")
+        Notification.objects.select_related("vend__token")
         .filter(channel=channel, notification_id=sale.notification_id)
         .first()
     )
     if earlier is None:
         return None
-    if bytes(earlier.digest) != sale.digest:
+    if bytes(earlier.digest) != sale.digest and not _same_sale(earlier, sale):
         raise NotificationRefused("notification_conflict", "This notification id was used for another sale.")
     return earlier.vend
+
+
+def _same_sale(earlier: Notification, sale: Sale) -> bool:
+    """Whether one of both came in a file, and both say the same of the same sale."""
+    vend = earlier.vend
+    if not (sale.in_file or TokenBatchRow.objects.filter(vend=vend, state=TokenBatchRow.State.TAKEN).exists()):
+        return False
+    return (vend.drn, vend.token.digits, earlier.amount_idr) == (sale.drn, sale.digits, sale.amount_idr)
 
 
 def _read(sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Meter, TokenFacts]:
@@ -108,7 +145,9 @@ def _read(sale: Sale, reader: TokenReader, now: dt.datetime) -> tuple[Meter, Tok
     return meter, facts
 
 
-def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime) -> tuple[Vend, bool]:
+def _take(
+    channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt.datetime, note: Note | None
+) -> tuple[Vend, bool]:
     try:
         with transaction.atomic(durable=True):
             # First: who ends a meter's old key waits for this, and then sees the token.
@@ -124,7 +163,7 @@ def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt
                 vend=vend,
             )
             send_to_meter(vend, sale.digits, sale.amount_idr, now)
-            vend.save(update_fields=["command", "digits_sent_at"])
+            vend.save(update_fields=["command", "digits_sent_at", "phone"])
             audit.record(
                 at=now,
                 actor=f"channel:{channel.code}",
@@ -133,6 +172,8 @@ def _take(channel: Channel, sale: Sale, meter: Meter, facts: TokenFacts, now: dt
                 correlation=vend.correlation,
                 detail={"vend": vend.pk, "tid": facts.tid, "encoded_wh": facts.energy_wh},
             )
+            if note is not None:
+                note(vend, "taken")
             return vend, False
     except IntegrityError as error:
         if "vending_notification_once" in str(error):

@@ -41,7 +41,8 @@ LEFT JOIN LATERAL (
 """
 
 # Under the meter's TID row, which a key change takes too: the configuration is compared with the present one (no row: the
-# key was changed after the caller read it), and a change whose last part is out makes the vend wait for its end.
+# key was changed after the caller read it), and a change whose last part is out makes the vend wait for its end; one under a
+# standing approval does so from its beginning.
 PAY = """
 WITH payment AS (
     INSERT INTO vending_payment
@@ -61,10 +62,11 @@ INSERT INTO vending_vend (request_id, origin, payment_id, meter_id, phone, state
 SELECT %(request)s, 'OURS', payment.id, %(meter)s, %(phone)s, 'PAID', %(correlation)s, %(drn)s, %(pan)s, %(base_date)s, %(tid)s,
     %(rnd)s, %(sts_register)s, %(dkga)s, %(ea)s, %(sgc)s, %(ti)s, %(krn)s, %(kt)s, %(ken)s, %(energy_wh)s, %(now)s, '',
     0, clock_timestamp() + %(retry_s)s * interval '1 second',
-    (SELECT k.id FROM vending_keychange k WHERE k.meter_id = %(meter)s AND k.state = 'CLOSING')
+    (SELECT k.id FROM vending_keychange k WHERE k.meter_id = %(meter)s
+        AND (k.state = 'CLOSING' OR (k.state IN ('ORDERED', 'LOADING') AND k.roll_id IS NOT NULL)))
 FROM payment JOIN registry_meter m ON m.id = %(meter)s
     AND (m.sts_register, m.dkga, m.ea, m.sgc, m.ti, m.krn, m.kt, m.ken, m.base_date)
-      = (%(sts_register)s, %(dkga)s, %(ea)s, %(sgc)s, %(ti)s, %(krn)s, %(kt)s, %(ken)s, %(base_date)s)
+      = (%(sts_register)s, %(dkga)s, %(ea)s, %(sgc)s, %(ti)s, %(krn)s, %(kt)s, %(ken)s, %(meter_base_date)s)
 RETURNING id, payment_id, obtain_not_before_at, waits_for_id
 """
 

@@ -45,6 +45,7 @@ def send_digits_instead(*, now: dt.datetime) -> int:
                 digits_sent_at=None,
                 issued_at__lte=now - dt.timedelta(seconds=UNCONFIRMED_S),
             )
+            .exclude(phone="")
             .order_by("issued_at")[:BATCH_MAX]
         )
         for vend in vends:

@@ -10,22 +10,47 @@ import datetime as dt
 import logging
 import secrets
 import uuid
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 
 from django.db import IntegrityError, connection, transaction
 
 from duaarah.audit import operations as audit
-from duaarah.core.tariff import NOMINALS_IDR, QuoteLines, TariffError, Terms, quote, terms
+from duaarah.core.sts import STSError
+from duaarah.core.tariff import QuoteLines, Terms
 from duaarah.registry.models import Meter, Pairing
 from duaarah.vending.models import Channel, LedgerEntry, Token, Vend, Wallet
 from duaarah.vending.operations import arrears, sql
 from duaarah.vending.operations.books import COMPENSATION, PENDING, book, deposit_account, wallet_account
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
-from duaarah.vending.operations.policy import WIB
-from duaarah.vending.operations.tids import next_tid
+from duaarah.vending.operations.key_roll import roll_if_behind, tid_for
+from duaarah.vending.operations.pricing import given, price, priced, wib_date
+from duaarah.vending.operations.refusals import (
+    ChannelLimitPassed,
+    DepositTooLow,
+    NominalRefused,
+    NoPrice,
+    ReferenceReused,
+    TopUpRefused,
+    WalletTooLow,
+)
 from duaarah.vending.ports import TokenRequest, TokenSource
+
+__all__ = [
+    "ChannelLimitPassed",
+    "DepositTooLow",
+    "NoPrice",
+    "NominalRefused",
+    "OneWay",
+    "ReferenceReused",
+    "TopUpRefused",
+    "WalletTooLow",
+    "fees_today",
+    "obtain_token",
+    "price",
+    "take_payment",
+    "top_up",
+]
 
 LOG = logging.getLogger(__name__)
 _QUOTE_LINES = (
@@ -43,54 +68,14 @@ _QUOTE_LINES = (
 )
 
 
-class TopUpRefused(Exception):
-    """Nothing was bought and no money moved."""
-
-    code = "top_up_refused"
-
-
-class NominalRefused(TopUpRefused):
-    """The nominal is not one that is sold."""
-
-    code = "wrong_nominal"
-
-
-class WalletTooLow(TopUpRefused):
-    """The wallet does not hold the nominal and its admin fee."""
-
-    code = "wallet_too_low"
-
-    def __init__(self, balance_idr: int) -> None:
-        super().__init__("The wallet does not hold enough.")
-        self.balance_idr = balance_idr
-
-
-class DepositTooLow(TopUpRefused):
-    """The channel's deposit does not hold the nominal and its admin fee."""
-
-    code = "deposit_too_low"
-
-
-class ChannelLimitPassed(TopUpRefused):
-    """More than the channel may sell at once, or in a day."""
-
-    code = "channel_limit"
-
-
-class NoPrice(TopUpRefused):
-    """No price can be made for this meter today."""
-
-    code = "no_price"
-
-
 class _KeyWasChanged(Exception):
     """The meter's key configuration is another than the one that was read: nothing was written, try again with it."""
 
 
-class ReferenceReused(TopUpRefused):
-    """The channel used this reference before for another meter or amount."""
+class KeyExpired(NoPrice):
+    """The meter's key makes no token any more, and no new one is on its way to it."""
 
-    code = "reference_reused"
+    code = "key_expired"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +115,10 @@ def take_payment(
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
 
-    Returns the vend, and whether the reference had bought it before.
+    Returns the vend, and whether the reference had bought it before. A meter whose key register is left behind gets its new
+    key first: its change is ordered before the money is taken, and the vend waits for it.
     """
+    roll_if_behind(meter=pairing.meter, now=now)
     try:
         with transaction.atomic(durable=True):
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
@@ -139,10 +126,10 @@ def take_payment(
                 return earlier, True
             fees = _fees(channel, amount_idr, now)
             if channel.kind == Channel.Kind.COMPENSATION:
-                found, lines, dues = *_given(pairing.meter, amount_idr, now), []
+                found, lines, dues = *given(pairing.meter, amount_idr, now), []
             else:
-                dues = arrears.due(meter=pairing.meter, nominal_idr=amount_idr, date=_wib_date(now), lock=True)
-                found, lines = _priced(pairing.meter, amount_idr, now, fees.admin_idr, _sum(dues))
+                dues = arrears.due(meter=pairing.meter, nominal_idr=amount_idr, date=wib_date(now), lock=True)
+                found, lines = priced(pairing.meter, amount_idr, now, fees.admin_idr, _sum(dues))
             vend = _take(pairing, found, lines, channel, fees, reference, now)
             arrears.reserve(vend_id=vend.pk, dues=dues)
         LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
@@ -172,16 +159,6 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
     return vend
 
 
-def price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
-    """What a nominal would buy for a meter now, its instalments taken off; nothing is written. NominalRefused, NoPrice."""
-    dues = arrears.due(meter=meter, nominal_idr=amount_idr, date=_wib_date(now), lock=False)
-    return _priced(meter, amount_idr, now, 0, _sum(dues))[1]
-
-
-def _wib_date(now: dt.datetime) -> dt.date:
-    return now.astimezone(WIB).date()
-
-
 def _sum(dues: list[arrears.Due]) -> int:
     return sum(one.amount_idr for one in dues)
 
@@ -201,7 +178,7 @@ def fees_today(channel: Channel, now: dt.datetime) -> Fees:
     if channel.kind != Channel.Kind.DEPOSIT:
         return Fees()
     with connection.cursor() as cursor:
-        cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
+        cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": wib_date(now)})
         return Fees(*cursor.fetchone())
 
 
@@ -210,38 +187,6 @@ def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
     return fees
-
-
-def _priced(
-    meter: Meter, amount_idr: int, now: dt.datetime, admin_idr: int, instalment_idr: int
-) -> tuple[Terms, QuoteLines]:
-    if amount_idr not in NOMINALS_IDR:
-        raise NominalRefused(f"Rp{amount_idr} is not a nominal that is sold.")
-    try:
-        found = _terms(meter, amount_idr, now, admin_idr)
-        return found, quote(amount_idr, found, instalment_idr=instalment_idr)
-    except TariffError as error:
-        raise NoPrice(str(error)) from error
-
-
-def _given(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, QuoteLines]:
-    """A compensation as energy: no sale, hence no tax, stamp, admin fee or instalment on it, and any amount."""
-    try:
-        found = replace(_terms(meter, amount_idr, now, 0), ppj_rate=Decimal(0), ppn_rate=Decimal(0), stamp_idr=0)
-        return found, quote(amount_idr, found)
-    except TariffError as error:
-        raise NoPrice(str(error)) from error
-
-
-def _terms(meter: Meter, amount_idr: int, now: dt.datetime, admin_idr: int) -> Terms:
-    return terms(
-        group=meter.tariff_group,
-        va=meter.contracted_va,
-        region=meter.region,
-        nominal_idr=amount_idr,
-        date=_wib_date(now),
-        admin_idr=admin_idr,
-    )
 
 
 def _take(
@@ -297,7 +242,7 @@ def _debit_wallet(holder_id: int, total_sen: int) -> None:
 def _debit_deposit(channel: Channel, lines: QuoteLines, fees: Fees, now: dt.datetime) -> None:
     values = {"total": lines.total_paid_idr * 100, "nominal": lines.nominal_idr * 100}
     with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
+        cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": wib_date(now)})
         found = cursor.fetchone()
     if found is None:
         raise DepositTooLow("The channel's deposit does not hold enough.")
@@ -317,6 +262,10 @@ def _pay(
 ) -> Vend:
     """Payment, quote and vend, in one statement; all that decides the 20 digits is in the row before it is used."""
     meter = pairing.meter
+    try:
+        base_date, tid = tid_for(meter=meter, now=now)
+    except STSError as error:
+        raise KeyExpired(str(error)) from error
     vend = Vend(
         request_id=uuid.uuid4(),
         origin=Vend.Origin.OURS,
@@ -324,8 +273,8 @@ def _pay(
         phone=pairing.phone,
         state=Vend.State.PAID,
         correlation=uuid.uuid4(),
-        **configuration_of(meter),
-        tid=next_tid(meter_id=meter.pk, base_date=meter.base_date, ken=meter.ken, now=now),
+        **{**configuration_of(meter), "base_date": base_date},
+        tid=tid,
         rnd=secrets.randbelow(16),
         requested_wh=lines.energy_wh,
         paid_at=now,
@@ -333,6 +282,7 @@ def _pay(
     values = {
         **{name: getattr(vend, name) for name in (*COLUMNS, "tid", "rnd", "phone", "correlation")},
         **{name: getattr(lines, name) for name in _QUOTE_LINES},
+        "meter_base_date": meter.base_date,
         "channel": channel.pk,
         "commission": fees.commission_idr,
         "reference": reference,

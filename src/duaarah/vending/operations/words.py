@@ -34,7 +34,8 @@ def _tell(vend: Vend, occasion: str, template: str, now: dt.datetime, **values: 
     )
 
 
-def _amount_idr(vend: Vend) -> int:
+def amount_of(vend: Vend) -> int:
+    """The nominal, wherever it was paid."""
     return vend.payment.amount_idr if vend.payment is not None else vend.notification.amount_idr
 
 
@@ -47,7 +48,7 @@ def tell_loaded(vend: Vend, digits: str, balance_wh: int, now: dt.datetime) -> N
         "receipt",
         now,
         kwh=kwh(vend.encoded_wh or 0, language),
-        nominal=rupiah(_amount_idr(vend), language),
+        nominal=rupiah(amount_of(vend), language),
         balance=kwh(balance_wh, language),
         token=token_groups(digits),
     )
@@ -95,3 +96,33 @@ def tell_rejected(vend: Vend, now: dt.datetime) -> None:
 def tell_refund(vend: Vend, amount_idr: int, now: dt.datetime) -> None:
     """No token was made; the money is back."""
     _tell(vend, "refund", "refunded", now, nominal=rupiah(amount_idr, _language(vend)))
+
+
+def tell_taken_back(vend: Vend, template: str, drn: str, now: dt.datetime) -> None:
+    """A purchase for the wrong meter was taken back (`taken_back`), or could not be moved to `drn` (`not_moved`)."""
+    assert vend.payment is not None
+    language = _language(vend)
+    _tell(
+        vend,
+        "taken_back",
+        template,
+        now,
+        nominal=rupiah(vend.payment.amount_idr, language),
+        total=rupiah(vend.payment.amount_idr + vend.payment.admin_idr, language),
+        meter=short_drn(drn),
+    )
+
+
+def tell_moved(vend: Vend, bought: Vend, now: dt.datetime) -> None:
+    """Whoever bought for the wrong meter learns that it is the other's now, which tells its own receipt."""
+    language = _language(vend)
+    _tell(
+        vend,
+        "taken_back",
+        "moved",
+        now,
+        nominal=rupiah(amount_of(vend), language),
+        old=short_drn(vend.drn),
+        meter=short_drn(bought.drn),
+        kwh=kwh(bought.encoded_wh or bought.requested_wh, language),
+    )
