@@ -15,7 +15,7 @@ from duaarah.people.models import AccountHolder, Login, Membership, Organisation
 from duaarah.registry.models import Site
 from duaarah.vending.models import Channel
 from duaarah.web.shared import buying, fresh
-from duaarah.web.utility import approvals, communication, dlms_keys, keys
+from duaarah.web.utility import approvals, communication, dlms_keys, key_rolls, keys
 from duaarah.wiring import registers
 
 SignIn = Callable[[str], Client]
@@ -26,7 +26,7 @@ def town(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town
     """Three houses: two of a company (with sites), one household; the pages use the town's keys."""
     made = Town(tmp_path)
     clock_operations.move(at=START, rate=1, founding=True)
-    for module in (approvals, buying, communication, dlms_keys, keys, registers):
+    for module in (approvals, buying, communication, dlms_keys, key_rolls, keys, registers):
         monkeypatch.setattr(module, "key_store", lambda: made.store)
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["testserver"])
     monkeypatch.setattr(fresh, "SHARED_FOR_S", 0.0)

@@ -20,7 +20,6 @@ from duaarah.vending.batch_models import Correction, KeyRoll, TokenBatch, TokenP
 from duaarah.vending.models import Token, Vend, Wallet
 from duaarah.vending.operations import Sale, take_notification, top_up
 from duaarah.vending.operations.batches import load_batch, receive_batch
-from duaarah.web.utility import key_rolls
 
 pytestmark = pytest.mark.slow
 
@@ -131,9 +130,8 @@ def test_what_cannot_be_taken_back_says_why_and_an_unsent_blank_is_given_up(
 
 
 def test_a_register_is_left_behind_by_two_and_the_purchase_brings_the_key(
-    sign_in: SignIn, town: Town, household: House, monkeypatch: pytest.MonkeyPatch
+    sign_in: SignIn, town: Town, household: House
 ) -> None:
-    monkeypatch.setattr(key_rolls, "key_store", lambda: town.store)
     one, two, path = sign_in("pln"), sign_in("dataop"), "/operasi/kunci/tertinggal/"
     assert "No register is left behind." in one.get(path).content.decode()
     form = {"from": "test", "to": "next", "ea": "07", "reason": "KRN 2"}
