@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         ("headend", "0018_kinds"),
         ("people", "0003_operatorkey"),
         ("registry", "0006_sim_expiry"),
-        ("vending", "0007_deposits_and_books"),
+        ("vending", "0008_ledger"),
     ]
 
     operations = [

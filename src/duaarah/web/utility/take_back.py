@@ -34,7 +34,9 @@ REFUSALS = {
         "This meter does not talk, and only a meter can prove that it gave a token up. Nothing was changed."
     ),
     "key_change_under_way": gettext_lazy("The meter's key is being changed: try again after it. Nothing was changed."),
-    "collected_more": gettext_lazy("It paid off arrears too, which are not given back here. Nothing was changed."),
+    "collected_more": gettext_lazy(
+        "It paid for something else too, which is not given back here. Nothing was changed."
+    ),
     "same_meter": gettext_lazy("It was bought for this meter. Nothing was changed."),
     "asked": gettext_lazy("The meter was asked already: only its answer decides now. Nothing was changed."),
 }

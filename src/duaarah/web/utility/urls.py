@@ -5,8 +5,11 @@ from django.urls import path
 
 from duaarah.web.utility import (
     approvals,
+    books,
     campaigns,
+    channel,
     communication,
+    corrections,
     dlms_keys,
     firmware,
     key_rolls,
@@ -59,5 +62,15 @@ urlpatterns = [
     path("salah-meter/<int:correction>/akhiri/", take_back.give_up, name="desk-take-back-end"),
     path("kunci/tertinggal/", key_rolls.rolls, name="desk-key-rolls"),
     path("kunci/tertinggal/<int:roll>/akhiri/", key_rolls.end, name="desk-key-roll-end"),
+    path("buku/", books.balance, name="desk-books"),
+    path("buku/akun/", books.account, name="desk-account"),
+    path("buku/entri/<int:entry>/", books.entry, name="desk-entry"),
+    path("buku/penjualan/", books.sold, name="desk-sales"),
+    path("buku/kanal/", books.channels, name="desk-channels"),
+    path("buku/kanal/<str:code>/", channel.channel, name="desk-channel"),
+    path("buku/rekonsiliasi/<int:made>/", channel.compared, name="desk-channel-file"),
+    path("buku/rekonsiliasi/<int:made>/putuskan/", channel.resolve, name="desk-channel-resolve"),
+    path("buku/koreksi/", corrections.waiting, name="desk-corrections"),
+    path("buku/koreksi/<int:approval>/", corrections.decide, name="desk-correct"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]
