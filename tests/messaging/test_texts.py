@@ -23,6 +23,8 @@ WORST = {
     "code": "K7P",
     "token": "1234 5678 9012 3456 7890",
     "time": "23/11 18.40",
+    "total": "Rp1.010.000",
+    "old": "14...789",
     "wallet": "Rp9.999.999.999",
     "va": "888535110000001",
     "given": "9" * WRITTEN_MAX + " juta",
@@ -58,6 +60,8 @@ PER_TEMPLATE = {
     "auto_budget": {"budget": "Rp10.000.000.000"},
     "balance_days": {"days": ">60 hari"},
     "credit_exhausted": {"nominal_plain": "50000"},
+    # A number that is not the reader's own meter has no name for him.
+    **{name: {"meter": "14...789"} for name in ("taken_back", "moved", "not_moved")},
 }
 
 

@@ -23,6 +23,7 @@ from duaarah.vending.batch_models import Correction
 from duaarah.vending.models import LedgerEntry, LedgerLine, Vend, Wallet
 from duaarah.vending.operations import Sale, fill_deposit, set_channel_terms, take_notification, top_up
 from duaarah.vending.operations import wrong_meter as verbs
+from duaarah.vending.operations.arrears import Terms, open_arrears
 from duaarah.vending.operations.wrong_meter import TakeBackRefused, request_take_back, take_back
 from duaarah.vending.ports import TokenRequest, Unknown
 
@@ -223,6 +224,23 @@ def test_a_deposit_gets_nominal_and_fee_back_and_pays_for_the_right_meter(town: 
     town.run()
     assert outcome(made)[0] == "MOVED" and Deposit.objects.get().balance_sen == 39_750_000
     assert balances()[f"commission:{bank.pk}"] == -100_000 and right.sim.tokens_accepted == 1
+    all_agrees(town)
+
+
+def test_what_it_paid_off_of_arrears_is_owed_again(town: Town) -> None:
+    house = town.house(wallet_idr=100_000)
+    terms = Terms(total_idr=30_000, amount_idr=5_000)
+    said = {"reference": "a", "title": "P2TL", "terms": terms, "from_date": dt.date(2026, 1, 1)}
+    row = open_arrears(owner=house.meter, **said, actor="t", now=town.now)
+    before = balances()
+    vend = buy(town, house, "r1")
+    row.refresh_from_db()
+    assert (row.paid_idr, balances()["pln:instalment"]) == (5_000, -500_000)
+    made = back(town, vend)
+    town.run()
+    row.refresh_from_db()
+    assert outcome(made) == ("DONE", "") and (row.paid_idr, row.reserved_idr, row.open) == (0, 0, True)
+    assert balances() == before and balance(house) == 100_000
     all_agrees(town)
 
 

@@ -163,6 +163,15 @@ class KeyChange(models.Model):
         ]
         indexes = [models.Index(fields=["meter", "id"], name="vending_keychange_meter")]
 
+    @property
+    def agreed(self) -> Approval:
+        """What two people agreed to: this change, or all of its register."""
+        if self.approval is not None:
+            return self.approval
+        assert self.roll is not None  # the constraint vending_key_change_approved
+        approval: Approval = self.roll.approval
+        return approval
+
 
 class KeyChangePart(models.Model):
     """One token of a key change: a section by its class and subclass, or `proof`. The digits are never in a log."""

@@ -53,7 +53,7 @@ def vend_with_journey(vend_id: int) -> Vend:
 
 
 _JOURNEY = (
-    *("state", "waits_for", "drn", "encoded_wh", "requested_wh", "paid_at"),
+    *("state", "waits_for", "drn", "phone", "encoded_wh", "requested_wh", "paid_at"),
     *("issued_at", "digits_sent_at", "closed_at", "result"),
     *("token__digits", "payment__amount_idr", "payment__channel__name"),
     *("notification__amount_idr", "notification__channel__name", "notification__vend"),
@@ -146,12 +146,12 @@ def late_vends(now: dt.datetime, limit: int) -> list[Vend]:
 
 
 def reason_of_delay(vend: Vend) -> str:
-    """Why a vend is late, as a stable word: key_change, no_token, not_sent, no_answer, one_way, given_up."""
+    """Why a vend is late, as a stable word: key_change, no_token, not_sent, no_answer, one_way, no_phone, given_up."""
     if vend.state == Vend.State.PAID:
         return "no_token" if vend.waits_for_id is None else "key_change"
     command = vend.command
     if command is None:
-        return "one_way"
+        return "one_way" if vend.phone else "no_phone"
     if command.state == Command.State.EXPIRED:
         return "given_up"
     return "no_answer" if command.attempts else "not_sent"

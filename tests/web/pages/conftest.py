@@ -18,7 +18,7 @@ from duaarah.vending.models import Channel
 from duaarah.vending.operations.deposit import open_gerai
 from duaarah.web.gerai import till
 from duaarah.web.shared import buying, fresh
-from duaarah.web.utility import approvals, communication, dlms_keys, keys
+from duaarah.web.utility import approvals, communication, dlms_keys, key_rolls, keys
 from duaarah.wiring import registers
 
 # All pages are imported before a test puts another key_store in its module's place: a page that was first imported then
@@ -33,7 +33,7 @@ def town(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town
     """Three houses: two of a company (with sites), one household; the pages use the town's keys."""
     made = Town(tmp_path)
     clock_operations.move(at=START, rate=1, founding=True)
-    for module in (approvals, buying, communication, dlms_keys, keys, registers, till):
+    for module in (approvals, buying, communication, dlms_keys, key_rolls, keys, registers, till):
         monkeypatch.setattr(module, "key_store", lambda: made.store)
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["testserver"])
     monkeypatch.setattr(fresh, "SHARED_FOR_S", 0.0)

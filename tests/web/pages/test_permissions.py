@@ -25,6 +25,7 @@ from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
 from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRange, Sim
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
+from duaarah.vending.batch_models import Correction, KeyRoll, TokenBatch, TokenPhone
 from duaarah.vending.models import Channel, KeyChange, LedgerEntry, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.books import book
@@ -87,6 +88,13 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
+    "desk-batches": ("/operasi/token-luar/", "get", DESK),
+    "desk-batch": ("/operasi/token-luar/{token_batch}/", "get", DESK),
+    "desk-untold": ("/operasi/token-luar/tanpa-nomor/", "get", DESK),
+    "desk-take-back": ("/operasi/pembelian/{vend}/salah-meter/", "get", DESK),
+    "desk-take-back-end": ("/operasi/salah-meter/{taken_back}/akhiri/", "post-redirect", DESK),
+    "desk-key-rolls": ("/operasi/kunci/tertinggal/", "get", DESK),
+    "desk-key-roll-end": ("/operasi/kunci/tertinggal/{roll}/akhiri/", "post-redirect", DESK),
     "desk-shipments": ("/operasi/kiriman/", "get", DESK),
     "desk-shipment": ("/operasi/kiriman/{consignment}/", "get", DESK),
     "desk-shipment-close": ("/operasi/kiriman/{consignment}/tutup/", "post-redirect", DESK),
@@ -209,6 +217,20 @@ def closed_rotation_and_rollout(town: Town, household: House) -> dict[str, int]:
     return {"rotation": rotation.pk, "rollout": rollout.pk}
 
 
+def of_elsewhere(town: Town, vend: Vend) -> dict[str, int]:
+    """A file that was refused, a correction and a standing approval that are over."""
+    atm = Channel.objects.create(code="ATM", name="ATM", kind="ELSEWHERE")
+    batch = TokenBatch.objects.create(
+        channel=atm, file_name="f.csv", digest=b"", state="REFUSED", brought_by="test", received_at=town.now
+    )
+    asker = Login.objects.create_user("asks for tokens")
+    life = {"requested_at": town.now, "expires_at": town.now, "requested_by": asker, "state": "USED", "detail": {}}
+    first, second = (Approval.objects.create(verb=verb, subject="x", **life) for verb in ("x", "y"))
+    made = Correction.objects.create(vend=vend, approval=first, state="FAILED", made_at=town.now)
+    roll = KeyRoll.objects.create(approval=second, register="x", target={}, begun_at=town.now, ended_at=town.now)
+    return {"token_batch": batch.pk, "taken_back": made.pk, "roll": roll.pk}
+
+
 ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile", "gerai")
 # What no refused request may add to.
 MOVED = (
@@ -224,6 +246,10 @@ MOVED = (
     Approval,
     KeyChange,
     KeyRotation,
+    TokenBatch,
+    TokenPhone,
+    Correction,
+    KeyRoll,
     CataloguePrice,
     Delegation,
     IssuedInvoice,
@@ -274,6 +300,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "consignment": discarded_shipment(town).pk,
         "campaign": planned_campaign(town).pk,
         **closed_rotation_and_rollout(town, household),
+        **of_elsewhere(town, vend),
         **booked(town),
     }
     desk = sign_in("dataop")

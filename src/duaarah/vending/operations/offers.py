@@ -42,7 +42,7 @@ SELECT v.id, v.command_id, c.state, c.closed_at,
         AND n.state IN ('ISSUED', 'LOADED')),
     (SELECT count(*) FROM vending_tokenoffer o WHERE o.vend_id = v.id),
     (SELECT max(o.at) FROM vending_tokenoffer o WHERE o.vend_id = v.id)
-FROM vending_vend v LEFT JOIN headend_command c ON c.id = v.command_id
+FROM vending_vend v JOIN vending_token t ON t.vend_id = v.id LEFT JOIN headend_command c ON c.id = v.command_id
 WHERE v.meter_id = %s AND v.state = 'ISSUED'
     -- What the meter is asked to give up is not offered to it.
     AND NOT EXISTS (SELECT 1 FROM vending_correction x WHERE x.vend_id = v.id AND x.state IN ('ASKING', 'UNSURE'))

@@ -54,17 +54,8 @@ __all__ = [
 
 LOG = logging.getLogger(__name__)
 _QUOTE_LINES = (
-    "nominal_idr",
-    "admin_idr",
-    "rate_idr_per_kwh",
-    "stamp_sen",
-    "instalment_sen",
-    "ppj_sen",
-    "ppn_sen",
-    "stroom_sen",
-    "rounding_sen",
-    "energy_wh",
-    "discount_sen",
+    *("nominal_idr", "admin_idr", "rate_idr_per_kwh", "stamp_sen", "instalment_sen", "ppj_sen", "ppn_sen"),
+    *("stroom_sen", "rounding_sen", "energy_wh", "discount_sen"),
 )
 
 
@@ -115,8 +106,7 @@ def take_payment(
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
 
-    Returns the vend, and whether the reference had bought it before. A meter whose key register is left behind gets its new
-    key first: its change is ordered before the money is taken, and the vend waits for it.
+    Returns the vend, and whether the reference had bought it before. It waits for the change of a key that is left behind.
     """
     roll_if_behind(meter=pairing.meter, now=now)
     try:

@@ -31,6 +31,7 @@ from duaarah.vending.models import KeyChange, LedgerEntry, LedgerLine, Vend
 from duaarah.vending.operations import arrears
 from duaarah.vending.operations.books import (
     ADMIN,
+    INSTALMENT,
     PENDING,
     PPJ,
     PPN,
@@ -53,7 +54,7 @@ VERB = "vending.take_back"
 State = Correction.State
 OFFER_ATTEMPTS = 3
 RESULT = "wrong_meter"
-_KEPT = (STROOM, ROUNDING, PPJ, PPN, STAMP, ADMIN)
+_KEPT = (STROOM, ROUNDING, PPJ, PPN, STAMP, ADMIN, INSTALMENT)
 
 
 class TakeBackRefused(Exception):
@@ -71,7 +72,7 @@ def judge(vend: Vend, to_meter: Meter | None, now: dt.datetime) -> None:
     Raises:
         TakeBackRefused: sold_elsewhere, loaded, not_open (refunded or refused by its meter), under_way (asked before),
             token_may_exist (its source may have made it), meter_does_not_talk, key_change_under_way, collected_more
-            (the purchase also paid off something else), same_meter.
+            (its token's booking has lines that are not a purchase's), same_meter.
     """
     if vend.payment is None:
         raise TakeBackRefused("sold_elsewhere", "The token was sold elsewhere; the money is not ours to give back.")
@@ -94,9 +95,7 @@ def judge(vend: Vend, to_meter: Meter | None, now: dt.datetime) -> None:
                 "key_change_under_way", "The meter's key is not the one that the token was made with."
             )
         if set(_issued_lines(vend)) - {PENDING, *_KEPT, commission_account(vend.payment.channel_id)}:
-            raise TakeBackRefused(
-                "collected_more", "The purchase also paid off arrears; these are not given back here."
-            )
+            raise TakeBackRefused("collected_more", "The purchase paid for something else, too.")
 
 
 def _issued_lines(vend: Vend) -> dict[str, int]:
@@ -253,6 +252,8 @@ def _void(made: Correction, vend: Vend, now: dt.datetime) -> None:
     """Joining: the purchase is undone in the books, by new lines; the money is where it came from."""
     assert vend.payment is not None
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
+    # Before the wallet's row, as T1 takes them: what it paid off of arrears is owed again.
+    arrears.release(vend_id=vend.pk)
     lines = {PENDING: total_sen}
     arrears.release(vend_id=vend.pk)
     if vend.state == Vend.State.ISSUED:

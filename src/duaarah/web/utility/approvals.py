@@ -23,15 +23,18 @@ from duaarah.headend.operations import orders as headend_orders
 from duaarah.people.models import Approval, Login, Membership
 from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
-from duaarah.vending.operations import key_change, order_key_change
+from duaarah.vending.operations import key_change, key_roll, order_key_change, wrong_meter
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
-from duaarah.web.utility import campaign_words, dlms_keys, firmware, key_words, order_words
+from duaarah.web.utility import campaign_words, dlms_keys, firmware, key_rolls, key_words, order_words, take_back
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.token_sources import OwnKeys
 
 SHOWN = 50
-VERBS = (key_change.VERB, headend_orders.VERB, campaigns.VERB, key_rotation.VERB, firmware_verbs.VERB)
+VERBS = (
+    *(key_change.VERB, headend_orders.VERB, campaigns.VERB, key_rotation.VERB, firmware_verbs.VERB),
+    *(key_roll.VERB, wrong_meter.VERB),
+)
 _ROLES = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
 _DRIVER = DriverDirectory()
 
@@ -46,6 +49,7 @@ def _decider(request: HttpRequest) -> Login:
 
 def _row(approval: Approval) -> dict[str, Any]:
     kinds = {key_change.VERB: "sts", headend_orders.VERB: "order", key_rotation.VERB: "dlms"}
+    kinds |= {key_roll.VERB: "roll", wrong_meter.VERB: "take_back"}
     row: dict[str, Any] = {"approval": approval, "order": None, "kind": kinds.get(approval.verb, "firmware")}
     if approval.verb == headend_orders.VERB:
         order = Order.of_values(approval.detail["order"], approval.detail["values"])
@@ -97,7 +101,7 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
         messages.error(request, _words(error))
         return redirect("desk-approvals")
     if not yes:
-        keys = found.verb in (key_change.VERB, key_rotation.VERB)
+        keys = found.verb in (key_change.VERB, key_rotation.VERB, key_roll.VERB)
         messages.success(
             request, _("Refused. The meter keeps its key.") if keys else _("Refused. The meter is told nothing.")
         )
@@ -110,6 +114,7 @@ _REFUSED = (
     headend_orders.OrderRefused,
     key_rotation.RotationRefused,
     firmware_verbs.FirmwareRefused,
+    wrong_meter.TakeBackRefused,
 )
 
 
@@ -117,6 +122,10 @@ def _begin(found: Approval, actor: str, at: dt.datetime) -> None:
     match found.verb:
         case key_change.VERB:
             order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=actor, now=at)
+        case key_roll.VERB:
+            key_roll.begin_key_roll(approval_id=found.pk, actor=actor, now=at)
+        case wrong_meter.VERB:
+            wrong_meter.take_back(approval_id=found.pk, token_source=OwnKeys(key_store()), actor=actor, now=at)
         case key_rotation.VERB:
             rotate_keys(approval_id=found.pk, driver=_DRIVER, keys=MeterKeyring(key_store()), actor=actor, now=at)
         case firmware_verbs.VERB:
@@ -132,7 +141,13 @@ def _begin(found: Approval, actor: str, at: dt.datetime) -> None:
 def _words(error: Exception) -> str:
     match error:
         case key_change.KeyChangeRefused():
-            return key_words.refusal_words(error)
+            return (
+                key_rolls.refusal_words(error)
+                if isinstance(error, key_roll.RollRefused)
+                else key_words.refusal_words(error)
+            )
+        case wrong_meter.TakeBackRefused():
+            return take_back.refusal_words(error)
         case key_rotation.RotationRefused():
             return dlms_keys.refusal_words(error)
         case firmware_verbs.FirmwareRefused():
@@ -147,6 +162,12 @@ def _on_its_way(request: HttpRequest, found: Approval) -> HttpResponse:
         case key_change.VERB:
             messages.success(request, _("Approved. The parts of the new key are on their way."))
             return redirect("desk-meter-key", drn=found.detail["drn"])
+        case key_roll.VERB:
+            messages.success(request, _("Approved. From now on purchases bring the new key."))
+            return redirect("desk-key-rolls")
+        case wrong_meter.VERB:
+            messages.success(request, _("Approved. The purchase is being taken back."))
+            return redirect("desk-take-back", vend=found.detail["vend"])
         case campaigns.VERB:
             messages.success(request, _("Approved. The campaign runs."))
             return redirect("desk-campaign", campaign=found.detail["campaign"])
