@@ -255,7 +255,6 @@ def _void(made: Correction, vend: Vend, now: dt.datetime) -> None:
     # Before the wallet's row, as T1 takes them: what it paid off of arrears is owed again.
     arrears.release(vend_id=vend.pk)
     lines = {PENDING: total_sen}
-    arrears.release(vend_id=vend.pk)
     if vend.state == Vend.State.ISSUED:
         lines = {code: -amount for code, amount in _issued_lines(vend).items() if code != PENDING}
     book(
