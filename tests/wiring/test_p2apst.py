@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import IntegrityError, connection, transaction
 from tests.flows.house import Town
 
@@ -28,7 +29,7 @@ from duaarah.vending.p2apst_models import P2APSTTask
 from duaarah.vending.p2apst_ports import TaskMoved
 from duaarah.vending.ports import Issued, Refused, TokenRequest, Unknown
 from duaarah.wire.iso8583 import Framing
-from duaarah.wiring.p2apst import P2APSTSource, P2APSTTerms
+from duaarah.wiring.p2apst import P2APSTMisconfigured, P2APSTSource, P2APSTTerms, terms_of_settings, token_source
 
 pytestmark = pytest.mark.slow
 NOMINAL_IDR = 100_000
@@ -399,3 +400,36 @@ def test_a_refused_vend_is_paid_back(scene: Scene) -> None:
     scene.host.fault(phase="purchase", code="0047")
     obtain_token(vend=scene.vend, token_source=scene.source, now=scene.town.now)
     assert Vend.objects.get().state == "REFUNDED" and Wallet.objects.get().balance_sen > before_sen
+
+
+def configured(settings: Any, **changes: str) -> None:
+    """Django's settings with a P2APST in them."""
+    words = {"ADDRESS": "127.0.0.1:8583", "PARTNER": "PYLP001", "BANK": "4510017", "TERMINAL": "X", "FRAMING": "ff"}
+    for name, value in (words | changes).items():
+        settings.setattr(django_settings, f"P2APST_{name}", value)
+
+
+def test_the_settings_choose_the_source(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert token_source(scene.town.source) is scene.town.source
+    configured(monkeypatch, ADDRESS=f"127.0.0.1:{scene.host.port}", FRAMING=str(scene.host.double.framing))
+    chosen = token_source(scene.town.source)
+    assert isinstance(chosen, P2APSTSource)
+    settled(scene, chosen.obtain(scene.request))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ADDRESS": "8583"},
+        {"ADDRESS": "host:0"},
+        {"ADDRESS": "host:x"},
+        {"PARTNER": ""},
+        {"BANK": "451"},
+        {"TERMINAL": "x" * 17},
+        {"FRAMING": "tpdu"},
+    ],
+)
+def test_a_wrong_setting_is_a_sentence(change: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(monkeypatch, **change)
+    with pytest.raises(P2APSTMisconfigured, match="DUAARAH_P2APST"):
+        terms_of_settings()
