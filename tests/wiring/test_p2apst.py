@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +35,7 @@ from duaarah.wire.iso8583 import Framing
 from duaarah.wiring.p2apst import P2APSTMisconfigured, P2APSTSource, P2APSTTerms, terms_of_settings, token_source
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 NOMINAL_IDR = 100_000
 
 
@@ -433,3 +437,29 @@ def test_a_wrong_setting_is_a_sentence(change: dict[str, str], monkeypatch: pyte
     configured(monkeypatch, **change)
     with pytest.raises(P2APSTMisconfigured, match="DUAARAH_P2APST"):
         terms_of_settings()
+
+
+@pytest.mark.parametrize("point", ["before the row", "before sending", "after sending", "before the end"])
+def test_sigkill_at_each_step(scene: Scene, database: str, point: str) -> None:
+    words = [point, str(scene.request.request_id), str(scene.host.port), str(scene.host.double.framing)]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.wiring.killable_p2apst", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "DUAARAH_DATABASE_URL": database, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+    )
+    assert child.stdout is not None and child.stdout.readline().strip() == point
+    until_s = time.monotonic() + 10
+    while point in ("after sending", "before the end") and not scene.sold and time.monotonic() < until_s:
+        time.sleep(0.02)
+    child.kill()
+    assert child.wait(10) == -9
+    child.stdout.close()
+    assert scene.task.state == ("OPEN" if point == "before the row" else "SENT")
+    scene.forget_claim()
+    answer = scene.obtain()
+    if point == "before sending":
+        assert isinstance(answer, Refused) and (scene.task.code, scene.sold) == ("0063", 0)
+    else:
+        settled(scene, answer)
