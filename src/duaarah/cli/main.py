@@ -17,14 +17,17 @@ COMMANDS = {
     "worker": "one worker alone: links, headend, messenger, sweeper, chores",
     "sim": "a simulator alone: smsc, town, bank, meter, p2apst, ppob",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
+    "tariff": "prices: quote a nominal on any loaded date",
     "dlms": "DLMS/COSEM: decode what any meter pushed",
     "iso8583": "the bank's messages (PLN's dialect): decode, encode",
+    "grid": "numbers of the grid: forecast (days left of a credit)",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",
-    "bench": "measure: topup, web, sts, sms, dlms",
+    "bench": "measure: topup, web, sts, sms, dlms, forecast",
     "audit": "the audit chain: verify",
     "meters": "kinds of meter, makers and their shipments: profiles, check, maker, import, shipments",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
+    "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears",
     "migrate": "bring the database's schema up to date",
 }
 

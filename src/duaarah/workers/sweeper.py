@@ -9,6 +9,10 @@ from duaarah.audit.operations import seal
 from duaarah.clock.queries import now
 from duaarah.headend.operations import end_leases, judge_silent_rotations
 from duaarah.notices.askers import tell_unanswered
+from duaarah.notices.auto.buy import buy_due
+from duaarah.notices.auto.second_person import ask_second_persons, follow_second_persons
+from duaarah.notices.auto.watch import watch_rules
+from duaarah.notices.day_warnings import compute_due
 from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
@@ -33,6 +37,10 @@ def main() -> int:
         lambda: judge_silent_rotations(now=now()),
         lambda: send_digits_instead(now=now()),
         lambda: tell_unanswered(now=now()),
+        lambda: compute_due(now=now()),
+        lambda: watch_rules(now=now()),
+        lambda: ask_second_persons(now=now()) + follow_second_persons(now=now()),
+        lambda: buy_due(token_source=token_source, now=now()),
         lambda: judge_stale_segments(now=now()),
         lambda: give_up_inbound(now=now()),
         lambda: give_up_failed_pushes(now=now()),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("vending", "0007_deposits_and_books"),
+        ("vending", "0008_ledger"),
     ]
 
     operations = [

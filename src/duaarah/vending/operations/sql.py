@@ -16,15 +16,28 @@ UPDATE vending_wallet SET balance_sen = balance_sen - %(total)s
 WHERE holder_id = %(holder)s AND balance_sen >= %(total)s RETURNING balance_sen
 """
 
+# The day's sum is kept in the same row, so that a limit of the day costs no other statement.
 DEBIT_DEPOSIT = """
-UPDATE vending_deposit SET balance_sen = balance_sen - %(total)s
-WHERE channel_id = %(channel)s AND balance_sen >= %(total)s RETURNING balance_sen
+UPDATE vending_deposit SET balance_sen = balance_sen - %(total)s,
+    day_sen = CASE WHEN day_date = %(day)s THEN day_sen ELSE 0 END + %(nominal)s, day_date = %(day)s
+WHERE channel_id = %(channel)s AND balance_sen + credit_sen >= %(total)s RETURNING day_sen
 """
 
-# The row of the day: the latest that has begun.
+CREDIT_DEPOSIT = """
+UPDATE vending_deposit SET balance_sen = balance_sen + %(total)s,
+    day_sen = CASE WHEN day_date = %(day)s THEN day_sen - %(nominal)s ELSE day_sen END
+WHERE channel_id = %(channel)s
+"""
+
+# The rows of the day: the latest of each that has begun.
 CHANNEL_TERMS = """
-SELECT admin_idr, commission_idr FROM vending_channelterms
-WHERE channel_id = %s AND from_date <= %s ORDER BY from_date DESC LIMIT 1
+SELECT coalesce(t.admin_idr, 0), coalesce(t.commission_idr, 0), l.purchase_idr, l.day_idr FROM (SELECT) AS one
+LEFT JOIN LATERAL (
+    SELECT admin_idr, commission_idr FROM vending_channelterms
+    WHERE channel_id = %(channel)s AND from_date <= %(day)s ORDER BY from_date DESC LIMIT 1) t ON true
+LEFT JOIN LATERAL (
+    SELECT purchase_idr, day_idr FROM vending_channellimits
+    WHERE channel_id = %(channel)s AND from_date <= %(day)s ORDER BY from_date DESC LIMIT 1) l ON true
 """
 
 # Under the meter's TID row, which a key change takes too: the configuration is compared with the present one (no row: the
@@ -38,9 +51,10 @@ WITH payment AS (
     RETURNING id),
 quote AS (
     INSERT INTO vending_quote (payment_id, tariff_group, rate_idr_per_kwh, ppj_rate, ppn_rate, stamp_sen,
-        instalment_sen, ppj_sen, ppn_sen, stroom_sen, rounding_sen, energy_wh)
+        instalment_sen, ppj_sen, ppn_sen, stroom_sen, rounding_sen, energy_wh, region, contracted_va, discount_sen)
     SELECT id, %(tariff_group)s, %(rate_idr_per_kwh)s, %(ppj_rate)s, %(ppn_rate)s, %(stamp_sen)s, %(instalment_sen)s,
-        %(ppj_sen)s, %(ppn_sen)s, %(stroom_sen)s, %(rounding_sen)s, %(energy_wh)s FROM payment)
+        %(ppj_sen)s, %(ppn_sen)s, %(stroom_sen)s, %(rounding_sen)s, %(energy_wh)s, %(region)s, %(contracted_va)s,
+        %(discount_sen)s FROM payment)
 INSERT INTO vending_vend (request_id, origin, payment_id, meter_id, phone, state, correlation, drn, pan, base_date, tid,
     rnd, sts_register, dkga, ea, sgc, ti, krn, kt, ken, requested_wh, paid_at, result, obtain_attempts,
     obtain_not_before_at, waits_for_id)
