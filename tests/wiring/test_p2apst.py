@@ -32,7 +32,7 @@ from duaarah.vending.p2apst_models import P2APSTTask
 from duaarah.vending.p2apst_ports import TaskMoved
 from duaarah.vending.ports import Issued, Refused, TokenRequest, Unknown
 from duaarah.wire.iso8583 import Framing
-from duaarah.wiring.p2apst import P2APSTMisconfigured, P2APSTSource, P2APSTTerms, terms_of_settings, token_source
+from duaarah.wiring.p2apst import P2APSTMisconfigured, P2APSTSource, P2APSTTerms, chosen_source, terms_of_settings
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -414,9 +414,9 @@ def configured(settings: Any, **changes: str) -> None:
 
 
 def test_the_settings_choose_the_source(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert token_source(scene.town.source) is scene.town.source
+    assert chosen_source(scene.town.source) is scene.town.source
     configured(monkeypatch, ADDRESS=f"127.0.0.1:{scene.host.port}", FRAMING=str(scene.host.double.framing))
-    chosen = token_source(scene.town.source)
+    chosen = chosen_source(scene.town.source)
     assert isinstance(chosen, P2APSTSource)
     settled(scene, chosen.obtain(scene.request))
 

@@ -96,7 +96,7 @@ def terms_of_settings() -> P2APSTTerms | None:
     )
 
 
-def token_source(own: TokenSource) -> TokenSource:
+def chosen_source(own: TokenSource) -> TokenSource:
     """The source of all tokens sold here: P2APST where the settings name it, else our own keys."""
     terms = terms_of_settings()
     return own if terms is None else P2APSTSource(terms, P2APSTTasks(), now)

@@ -17,7 +17,7 @@ from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.wiring.keystores import key_store
-from duaarah.wiring.p2apst import token_source
+from duaarah.wiring.p2apst import chosen_source
 from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop
 
@@ -28,10 +28,10 @@ PACE_S = 0.2
 def main() -> int:
     """Run until SIGTERM."""
     own = OwnKeys(key_store())
-    source = token_source(own)
+    token_source = chosen_source(own)
     backoff_s: int = settings.COMMAND_BACKOFF_S
     steps = [
-        lambda: resume_paid(token_source=source, now=now()),
+        lambda: resume_paid(token_source=token_source, now=now()),
         lambda: resume_key_changes(source=own, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
         lambda: judge_silent_rotations(now=now()),
