@@ -101,7 +101,7 @@ class Scene:
         )
         self.source = self.made()
 
-    def made(self, *, line: type[Line] = Line, timeout_s: float = 0.4, port: int | None = None) -> P2APSTSource:
+    def made(self, *, line: type[Line] = Line, timeout_s: float = 1.5, port: int | None = None) -> P2APSTSource:
         """A source as another process would have it: nothing is shared but the database."""
         terms = P2APSTTerms(
             host="127.0.0.1",
@@ -200,7 +200,7 @@ def test_a_late_answer_to_the_purchase_counts(scene: Scene) -> None:
         def close(self) -> None:
             pass
 
-    scene.host.fault(phase="purchase", delay_s=0.6)
+    scene.host.fault(phase="purchase", delay_s=2.0)
     scene.host.fault(phase="advice", lose=True)
     scene.source = scene.made(line=Patient)
     assert isinstance(scene.obtain(), Unknown)
