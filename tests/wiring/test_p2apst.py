@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import IntegrityError, connection, transaction
 from tests.flows.house import Town
 
@@ -28,9 +32,10 @@ from duaarah.vending.p2apst_models import P2APSTTask
 from duaarah.vending.p2apst_ports import TaskMoved
 from duaarah.vending.ports import Issued, Refused, TokenRequest, Unknown
 from duaarah.wire.iso8583 import Framing
-from duaarah.wiring.p2apst import P2APSTSource, P2APSTTerms
+from duaarah.wiring.p2apst import P2APSTMisconfigured, P2APSTSource, P2APSTTerms, chosen_source, terms_of_settings
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 NOMINAL_IDR = 100_000
 
 
@@ -96,7 +101,7 @@ class Scene:
         )
         self.source = self.made()
 
-    def made(self, *, line: type[Line] = Line, timeout_s: float = 0.4, port: int | None = None) -> P2APSTSource:
+    def made(self, *, line: type[Line] = Line, timeout_s: float = 1.5, port: int | None = None) -> P2APSTSource:
         """A source as another process would have it: nothing is shared but the database."""
         terms = P2APSTTerms(
             host="127.0.0.1",
@@ -195,7 +200,7 @@ def test_a_late_answer_to_the_purchase_counts(scene: Scene) -> None:
         def close(self) -> None:
             pass
 
-    scene.host.fault(phase="purchase", delay_s=0.6)
+    scene.host.fault(phase="purchase", delay_s=2.0)
     scene.host.fault(phase="advice", lose=True)
     scene.source = scene.made(line=Patient)
     assert isinstance(scene.obtain(), Unknown)
@@ -399,3 +404,62 @@ def test_a_refused_vend_is_paid_back(scene: Scene) -> None:
     scene.host.fault(phase="purchase", code="0047")
     obtain_token(vend=scene.vend, token_source=scene.source, now=scene.town.now)
     assert Vend.objects.get().state == "REFUNDED" and Wallet.objects.get().balance_sen > before_sen
+
+
+def configured(settings: Any, **changes: str) -> None:
+    """Django's settings with a P2APST in them."""
+    words = {"ADDRESS": "127.0.0.1:8583", "PARTNER": "PYLP001", "BANK": "4510017", "TERMINAL": "X", "FRAMING": "ff"}
+    for name, value in (words | changes).items():
+        settings.setattr(django_settings, f"P2APST_{name}", value)
+
+
+def test_the_settings_choose_the_source(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chosen_source(scene.town.source) is scene.town.source
+    configured(monkeypatch, ADDRESS=f"127.0.0.1:{scene.host.port}", FRAMING=str(scene.host.double.framing))
+    chosen = chosen_source(scene.town.source)
+    assert isinstance(chosen, P2APSTSource)
+    settled(scene, chosen.obtain(scene.request))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ADDRESS": "8583"},
+        {"ADDRESS": "host:0"},
+        {"ADDRESS": "host:x"},
+        {"PARTNER": ""},
+        {"BANK": "451"},
+        {"TERMINAL": "x" * 17},
+        {"FRAMING": "tpdu"},
+    ],
+)
+def test_a_wrong_setting_is_a_sentence(change: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(monkeypatch, **change)
+    with pytest.raises(P2APSTMisconfigured, match="DUAARAH_P2APST"):
+        terms_of_settings()
+
+
+@pytest.mark.parametrize("point", ["before the row", "before sending", "after sending", "before the end"])
+def test_sigkill_at_each_step(scene: Scene, database: str, point: str) -> None:
+    words = [point, str(scene.request.request_id), str(scene.host.port), str(scene.host.double.framing)]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.wiring.killable_p2apst", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "DUAARAH_DATABASE_URL": database, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+    )
+    assert child.stdout is not None and child.stdout.readline().strip() == point
+    until_s = time.monotonic() + 10
+    while point in ("after sending", "before the end") and not scene.sold and time.monotonic() < until_s:
+        time.sleep(0.02)
+    child.kill()
+    assert child.wait(10) == -9
+    child.stdout.close()
+    assert scene.task.state == ("OPEN" if point == "before the row" else "SENT")
+    scene.forget_claim()
+    answer = scene.obtain()
+    if point == "before sending":
+        assert isinstance(answer, Refused) and (scene.task.code, scene.sold) == ("0063", 0)
+    else:
+        settled(scene, answer)

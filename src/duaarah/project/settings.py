@@ -188,6 +188,12 @@ KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 # Where channels drop files of tokens that they sold; nothing is read where the variable is not set.
 TOKEN_FOLDER = Path(os.environ["DUAARAH_TOKEN_FOLDER"]) if os.environ.get("DUAARAH_TOKEN_FOLDER") else None
+# Where tokens are bought from P2APST instead of made with our own keys; wiring/p2apst.py reads these.
+P2APST_ADDRESS = os.environ.get("DUAARAH_P2APST", "")
+P2APST_PARTNER = os.environ.get("DUAARAH_P2APST_PARTNER", "")
+P2APST_BANK = os.environ.get("DUAARAH_P2APST_BANK", "")
+P2APST_TERMINAL = os.environ.get("DUAARAH_P2APST_TERMINAL", "DUAARAH")
+P2APST_FRAMING = os.environ.get("DUAARAH_P2APST_FRAMING", "length2")
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
 COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
 INBOUND_LEASE_S = int(os.environ.get("DUAARAH_INBOUND_LEASE_S", "30"))

@@ -15,9 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
+from duaarah.clock.queries import now
 from duaarah.net.iso8583 import Line, LineDown
+from duaarah.vending.operations.p2apst import P2APSTTasks
 from duaarah.vending.p2apst_ports import PurchaseTask, PurchaseTasks, TaskMoved
-from duaarah.vending.ports import Issued, Refused, TokenRequest, Unknown
+from duaarah.vending.ports import Issued, Refused, TokenRequest, TokenSource, Unknown
 from duaarah.wire.iso8583 import (
     FrameError,
     Framing,
@@ -35,6 +39,7 @@ from duaarah.wire.iso8583 import (
 LOG = logging.getLogger(__name__)
 SIGN_ON = "001"
 METER_DIGITS = 11
+TERMINAL_CHARS = 16
 # Connect, sign on, inquiry, purchase or two advices: a claim outlives all of them.
 WAITS_A_CALL = 5
 CLAIM_MARGIN_S = 10
@@ -58,6 +63,43 @@ class P2APSTTerms:
     category: str = "6021"
     network: str = "99"
     timeout_s: float = 15.0
+
+
+class P2APSTMisconfigured(ValueError):
+    """The settings name a P2APST that cannot be spoken to, in a sentence."""
+
+    code = "p2apst_misconfigured"
+
+
+def terms_of_settings() -> P2APSTTerms | None:
+    """Where tokens are to be bought; None where we make them ourselves. Raises P2APSTMisconfigured."""
+    address, partner, bank = settings.P2APST_ADDRESS, settings.P2APST_PARTNER, settings.P2APST_BANK
+    if not address:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise P2APSTMisconfigured("DUAARAH_P2APST is HOST:PORT.")
+    for name, value, width in (("PARTNER", partner, 7), ("BANK", bank, 7)):
+        if len(value) != width or not value.isascii():
+            raise P2APSTMisconfigured(f"DUAARAH_P2APST_{name} has {width} characters.")
+    if not settings.P2APST_TERMINAL.isascii() or len(settings.P2APST_TERMINAL) > TERMINAL_CHARS:
+        raise P2APSTMisconfigured(f"DUAARAH_P2APST_TERMINAL has at most {TERMINAL_CHARS} characters.")
+    if settings.P2APST_FRAMING not in list(Framing):
+        raise P2APSTMisconfigured(f"DUAARAH_P2APST_FRAMING is {' or '.join(Framing)}.")
+    return P2APSTTerms(
+        host=host.strip("[]"),
+        port=int(port),
+        partner=partner,
+        bank=bank,
+        terminal=settings.P2APST_TERMINAL,
+        framing=Framing(settings.P2APST_FRAMING),
+    )
+
+
+def chosen_source(own: TokenSource) -> TokenSource:
+    """The source of all tokens sold here: P2APST where the settings name it, else our own keys."""
+    terms = terms_of_settings()
+    return own if terms is None else P2APSTSource(terms, P2APSTTasks(), now)
 
 
 class P2APSTSource:

@@ -9,6 +9,7 @@ from duaarah.sms.models import InboundSms
 from duaarah.sms.operations import claim_inbound
 from duaarah.texting.conversation import answer
 from duaarah.wiring.keystores import key_store
+from duaarah.wiring.p2apst import chosen_source
 from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop, each, inbound_lease_s
 
@@ -18,7 +19,7 @@ PACE_S = 0.02
 
 def main() -> int:
     """Run until SIGTERM."""
-    token_source = OwnKeys(key_store())
+    token_source = chosen_source(OwnKeys(key_store()))
 
     def hand() -> int:
         return hand_over(now=now())

@@ -18,6 +18,7 @@ from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.vending.operations.key_roll import give_up_slow_rolls
 from duaarah.wiring.keystores import key_store
+from duaarah.wiring.p2apst import chosen_source
 from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop
 
@@ -27,12 +28,13 @@ PACE_S = 0.2
 
 def main() -> int:
     """Run until SIGTERM."""
-    token_source = OwnKeys(key_store())
+    own = OwnKeys(key_store())
+    token_source = chosen_source(own)
     backoff_s: int = settings.COMMAND_BACKOFF_S
     steps = [
         lambda: resume_paid(token_source=token_source, now=now()),
         lambda: give_up_slow_rolls(now=now()),
-        lambda: resume_key_changes(source=token_source, now=now()),
+        lambda: resume_key_changes(source=own, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
         lambda: judge_silent_rotations(now=now()),
         lambda: send_digits_instead(now=now()),

@@ -32,7 +32,7 @@ Value = TypeVar("Value")
 Scene = Callable[[P2APST, PPOB], Awaitable[Value]]
 
 
-def played(scene: Scene[Value], framing: Framing = Framing.LENGTH2, *, timeout_s: float = 1.0) -> Value:
+def played(scene: Scene[Value], framing: Framing = Framing.LENGTH2, *, timeout_s: float = 5.0) -> Value:
     """A scene between the two, signed on."""
 
     async def play() -> Value:
@@ -108,18 +108,21 @@ def test_a_lost_answer_is_asked_for_and_is_the_same_token(framing: Framing) -> N
         assert len({token(d.answer) for d in (advised, repeated, again)}) == 1
         assert (await order(host, "status"))["sold"] == 1
 
-    played(scene, framing, timeout_s=0.2)
+    played(scene, framing, timeout_s=1.0)
 
 
 def test_a_late_answer_is_a_stray() -> None:
     async def scene(host: P2APST, client: PPOB) -> None:
-        await order(host, "fault", phase="payment", delay_s=0.3)
+        await order(host, "fault", phase="payment", delay_s=1.5)
         assert (await bought(host, client)).answer is None
-        await asyncio.sleep(0.4)
+        for _ in range(500):
+            if client.link.strays:
+                break
+            await asyncio.sleep(0.01)
         (stray,) = client.link.strays
         assert token(stray) == token((await client.advice()).answer)
 
-    played(scene, timeout_s=0.1)
+    played(scene, timeout_s=1.0)
 
 
 @pytest.mark.parametrize("forced", ["0068", "0005", "0063", "0098"])

@@ -33,6 +33,7 @@ from duaarah.vending.queries import latest_of_channel
 from duaarah.web.shared.access import ACTING, login_of, signed_in, tills_of
 from duaarah.web.shared.buying import CannotBuy, nominal_of, quoted
 from duaarah.wiring.keystores import key_store
+from duaarah.wiring.p2apst import chosen_source
 from duaarah.wiring.token_sources import OwnKeys
 
 SHOWN = 20
@@ -141,7 +142,7 @@ def _sell(request: HttpRequest, channel: Channel, meter: Meter) -> HttpResponse:
             amount_idr=nominal_of(request.POST.get("nominal")),
             channel=channel,
             reference=reference,
-            token_source=OwnKeys(key_store()),
+            token_source=chosen_source(OwnKeys(key_store())),
             now=now(),
         )
     except (CannotBuy, TopUpRefused) as error:
