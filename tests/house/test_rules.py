@@ -77,6 +77,19 @@ def test_lock_files_hold_hashes_and_no_addresses() -> None:
         assert not re.search(r"^(dlms-cosem|gurux)", text, re.MULTILINE)
 
 
+def pins(name: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for package, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE):
+        found.setdefault(package, set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("extra", ["requirements-hsm.lock", "requirements-oracle.lock"])
+def test_an_extra_installs_beside_the_rest_and_moves_nothing(extra: str) -> None:
+    held, wanted = {**pins("requirements-dev.lock"), **pins("requirements.lock")}, pins(extra)
+    assert {name: wanted[name] for name in wanted if name in held} == {n: held[n] for n in wanted if n in held}
+
+
 def test_nothing_names_a_path_of_one_machine() -> None:
     pattern = re.compile(r"(?<![\w.])/(?:work|root|farm)/\w")
     named = []

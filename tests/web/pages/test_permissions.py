@@ -21,6 +21,8 @@ from duaarah.headend.models import Campaign, Command, Firmware, FirmwareRollout,
 from duaarah.headend.operations import place_order, withdraw_order
 from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
+from duaarah.notices.auto.rules import Wish, set_rule
+from duaarah.notices.models import AutoRule, TopUpRequest
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
 from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRange, Sim
@@ -55,6 +57,18 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "home-token": ("/rumah/token/{vend}/", "get", {"household"}),
     "home-usage": ("/rumah/meter/{drn}/pemakaian/", "get", {"household"}),
     "home-token-part": ("/rumah/token/{vend}/jejak/", "get", {"household"}),
+    "home-auto-list": ("/rumah/otomatis/", "get", CUSTOMERS),
+    "home-auto-new": ("/rumah/otomatis/baru/", "get", CUSTOMERS),
+    "home-auto-edit": ("/rumah/otomatis/{rule}/", "get", {"household"}),
+    "fleet-auto-list": ("/armada/otomatis/", "get", CUSTOMERS),
+    "fleet-auto-new": ("/armada/otomatis/baru/", "get", CUSTOMERS),
+    "fleet-auto-edit": ("/armada/otomatis/{rule}/", "get", {"household"}),
+    # Whose rule it is not, is told that there is none to stop; nothing waits for a second person here.
+    "home-auto-stop": ("/rumah/otomatis/{rule}/henti/", "post-redirect", CUSTOMERS),
+    "home-auto-decide": ("/rumah/otomatis/putuskan/1/", "post", set()),
+    # Whose rule it is not, is told that there is none to stop; nothing waits for a second person here.
+    "fleet-auto-stop": ("/armada/otomatis/{rule}/henti/", "post-redirect", CUSTOMERS),
+    "fleet-auto-decide": ("/armada/otomatis/putuskan/1/", "post", set()),
     "fleet": ("/armada/", "get", CUSTOMERS),
     "fleet-review": ("/armada/isi/", "post-redirect", CUSTOMERS),
     "fleet-top-up": ("/armada/isi/laksanakan/", "post-redirect", CUSTOMERS),
@@ -257,6 +271,8 @@ MOVED = (
     Sim,
     NumberRange,
     Meter,
+    AutoRule,
+    TopUpRequest,
 )
 
 
@@ -304,6 +320,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **booked(town),
     }
     desk = sign_in("dataop")
+    rows["rule"] = ruled(town, household).pk
     rows |= {
         "bind": town.bind.pk,
         "draft": desk.post(f"/data/jalur/{town.bind.pk}/sakelar/")["Location"].split("/")[-2],
@@ -337,6 +354,12 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     after[APIKey] -= APIKey.objects.filter(holder__logins__username=role).count()
     assert after == before
     assert list(Bind.objects.values()) == binds
+
+
+def ruled(town: Town, household: House) -> AutoRule:
+    """A rule of the household's."""
+    wish = Wish(name="Rumah", nominal_idr=50_000, budget_idr=150_000, threshold_wh=5_000)
+    return set_rule(holder=household.holder, wish=wish, meters=[household.meter], actor="test", now=town.now)
 
 
 def compared_and_invoiced(town: Town) -> dict[str, object]:

@@ -78,16 +78,8 @@ def _least_left(meters: QuerySet[Meter], month_date: dt.date, page: int) -> list
 
 
 def _table(meters: QuerySet[Meter], at: dt.datetime) -> Table:
-    head = (
-        _("Site"),
-        _("Meter"),
-        _("Credit (Wh)"),
-        _("Read"),
-        _("Days left"),
-        _("State"),
-        _("SMS left"),
-        _("SMS held"),
-    )
+    known = (_("Site"), _("Meter"), _("Credit (Wh)"), _("Read"), _("State"))
+    head = (*known, _("SMS left"), _("SMS held"), _("Days left"))
     found = list(meters.only(*_SHOWN))
     left = left_of(meter_ids=[m.pk for m in found], month_date=package_month(at))
 
@@ -95,7 +87,7 @@ def _table(meters: QuerySet[Meter], at: dt.datetime) -> Table:
         one, sms = reading(meter, at), left.get(meter.pk)
         days = f"{one.days.days:.1f}" if one.days else None
         more = (sms.left, sms.held) if sms else (None, None)
-        return (one.name, meter.drn, one.balance_wh, instant(one.balance_at), days, str(SIGNS[one.sign]), *more)
+        return (one.name, meter.drn, one.balance_wh, instant(one.balance_at), str(SIGNS[one.sign]), *more, days)
 
     return Table(name=f"lokasi-{at:%Y-%m-%d}", head=head, rows=(row(meter) for meter in found))
 
