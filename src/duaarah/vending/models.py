@@ -331,3 +331,4 @@ class Wallet(models.Model):
 # The tables of the STS interface and of the ledger are this feature's too; Django looks for models in this module only.
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402
+from duaarah.vending import vendor_models as vendor_models  # noqa: E402

@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -124,15 +125,24 @@ def top_up(
 
 
 def take_payment(
-    *, pairing: Pairing | OneWay, amount_idr: int, channel: Channel, reference: str, now: dt.datetime
+    *,
+    pairing: Pairing | OneWay,
+    amount_idr: int,
+    channel: Channel,
+    reference: str,
+    now: dt.datetime,
+    first: Callable[[], None] = lambda: None,
 ) -> tuple[Vend, bool]:
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
 
-    Returns the vend, and whether the reference had bought it before.
+    `first` joins the transaction before all else, each time that it is begun anew; a TopUpRefused of its refuses the
+    purchase. Returns the vend, and whether the reference had bought it before.
     """
+    again = {"pairing": pairing, "amount_idr": amount_idr, "channel": channel, "reference": reference, "first": first}
     try:
         with transaction.atomic(durable=True):
+            first()
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
@@ -150,10 +160,10 @@ def take_payment(
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
             raise
-        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
+        return take_payment(now=now, **again)  # type: ignore[arg-type]
     except _KeyWasChanged:
         pairing.meter.refresh_from_db(fields=[name for name in COLUMNS if name not in ("drn", "pan")])
-        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
+        return take_payment(now=now, **again)  # type: ignore[arg-type]
     except TopUpRefused as error:
         _record_refusal(pairing.meter, channel, reference, error, now)
         raise
@@ -171,10 +181,16 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
     return vend
 
 
-def price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
-    """What a nominal would buy for a meter now, its instalments taken off; nothing is written. NominalRefused, NoPrice."""
+def price(meter: Meter, amount_idr: int, now: dt.datetime, channel: Channel | None = None) -> QuoteLines:
+    """
+    What a nominal would buy for a meter now, its instalments taken off, with the channel's fee; nothing is written.
+
+    Raises:
+        TopUpRefused: NominalRefused, NoPrice, ChannelLimitPassed.
+    """
+    fees = _fees(channel, amount_idr, now) if channel is not None else _Fees()
     dues = arrears.due(meter=meter, nominal_idr=amount_idr, date=_wib_date(now), lock=False)
-    return _priced(meter, amount_idr, now, 0, _sum(dues))[1]
+    return _priced(meter, amount_idr, now, fees.admin_idr, _sum(dues))[1]
 
 
 def _wib_date(now: dt.datetime) -> dt.date:
