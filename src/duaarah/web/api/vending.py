@@ -38,6 +38,7 @@ from duaarah.vending.vendor_models import VendorKey, VendorMessage
 from duaarah.vending.vendor_queries import deposit_sen, sales_of_meter
 from duaarah.web.api import vending_words as words
 from duaarah.web.api.customer import Refused, bearer
+from duaarah.web.api.refusals import record_refused
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.token_sources import OwnKeys
 
