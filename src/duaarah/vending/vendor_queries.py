@@ -13,7 +13,7 @@ from django.db.models import Prefetch, QuerySet
 
 from duaarah.vending.models import Channel, Deposit, Vend
 from duaarah.vending.operations.books import deposit_account
-from duaarah.vending.vendor_models import VendorKey
+from duaarah.vending.vendor_models import FreeIssue, VendorKey
 
 _WIB = ZoneInfo("Asia/Jakarta")
 
@@ -132,3 +132,9 @@ def vendors() -> QuerySet[Channel]:
     keys = VendorKey.objects.select_related("login").order_by("pk")
     found = Channel.objects.filter(kind=Channel.Kind.DEPOSIT).select_related("deposit")
     return found.prefetch_related(Prefetch("vendor_keys", queryset=keys)).order_by("code")
+
+
+def free_issues_of(*, channel_id: int, limit: int) -> list[FreeIssue]:
+    """What a channel asked for without money, newest first, with who asked and who decided."""
+    found = FreeIssue.objects.filter(message__channel_id=channel_id).order_by("-pk")
+    return list(found.select_related("message", "meter", "approval__requested_by", "approval__decided_by")[:limit])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for a second person: key changes, orders and campaigns, each with all that is needed to decide it."""
+"""What waits for a second person: key changes, orders, campaigns, energy without money; with all that decides it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from duaarah.people.models import Approval, Login, Membership
 from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.vending.operations import key_change, order_key_change
+from duaarah.vending.operations.top_up import TopUpRefused
+from duaarah.vending.operations.vendors import begin_free_issue, free_issue
+from duaarah.vending.vendor_models import FreeIssue
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
 from duaarah.web.utility import campaign_words, dlms_keys, firmware, key_words, order_words
 from duaarah.wiring.drivers import DriverDirectory
@@ -31,7 +34,7 @@ from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.token_sources import OwnKeys
 
 SHOWN = 50
-VERBS = (key_change.VERB, headend_orders.VERB, campaigns.VERB, key_rotation.VERB, firmware_verbs.VERB)
+VERBS = (key_change.VERB, headend_orders.VERB, campaigns.VERB, key_rotation.VERB, firmware_verbs.VERB, free_issue.VERB)
 _ROLES = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
 _DRIVER = DriverDirectory()
 
@@ -45,7 +48,12 @@ def _decider(request: HttpRequest) -> Login:
 
 
 def _row(approval: Approval) -> dict[str, Any]:
-    kinds = {key_change.VERB: "sts", headend_orders.VERB: "order", key_rotation.VERB: "dlms"}
+    kinds = {
+        key_change.VERB: "sts",
+        headend_orders.VERB: "order",
+        key_rotation.VERB: "dlms",
+        free_issue.VERB: "free",
+    }
     row: dict[str, Any] = {"approval": approval, "order": None, "kind": kinds.get(approval.verb, "firmware")}
     if approval.verb == headend_orders.VERB:
         order = Order.of_values(approval.detail["order"], approval.detail["values"])
@@ -57,6 +65,9 @@ def _row(approval: Approval) -> dict[str, Any]:
             "will": order_words.WILL[order.kind],
             "limit": order.kind is OrderKind.POWER_LIMIT,
         }
+    if approval.verb == free_issue.VERB:
+        meter = Meter.objects.select_related("customer").get(drn=approval.detail["drn"])
+        row |= {"meter": meter, "worth_idr": _worth_idr(meter, approval.detail["energy_wh"])}
     if approval.verb == campaigns.VERB:
         campaign = Campaign.objects.get(pk=approval.detail["campaign"])
         row |= {
@@ -66,6 +77,13 @@ def _row(approval: Approval) -> dict[str, Any]:
             "will": campaign_words.campaign_will(campaign),
         }
     return row
+
+
+def _worth_idr(meter: Meter, energy_wh: int) -> int | None:
+    try:
+        return free_issue.worth_idr(meter, energy_wh, now())
+    except TopUpRefused:
+        return None
 
 
 @for_operator
@@ -98,9 +116,12 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
         return redirect("desk-approvals")
     if not yes:
         keys = found.verb in (key_change.VERB, key_rotation.VERB)
-        messages.success(
-            request, _("Refused. The meter keeps its key.") if keys else _("Refused. The meter is told nothing.")
-        )
+        if found.verb == free_issue.VERB:
+            messages.success(request, _("Refused. Nothing is given."))
+        else:
+            messages.success(
+                request, _("Refused. The meter keeps its key.") if keys else _("Refused. The meter is told nothing.")
+            )
         return redirect("desk-approvals")
     return _on_its_way(request, found)
 
@@ -119,6 +140,8 @@ def _begin(found: Approval, actor: str, at: dt.datetime) -> None:
             order_key_change(approval_id=found.pk, source=OwnKeys(key_store()), actor=actor, now=at)
         case key_rotation.VERB:
             rotate_keys(approval_id=found.pk, driver=_DRIVER, keys=MeterKeyring(key_store()), actor=actor, now=at)
+        case free_issue.VERB:
+            begin_free_issue(approval_id=found.pk, token_source=OwnKeys(key_store()), actor=actor, now=at)
         case firmware_verbs.VERB:
             firmware_verbs.begin_rollout(approval_id=found.pk, actor=actor, now=at)
         case campaigns.VERB:
@@ -153,8 +176,21 @@ def _on_its_way(request: HttpRequest, found: Approval) -> HttpResponse:
         case key_rotation.VERB:
             messages.success(request, _("Approved. The new keys are kept, and on their way."))
             return redirect("desk-meter-dlms", drn=found.detail["drn"])
+        case free_issue.VERB:
+            return _given(request, found)
         case firmware_verbs.VERB:
             messages.success(request, _("Approved. The roll-out has begun."))
             return redirect("desk-firmware")
     messages.success(request, _("Approved. The order is on its way."))
+    return redirect("desk-meter", drn=found.detail["drn"])
+
+
+def _given(request: HttpRequest, found: Approval) -> HttpResponse:
+    row = FreeIssue.objects.get(pk=found.detail["free_issue"])
+    if row.state == FreeIssue.State.FAILED:
+        messages.error(
+            request, _("Approved, but no token can be made: %(code)s. Nothing is given.") % {"code": row.result}
+        )
+    else:
+        messages.success(request, _("Approved. The token is made; it loads itself where the meter talks."))
     return redirect("desk-meter", drn=found.detail["drn"])

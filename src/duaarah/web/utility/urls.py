@@ -14,6 +14,7 @@ from duaarah.web.utility import (
     paces,
     shipments,
     usage,
+    vendors,
     views,
 )
 
@@ -49,5 +50,8 @@ urlpatterns = [
     path("kiriman/", shipments.shipments, name="desk-shipments"),
     path("kiriman/<int:shipment>/", shipments.shipment, name="desk-shipment"),
     path("kiriman/<int:shipment>/tutup/", shipments.close_shipment, name="desk-shipment-close"),
+    path("penjual/", vendors.vendor_list, name="desk-vendors"),
+    path("penjual/<str:code>/", vendors.vendor, name="desk-vendor"),
+    path("penjual/kunci/<int:key>/cabut/", vendors.revoke, name="desk-vendor-revoke"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]
