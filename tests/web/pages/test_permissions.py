@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
+from tests.web.vendors import vendor
 
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns.choice import Choice
@@ -27,6 +28,7 @@ from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment,
 from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
 from duaarah.vending.operations.configuration import key_terms
+from duaarah.vending.vendor_models import VendorKey
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, DESK, DATA = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}
@@ -84,6 +86,9 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-approvals": ("/operasi/kunci/persetujuan/", "get", DESK),
     "desk-decide": ("/operasi/kunci/persetujuan/{approval}/", "post-redirect", DESK),
     "desk-key-withdraw": ("/operasi/kunci/{change}/tarik/", "post-redirect", DESK),
+    "desk-vendors": ("/operasi/penjual/", "get", DESK),
+    "desk-vendor": ("/operasi/penjual/TOKO/", "get", DESK),
+    "desk-vendor-revoke": ("/operasi/penjual/kunci/{vendor_key}/cabut/", "post-redirect", DESK),
     "desk-shipments": ("/operasi/kiriman/", "get", DESK),
     "desk-shipment": ("/operasi/kiriman/{consignment}/", "get", DESK),
     "desk-shipment-close": ("/operasi/kiriman/{consignment}/tutup/", "post-redirect", DESK),
@@ -207,6 +212,7 @@ MOVED = (
     Sim,
     NumberRange,
     Meter,
+    VendorKey,
 )
 
 
@@ -248,6 +254,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **compared_and_invoiced(town),
         "command": withdrawn_order(town, household),
         "consignment": discarded_shipment(town).pk,
+        "vendor_key": vendor().key.pk,
         "campaign": planned_campaign(town).pk,
         **closed_rotation_and_rollout(town, household),
     }
