@@ -126,9 +126,7 @@ def _example(method: str, path: str, body: dict[str, Any] | None, schemas: dict[
         lines.append(f"-H 'Authorization: Bearer {'do' if verb else 'dv' if vends else 'da'}_...'")
     if body is not None:
         known = _SHOWN.get(path.rpartition("/vending/")[2] if vends else verb.partition("/")[0])
-        names = known or [
-            name for name, *_ in _fields(body, schemas)
-        ]
+        names = known or [name for name, *_ in _fields(body, schemas)]
         content = "{" + ", ".join(f'"{name}": {_VALUES.get(name, "...")}' for name in names) + "}"
         content = f"[{content}]" if body.get("type") == "array" else content
         lines.append(f"-H 'Content-Type: application/json' -d '{content}'")

@@ -20,6 +20,18 @@ DRN = r"^([0-9]{11}|[0-9]{13})$"
 IDPEL = r"^[0-9]{12}$"
 NAME_SHOWN = 2
 LINES_MAX = 500
+_VEND: dict[str, Any] = {"message_id": "till3-000123", "drn": "99000000010", "nominal_idr": 100_000}
+_FREE_ISSUE: dict[str, Any] = {
+    "message_id": "till3-000125",
+    "drn": "99000000010",
+    "energy_wh": 10_000,
+    "reason": "Two days off",
+}
+_REPLACEMENT: dict[str, Any] = {
+    "message_id": "till3-000126",
+    "replaces": "till3-000123",
+    "reason": "Its meter cannot read it",
+}
 _RESULTS = {
     Vend.State.PAID: "pending",
     Vend.State.ISSUED: "sold",
@@ -42,9 +54,15 @@ class Named(Schema):
 class ConfirmIn(Named):
     """Which meter."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"idpel": "535110000001"}})
+
 
 class TrialIn(Named):
     """Which meter, and the nominal in rupiah."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"drn": "99000000010", "nominal_idr": 100_000}}
+    )
 
     nominal_idr: int = Field(strict=True, gt=0, le=100_000_000)
 
@@ -52,11 +70,18 @@ class TrialIn(Named):
 class VendIn(TrialIn):
     """A sale. The fee of your channel comes on top of the nominal."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": _VEND},
+    )
+
     message_id: str = Field(pattern=MESSAGE_ID, description="Yours: sent again it is the same sale")
 
 
 class FreeIssueIn(Named):
     """Energy to be given without money. A second person has to agree."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _FREE_ISSUE})
 
     message_id: str = Field(pattern=MESSAGE_ID)
     energy_wh: int = Field(strict=True, gt=0, le=1_000_000_000, description="A multiple of 100")
@@ -65,6 +90,8 @@ class FreeIssueIn(Named):
 
 class ReplacementIn(Named):
     """Another token in the place of one that its meter can never take; `drn` or `idpel` name the new meter, if it is one."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _REPLACEMENT})
 
     message_id: str = Field(pattern=MESSAGE_ID)
     replaces: str = Field(pattern=MESSAGE_ID, description="The message id of the sale")
