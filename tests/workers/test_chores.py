@@ -17,10 +17,13 @@ from django.conf import settings
 from django.db import connection
 from tests.flows.house import Town
 from tests.flows.lines import served
+from tests.vending.test_deposit import bank
 
 from duaarah.clock import operations as clock
 from duaarah.headend.models import InvocationCounter, KeyRotation
 from duaarah.headend.operations.partitions import make_month_partitions
+from duaarah.vending.ledger_models import Settlement
+from duaarah.vending.operations import take_payment
 from duaarah.workers import chores
 from duaarah.workers.chores import make_app, rescue_stalled
 
@@ -121,3 +124,13 @@ def test_counters_and_lines_are_looked_after(database: str, tmp_path: Path, monk
         chores.run_lines()
     assert KeyRotation.objects.get().state == "PROVEN"
     assert InvocationCounter.objects.get(pk=house.meter.pk).to_meter_latest < 100 == settings.COUNTER_MARK
+
+
+def test_the_books_are_looked_after(database: str, tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    house, channel = town.house(wallet_idr=0), bank(town)
+    take_payment(pairing=house.pairing, amount_idr=50_000, channel=channel, reference="r", now=town.now)
+    clock.move(at=town.now + dt.timedelta(days=1), rate=0, founding=True)
+    for _ in range(2):
+        chores.run_books()
+    assert list(Settlement.objects.values_list("purchases", flat=True)) == [1]

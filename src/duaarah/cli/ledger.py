@@ -144,10 +144,14 @@ def _text_output(args: argparse.Namespace) -> Any:
 def _file(args: argparse.Namespace) -> int:
     from django.utils import translation
 
+    from duaarah.project import catalogues
+    from duaarah.project.places import CHECKOUT
     from duaarah.web.shared.export import xlsx_file
     from duaarah.web.shared.pdf_table import pdf_file
     from duaarah.web.shared.sales_report import sales_printed, sales_table, tokens_table
 
+    # Words are compiled when pages start; a command may be the first to need them.
+    catalogues.ensure(CHECKOUT)
     with translation.override(args.language):
         if args.format == "pdf":
             made = pdf_file(sales_printed(**_between(args)))

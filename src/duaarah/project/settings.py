@@ -95,7 +95,7 @@ FEATURES = (
     "vending",
     "notices",
 )
-PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "api")
+PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "gerai", "api")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",

@@ -60,7 +60,10 @@ def test_a_key_is_ended_after_a_second_look(sign_in: SignIn, town: Town) -> None
 def test_energy_without_money_waits_for_a_second_person(
     sign_in: SignIn, town: Town, household: House, yes: bool
 ) -> None:
-    one, two = sign_in("pln"), sign_in("dataop")
+    one, stranger = sign_in("pln"), sign_in("dataop")
+    colleague = Login.objects.create_user("second")
+    Membership.objects.create(login=colleague, unit=Unit.objects.get(code="pln"), role="APPROVER")
+    two = sign_in("second")
     caller = vendor(person="pln")
     request_free_issue(
         key=caller.key, message_id="f-1", meter=household.meter, energy_wh=10_000, reason="two days off", now=town.now
@@ -71,6 +74,9 @@ def test_energy_without_money_waits_for_a_second_person(
         assert words in shown
     decide = f"{path}{Approval.objects.get().pk}/"
     assert "somebody else decides" in text_of(one.get(path).content)
+    # The energy is PLN's to give: the data operator neither sees the request nor decides it.
+    assert "f-1" not in text_of(stranger.get(path).content)
+    assert stranger.post(decide, {"decision": "yes"}).status_code == 403
     one.post(decide, {"decision": "yes"})
     assert Token.objects.count() == 0
     answer = two.post(decide, {"decision": "yes" if yes else "no"}, follow=True)

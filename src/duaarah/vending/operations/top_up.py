@@ -182,13 +182,8 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
 
 
 def price(meter: Meter, amount_idr: int, now: dt.datetime, channel: Channel | None = None) -> QuoteLines:
-    """
-    What a nominal would buy for a meter now, its instalments taken off, with the channel's fee; nothing is written.
-
-    Raises:
-        TopUpRefused: NominalRefused, NoPrice, ChannelLimitPassed.
-    """
-    fees = _fees(channel, amount_idr, now) if channel is not None else _Fees()
+    """What a nominal buys for a meter now, by a channel; nothing is written. NominalRefused, NoPrice, ChannelLimitPassed."""
+    fees = _fees(channel, amount_idr, now) if channel is not None else Fees()
     dues = arrears.due(meter=meter, nominal_idr=amount_idr, date=_wib_date(now), lock=False)
     return _priced(meter, amount_idr, now, fees.admin_idr, _sum(dues))[1]
 
@@ -202,20 +197,26 @@ def _sum(dues: list[arrears.Due]) -> int:
 
 
 @dataclass(frozen=True)
-class _Fees:
+class Fees:
+    """Of one day, in whole rupiah; None is no limit."""
+
     admin_idr: int = 0
     commission_idr: int = 0
     purchase_max_idr: int | None = None
     day_max_idr: int | None = None
 
 
-def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> _Fees:
+def fees_today(channel: Channel, now: dt.datetime) -> Fees:
     """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
     if channel.kind != Channel.Kind.DEPOSIT:
-        return _Fees()
+        return Fees()
     with connection.cursor() as cursor:
         cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
-        fees = _Fees(*cursor.fetchone())
+        return Fees(*cursor.fetchone())
+
+
+def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+    fees = fees_today(channel, now)
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
     return fees
@@ -258,7 +259,7 @@ def _take(
     found: Terms,
     lines: QuoteLines,
     channel: Channel,
-    fees: _Fees,
+    fees: Fees,
     reference: str,
     now: dt.datetime,
 ) -> Vend:
@@ -303,7 +304,7 @@ def _debit_wallet(holder_id: int, total_sen: int) -> None:
             raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
 
 
-def _debit_deposit(channel: Channel, lines: QuoteLines, fees: _Fees, now: dt.datetime) -> None:
+def _debit_deposit(channel: Channel, lines: QuoteLines, fees: Fees, now: dt.datetime) -> None:
     values = {"total": lines.total_paid_idr * 100, "nominal": lines.nominal_idr * 100}
     with connection.cursor() as cursor:
         cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
@@ -318,7 +319,7 @@ def _pay(
     pairing: Pairing | OneWay,
     holder_id: int | None,
     channel: Channel,
-    fees: _Fees,
+    fees: Fees,
     reference: str,
     found: Terms,
     lines: QuoteLines,

@@ -43,7 +43,7 @@ def _days(from_date: dt.date, to_date: dt.date) -> str:
 
 def sales_table(*, from_date: dt.date, to_date: dt.date) -> Table:
     """By day, unit and tariff; the last row is the sum."""
-    head = (_("Date"), _("Unit"), _("Tariff"), _("Purchases"), "kWh", *_money_head())
+    head = (_("Date"), _("Service unit"), _("Tariff"), _("Purchases"), "kWh", *_money_head())
 
     def rows() -> Iterator[tuple[object, ...]]:
         found = sales(from_date=from_date, to_date=to_date)
@@ -60,7 +60,16 @@ def sales_table(*, from_date: dt.date, to_date: dt.date) -> Table:
 def tokens_table(*, from_date: dt.date, to_date: dt.date) -> Table:
     """Each token of these days; without a sum, so that a column can be summed as it is."""
     head = (
-        *(_("Time (WIB)"), _("Unit"), _("Tariff"), _("Meter"), "IDPEL", _("Channel"), _("Reference"), _("Count")),
+        *(
+            _("Time (WIB)"),
+            _("Service unit"),
+            _("Tariff"),
+            _("Meter"),
+            "IDPEL",
+            _("Channel"),
+            _("Reference"),
+            _("Count"),
+        ),
         *("kWh", *_money_head()),
     )
 
@@ -94,7 +103,7 @@ def sales_printed(*, from_date: dt.date, to_date: dt.date) -> PrintedTable:
         name=f"penjualan-{_days(from_date, to_date)}",
         title=_("Sales of electricity"),
         under=f"{day(from_date)}{until} · {_('by unit and tariff, in rupiah')}",
-        head=(_("Date"), _("Unit"), _("Tariff"), _("Purchases"), "kWh", *_money_head()),
+        head=(_("Date"), _("Service unit"), _("Tariff"), _("Purchases"), "kWh", *_money_head()),
         rows=[of(row) for row in found],
         sums=(_("Sum"), "", "", *figures(sums.__getitem__)),
         figures=frozenset(range(3, 5 + len(MONEY))),

@@ -20,7 +20,7 @@ from duaarah.headend.firmware import operations as firmware_verbs
 from duaarah.headend.models import Campaign, Command
 from duaarah.headend.operations import carry_out, key_rotation, rotate_keys
 from duaarah.headend.operations import orders as headend_orders
-from duaarah.people.models import Approval, Login, Membership
+from duaarah.people.models import Approval, Login, Membership, Organisation
 from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.vending.operations import key_change, order_key_change
@@ -45,6 +45,12 @@ def _decider(request: HttpRequest) -> Login:
     if not login.memberships.filter(unit__organisation__kind__in=RUNNING, role__in=_ROLES).exists():
         raise PermissionDenied
     return login
+
+
+def _is_pln(login: Login, *roles: Membership.Role) -> bool:
+    """Whether the energy that is given away is his to give, in one of these roles (none named: in any)."""
+    own = login.memberships.filter(unit__organisation__kind=Organisation.Kind.UTILITY)
+    return (own.filter(role__in=roles) if roles else own).exists()
 
 
 def _row(approval: Approval) -> dict[str, Any]:
@@ -92,6 +98,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
     waiting = Approval.objects.filter(
         verb__in=VERBS, state__in=[Approval.State.REQUESTED, Approval.State.APPROVED], expires_at__gt=now()
     )
+    if not _is_pln(login_of(request)):
+        waiting = waiting.exclude(verb=free_issue.VERB)
     rows = [_row(each) for each in waiting.select_related("requested_by", "decided_by").order_by("pk")[:SHOWN]]
     return render(request, "utility/approvals.html", {"rows": rows, "login": login_of(request)})
 
@@ -102,6 +110,8 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
     """Yes or no by a second person; after a yes the deed begins at once."""
     login, at = _decider(request), now()
     found = get_object_or_404(Approval, pk=approval, verb__in=VERBS)
+    if found.verb == free_issue.VERB and not _is_pln(login, *_ROLES):
+        raise PermissionDenied
     yes = request.POST.get("decision") == "yes"
     try:
         if not (yes and found.state == Approval.State.APPROVED):

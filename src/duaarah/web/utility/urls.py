@@ -5,8 +5,11 @@ from django.urls import path
 
 from duaarah.web.utility import (
     approvals,
+    books,
     campaigns,
+    channel,
     communication,
+    corrections,
     dlms_keys,
     firmware,
     keys,
@@ -53,5 +56,15 @@ urlpatterns = [
     path("penjual/", vendors.vendor_list, name="desk-vendors"),
     path("penjual/<str:code>/", vendors.vendor, name="desk-vendor"),
     path("penjual/kunci/<int:key>/cabut/", vendors.revoke, name="desk-vendor-revoke"),
+    path("buku/", books.balance, name="desk-books"),
+    path("buku/akun/", books.account, name="desk-account"),
+    path("buku/entri/<int:entry>/", books.entry, name="desk-entry"),
+    path("buku/penjualan/", books.sold, name="desk-sales"),
+    path("buku/kanal/", books.channels, name="desk-channels"),
+    path("buku/kanal/<str:code>/", channel.channel, name="desk-channel"),
+    path("buku/rekonsiliasi/<int:made>/", channel.compared, name="desk-channel-file"),
+    path("buku/rekonsiliasi/<int:made>/putuskan/", channel.resolve, name="desk-channel-resolve"),
+    path("buku/koreksi/", corrections.waiting, name="desk-corrections"),
+    path("buku/koreksi/<int:approval>/", corrections.decide, name="desk-correct"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]

@@ -15,11 +15,12 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
+from duaarah.people.models import Organisation
 from duaarah.vending.models import Channel, LedgerEntry
 from duaarah.vending.operations.vendors import revoke_vendor_key
 from duaarah.vending.vendor_models import FreeIssue, VendorKey
 from duaarah.vending.vendor_queries import free_issues_of, statement, vendors
-from duaarah.web.shared.access import for_operator
+from duaarah.web.shared.access import for_kind
 from duaarah.web.shared.export import Table, exported
 from duaarah.web.utility.guard import keeper
 
@@ -36,7 +37,7 @@ STATES = {
 _WIB = ZoneInfo("Asia/Jakarta")
 
 
-@for_operator
+@for_kind(Organisation.Kind.UTILITY)
 def vendor_list(request: HttpRequest) -> HttpResponse:
     """Every channel with a deposit: what it holds, how many keys are alive, when one was last used."""
     rows = []
@@ -48,7 +49,7 @@ def vendor_list(request: HttpRequest) -> HttpResponse:
     return render(request, "utility/vendors.html", {"rows": rows, "now": now()})
 
 
-@for_operator
+@for_kind(Organisation.Kind.UTILITY)
 def vendor(request: HttpRequest, code: str) -> HttpResponseBase:
     """One vendor: deposit, keys, what it asked for without money, the latest month of its statement, as a file too."""
     found = vendors().filter(code=code).first()
@@ -97,7 +98,7 @@ def _table(channel: Channel, span: dict[str, dt.date]) -> Table:
 
 
 @require_POST
-@for_operator
+@for_kind(Organisation.Kind.UTILITY)
 def revoke(request: HttpRequest, key: int) -> HttpResponse:
     """End a key, after a second look."""
     login = keeper(request)

@@ -25,7 +25,7 @@ from duaarah.vending.models import KeyChange, LedgerEntry, Vend
 from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.corrections import reverse_entry
 from duaarah.vending.operations.issue import TopUpOutcome
-from duaarah.vending.operations.top_up import OneWay, TopUpRefused, _Fees, _KeyWasChanged, _pay, obtain_token
+from duaarah.vending.operations.top_up import Fees, OneWay, TopUpRefused, _KeyWasChanged, _pay, obtain_token
 from duaarah.vending.operations.vendors.errors import EngineRefused, MessageUnknown, NotReplaceable, VendorRefused
 from duaarah.vending.operations.vendors.messages import allow, claim, message_of, refused, vend_of
 from duaarah.vending.ports import KeyTerms, TokenSource
@@ -160,7 +160,7 @@ def _pay_again(buyer: Pairing | OneWay, old: Vend, reference: str, now: dt.datet
     lines: Any = SimpleNamespace(
         nominal_idr=paid.amount_idr, admin_idr=paid.admin_idr, **{name: getattr(paid.quote, name) for name in fields}
     )
-    fees = _Fees(admin_idr=paid.admin_idr, commission_idr=paid.commission_idr)
+    fees = Fees(admin_idr=paid.admin_idr, commission_idr=paid.commission_idr)
     try:
         return _pay(buyer, paid.holder_id, paid.channel, fees, reference, lines, lines, now)
     except _KeyWasChanged:

@@ -14,6 +14,7 @@ from django.utils.translation import get_language, gettext, gettext_lazy
 from duaarah.headend.models import Command
 from duaarah.messaging.texts import kwh as _kwh
 from duaarah.messaging.texts import short_drn
+from duaarah.people.models import Login
 from duaarah.vending.queries import Step
 
 register = template.Library()
@@ -339,3 +340,23 @@ def key_result(code: str) -> str:
 def percent_of(part: int, whole: int) -> int:
     """0 to 100, for bars."""
     return 0 if not whole else max(0, min(100, 100 * part // whole))
+
+
+@register.filter
+def only_of(values: dict[str, str], names: str) -> dict[str, str]:
+    """What of an address a form keeps: `akun,buku`."""
+    return {name: values[name] for name in names.split(",") if name in values}
+
+
+@register.filter
+def plain(number: int) -> str:
+    """A figure for a program's eyes, without marks: in a hidden field."""
+    return str(number)
+
+
+@register.filter
+def member_of(user: object, kind: str) -> bool:
+    """Whether a login belongs to an organisation of this kind: menus show what opens."""
+    if not isinstance(user, Login):
+        return False
+    return user.memberships.filter(unit__organisation__kind=kind).exclude(unit__channels__kind="DEPOSIT").exists()
