@@ -37,16 +37,16 @@ def read_statement(request: HttpRequest, asked: Query[words.StatementQuery]) -> 
     `after` of the next one. With `Accept: text/csv` the lines as a file; the cursor is then in the header `Link`.
     """
     key = key_with(request, VendorKey.Scope.STATEMENT)
-    if not dt.timedelta(0) <= asked.to - asked.from_ < dt.timedelta(days=DAYS_MAX):
+    if not dt.timedelta(0) <= asked.to_date - asked.from_date < dt.timedelta(days=DAYS_MAX):
         raise Refused(400, "bad_request", "From one day to another, a year at most.")
     found = statement(
-        channel=key.channel, from_date=asked.from_, to_date=asked.to, after=_cursor(asked.after), limit=asked.limit
+        channel=key.channel, from_date=asked.from_date, to_date=asked.to_date, after=_cursor(asked.after), limit=asked.limit
     )
     if "text/csv" in request.headers.get("Accept", ""):
         return _csv(request, found)
     return {
-        "from": asked.from_,
-        "to": asked.to,
+        "from": asked.from_date,
+        "to": asked.to_date,
         "opening_sen": found.opening_sen,
         "closing_sen": found.closing_sen,
         "lines": [_line(one) for one in found.lines],

@@ -109,8 +109,8 @@ class ReprintQuery(Schema):
 class StatementQuery(Schema):
     """Days in WIB, both within; `after` is the `next` of the part before."""
 
-    from_: dt.date = Field(alias="from")
-    to: dt.date
+    from_date: dt.date = Field(alias="from")
+    to_date: dt.date = Field(alias="to")
     after: str = Field(default="", max_length=80)
     limit: int = Field(default=100, ge=1, le=LINES_MAX)
 
