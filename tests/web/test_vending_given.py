@@ -156,6 +156,39 @@ def test_a_death_after_the_yes_is_mended_by_the_sweeper(
     money_agrees()
 
 
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_death_before_the_request_is_mended_by_the_sweeper(
+    town: Town, caller: Caller, monkeypatch: pytest.MonkeyPatch, noted: bool
+) -> None:
+    class Died(BaseException):
+        pass
+
+    real = free_issue.request_approval
+
+    def dies(**asked: Any) -> Any:
+        if noted:
+            real(**asked)
+        raise Died
+
+    house = town.house(wallet_idr=0)
+    monkeypatch.setattr(free_issue, "request_approval", dies)
+    with pytest.raises(Died):
+        free_issue.request_free_issue(
+            key=caller.key, message_id="f-1", meter=house.meter, energy_wh=10_000, reason="meter was off", now=town.now
+        )
+    assert (FreeIssue.objects.get().approval, Approval.objects.count()) == (None, int(noted))
+    monkeypatch.setattr(free_issue, "request_approval", real)
+    if noted:
+        # Nor is it asked for again when it was refused in between.
+        second = Login.objects.create_user("second")
+        decide_approval(approval_id=Approval.objects.get().pk, approve=False, decided_by=second, now=town.now)
+    assert resume_free_issues(token_source=town.source, now=town.now) == 1
+    assert resume_free_issues(token_source=town.source, now=town.now) == 0
+    assert FreeIssue.objects.get().approval == Approval.objects.get()
+    assert caller.call("free-issue", asked(house))[1]["status"] == ("failed" if noted else "waiting")
+    assert Approval.objects.count() == 1
+
+
 def test_agreed_and_no_price_any_more(town: Town, caller: Caller) -> None:
     house = town.house(wallet_idr=0)
     caller.call("free-issue", asked(house))

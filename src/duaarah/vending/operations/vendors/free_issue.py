@@ -10,6 +10,7 @@ import datetime as dt
 from decimal import ROUND_CEILING
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from duaarah.audit import operations as audit
 from duaarah.core.sts import STSError
@@ -79,25 +80,32 @@ def request_free_issue(
         refused(key, VERB, f"meter:{meter.pk}", error, now)
         raise
     if row.approval_id is None:
-        # Asked again after a death: the same request, while it waits.
-        approval = request_approval(
-            verb=VERB,
-            subject=f"meter:{row.meter_id}",
-            detail={
-                "free_issue": row.pk,
-                "drn": row.meter.drn,
-                "energy_wh": row.energy_wh,
-                "channel": key.channel.code,
-                "message": message_id,
-            },
-            reason=row.reason,
-            requested_by=row.message.key.login,  # type: ignore[arg-type]  # the constraint vending_free_by_a_person
-            now=now,
-        )
-        with transaction.atomic(durable=True):
-            FreeIssue.objects.filter(pk=row.pk, approval=None).update(approval=approval)
-        row.refresh_from_db()
+        _seek_agreement(row, now)
     return row, repeated
+
+
+def _seek_agreement(row: FreeIssue, now: dt.datetime) -> None:
+    """Ask a second person, once: a death between the request and this row's note of it makes no second request."""
+    subject, login = f"meter:{row.meter_id}", row.message.key.login
+    assert login is not None  # the constraint vending_free_by_a_person
+    asked = Approval.objects.filter(verb=VERB, subject=subject, detail__free_issue=row.pk).first()
+    approval = asked or request_approval(
+        verb=VERB,
+        subject=subject,
+        detail={
+            "free_issue": row.pk,
+            "drn": row.meter.drn,
+            "energy_wh": row.energy_wh,
+            "channel": row.message.channel.code,
+            "message": row.message.message_id,
+        },
+        reason=row.reason,
+        requested_by=login,
+        now=now,
+    )
+    with transaction.atomic(durable=True):
+        FreeIssue.objects.filter(pk=row.pk, approval=None).update(approval=approval)
+    row.refresh_from_db()
 
 
 def _ask(
@@ -132,7 +140,11 @@ def _ask(
                 reason=reason.strip(),
                 detail={"message": message_id, "energy_wh": energy_wh, "channel": key.channel.code},
             )
-    return FreeIssue.objects.select_related("meter", "message__key__login").get(pk=message.pk), not new
+    return _whole().get(pk=message.pk), not new
+
+
+def _whole() -> QuerySet[FreeIssue]:
+    return FreeIssue.objects.select_related("meter", "message__key__login", "message__channel")
 
 
 def begin_free_issue(*, approval_id: int, token_source: TokenSource, actor: str, now: dt.datetime) -> FreeIssue:
@@ -169,15 +181,18 @@ def begin_free_issue(*, approval_id: int, token_source: TokenSource, actor: str,
 
 
 def resume_free_issues(*, token_source: TokenSource, now: dt.datetime) -> int:
-    """Give what was agreed and not made, because a process died; returns how many."""
+    """Ask for what was not asked for yet, give what was agreed and not made, because a process died; returns how many."""
+    waiting = list(_whole().filter(state=FreeIssue.State.ASKED, approval=None).order_by("pk")[:BATCH_MAX])
+    for row in waiting:
+        _seek_agreement(row, now)
     found = list(FreeIssue.objects.filter(state=FreeIssue.State.AGREED).order_by("pk")[:BATCH_MAX])
     for row in found:
         _give(row.pk, token_source, now)
-    return len(found)
+    return len(waiting) + len(found)
 
 
 def _give(issue_id: int, token_source: TokenSource, now: dt.datetime) -> FreeIssue:
-    row = FreeIssue.objects.select_related("meter", "message__channel").get(pk=issue_id)
+    row = _whole().get(pk=issue_id)
     channel = free_issue_channel()
     reference = f"{row.message.channel.code}:{row.message.message_id}"
     paid = Payment.objects.filter(channel=channel, reference=reference).first()
