@@ -89,7 +89,7 @@ def test_a_gerai_sells_for_a_day_and_the_books_say_so(database: str, tmp_path: P
     file.write_text(file.read_text() + f"\nb3;{house.meter.drn};100000;2026-02-16 08:00:00\n")
     assert ledger(database, *compare)[0] == 0
 
-    clock.move(at=START + dt.timedelta(days=1))
+    clock.move(at=START + dt.timedelta(days=1), rate=1)
     status, out, _ = ledger(database, "settle")
     assert (status, lines(out)[0]["sold_sen"], Settlement.objects.count()) == (0, 30_750_000, 1)
     assert faults(lines(out)[0], record("ledger-settle")) == []

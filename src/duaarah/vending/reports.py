@@ -101,10 +101,10 @@ WITH codes AS MATERIALIZED (
 sold AS MATERIALIZED (
     SELECT e.id, e.at, e.vend_id, CASE e.kind WHEN 'TOKEN_ISSUED' THEN 1 ELSE -1 END AS sign
     FROM vending_ledgerentry e
-    WHERE e.book = 'PLN' AND e.at >= %(from)s AND e.at < %(until)s AND (e.kind = 'TOKEN_ISSUED' OR (
-        e.kind = 'REVERSAL' AND e.vend_id IS NOT NULL AND EXISTS (
-            SELECT FROM vending_ledgerentry o WHERE o.kind = 'TOKEN_ISSUED' AND e.reference = 'reversal:' || o.id))
-    )),
+    WHERE e.book = 'PLN' AND e.at >= %(from)s AND e.at < %(until)s AND e.kind IN ('TOKEN_ISSUED', 'REVERSAL')
+        AND (CASE e.kind WHEN 'REVERSAL' THEN ( -- whose mirror it is stands in its reference
+            SELECT o.kind FROM vending_ledgerentry o WHERE o.id = split_part(e.reference, ':', 2)::bigint)
+        ELSE e.kind END) = 'TOKEN_ISSUED'),
 lines AS (
     SELECT s.id,"""
     + _SUMS

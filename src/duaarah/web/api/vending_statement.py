@@ -40,7 +40,11 @@ def read_statement(request: HttpRequest, asked: Query[words.StatementQuery]) -> 
     if not dt.timedelta(0) <= asked.to_date - asked.from_date < dt.timedelta(days=DAYS_MAX):
         raise Refused(400, "bad_request", "From one day to another, a year at most.")
     found = statement(
-        channel=key.channel, from_date=asked.from_date, to_date=asked.to_date, after=_cursor(asked.after), limit=asked.limit
+        channel=key.channel,
+        from_date=asked.from_date,
+        to_date=asked.to_date,
+        after=_cursor(asked.after),
+        limit=asked.limit,
     )
     if "text/csv" in request.headers.get("Accept", ""):
         return _csv(request, found)

@@ -175,6 +175,7 @@ def receipt(request: HttpRequest, vend: int) -> HttpResponse:
         "payment": payment,
         "lines": payment.quote,
         "name": _masked(found.meter.customer.name) if found.meter.customer else "",
+        "rate_sen": int(payment.quote.rate_idr_per_kwh * 100),
         "total_idr": payment.amount_idr + payment.admin_idr,
         "till": payment.channel,
     }

@@ -62,7 +62,7 @@ def _book(request: HttpRequest, books: list[str]) -> str:
 
 
 def _balance_table(book: str, rows: list[BalanceRow], names: AccountNames, days: str) -> Table:
-    head = (_("Account"), _("Code"), _("Opening"), _("Debit"), _("Credit"), _("Closing"))
+    head = (_("Account"), _("Code"), _("Opening"), _("Debited"), _("Credited"), _("Closing"))
     cells = (
         (
             names(row.account),

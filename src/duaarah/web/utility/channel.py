@@ -99,9 +99,9 @@ def compared(request: HttpRequest, made: int) -> HttpResponseBase:
         lines = lines.filter(pk__gt=int(after))
     found = list(lines[:PAGE])
     counts = [
-        ("OURS_ONLY", LISTS["OURS_ONLY"], row.ours_only, row.ours_only_idr),
-        ("THEIRS_ONLY", LISTS["THEIRS_ONLY"], row.theirs_only, row.theirs_only_idr),
-        ("DIFFERENT", LISTS["DIFFERENT"], row.different, row.different_idr),
+        ("OURS_ONLY", LISTS["OURS_ONLY"], row.ours_only, row.ours_only_idr * 100),
+        ("THEIRS_ONLY", LISTS["THEIRS_ONLY"], row.theirs_only, row.theirs_only_idr * 100),
+        ("DIFFERENT", LISTS["DIFFERENT"], row.different, row.different_idr * 100),
         ("ERROR", LISTS["ERROR"], row.errors, None),
     ]
     context = {

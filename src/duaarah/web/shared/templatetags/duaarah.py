@@ -16,6 +16,7 @@ from duaarah.messaging.texts import kwh as _kwh
 from duaarah.messaging.texts import short_drn
 from duaarah.people.models import Login
 from duaarah.vending.queries import Step
+from duaarah.web.shared.ledger_words import ACCOUNTS as LEDGER_ACCOUNTS
 
 register = template.Library()
 
@@ -269,7 +270,8 @@ def word(label: object) -> str:
 @register.filter
 def account(code: str) -> str:
     """A ledger account in words; one that has none here keeps its code."""
-    return str(ACCOUNTS.get(code) or ACCOUNTS.get(code.split(":")[0]) or code)
+    known = {**LEDGER_ACCOUNTS, **ACCOUNTS}
+    return str(known.get(code) or known.get(code.split(":")[0]) or code)
 
 
 @register.filter
