@@ -34,7 +34,7 @@ PAGES = {
         *("/operasi/", "/operasi/meter/", "/operasi/meter/?cari=99", "/operasi/meter/{drn}/", "/operasi/pesan/"),
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
-        *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/"),
+        *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
         *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
     ],
     "data": [

@@ -48,3 +48,11 @@ def test_a_wrong_address_stops_the_start_with_a_sentence(monkeypatch: pytest.Mon
     monkeypatch.setenv("DUAARAH_STS_API", given)
     with pytest.raises(ValueError, match="DUAARAH_STS_API is `loopback`, or networks"):
         settings._sts_networks()
+
+
+def test_who_may_call_the_vending_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUAARAH_VENDING_API", "proxy, 10.1.2.0/24")
+    assert settings._vending_networks() == (ip_network("10.1.2.0/24"),)
+    monkeypatch.setenv("DUAARAH_VENDING_API", "somewhere")
+    with pytest.raises(ValueError, match="DUAARAH_VENDING_API is `loopback`, or networks"):
+        settings._vending_networks()

@@ -27,6 +27,7 @@ COMMANDS = {
     "meters": "kinds of meter, makers and their shipments: profiles, check, maker, import, shipments",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "tokens": "tokens sold elsewhere: import a channel's file, check one, list them",
+    "vendors": "third parties that sell through the API: keys, deposits, fees: new, list, revoke, fill, terms",
     "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
     "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears",
     "migrate": "bring the database's schema up to date",

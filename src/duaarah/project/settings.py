@@ -172,18 +172,29 @@ PASSWORD_HASHERS = [
 LOGGING_CONFIG = None
 
 
-def _sts_networks() -> tuple[IPv4Network | IPv6Network, ...]:
-    """Who may call the STS interface: `loopback` and networks, by commas; nobody where the variable is not set."""
-    given = [one.strip() for one in os.environ.get("DUAARAH_STS_API", "").split(",") if one.strip()]
+def _networks(variable: str, *words: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Who may call: `loopback` and networks, by commas, words left out; nobody where the variable is not set."""
+    given = [one.strip() for one in os.environ.get(variable, "").split(",") if one.strip() and one.strip() not in words]
     names = [name for one in given for name in (("127.0.0.0/8", "::1") if one == "loopback" else (one,))]
     try:
         return tuple(ip_network(name) for name in names)
     except ValueError:
-        raise ValueError("DUAARAH_STS_API is `loopback`, or networks such as 10.1.2.0/24, by commas.") from None
+        raise ValueError(f"{variable} is `loopback`, or networks such as 10.1.2.0/24, by commas.") from None
+
+
+def _sts_networks() -> tuple[IPv4Network | IPv6Network, ...]:
+    return _networks("DUAARAH_STS_API")
+
+
+def _vending_networks() -> tuple[IPv4Network | IPv6Network, ...]:
+    return _networks("DUAARAH_VENDING_API", "proxy")
 
 
 # The platform's own settings.
 STS_API_NETWORKS = _sts_networks()
+VENDING_API_NETWORKS = _vending_networks()
+# `proxy`: what one of these networks forwards is answered too; who is behind it the key alone says.
+VENDING_API_PROXY = "proxy" in [one.strip() for one in os.environ.get("DUAARAH_VENDING_API", "").split(",")]
 KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 # Where channels drop files of tokens that they sold; nothing is read where the variable is not set.

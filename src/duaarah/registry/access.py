@@ -104,6 +104,27 @@ def meter_for_channel(*, drn: str, idpel: str | None, at: dt.datetime) -> Pairin
     return pairing_of_meter(meter_id=meter.pk, at=at)
 
 
+def meter_of_vendor(*, drn: str | None, idpel: str | None) -> Meter:
+    """
+    The meter that a vendor names by its number, by its customer's, or by both, which then have to fit.
+
+    Raises:
+        MeterUnknown: no such meter, or neither number was given.
+        MeterAmbiguous: the customer has several meters.
+    """
+    meters = Meter.objects.select_related("customer").order_by("pk")
+    if drn is not None:
+        meters = meters.filter(drn=drn)
+    if idpel is not None:
+        meters = meters.filter(customer__idpel=idpel)
+    found = list(meters[:2]) if drn is not None or idpel is not None else []
+    if not found:
+        raise MeterUnknown("The meter number is not known, or does not belong to this customer.")
+    if len(found) > 1:
+        raise MeterAmbiguous([])
+    return found[0]
+
+
 def pairing_of_meter(*, meter_id: int, at: dt.datetime) -> Pairing | None:
     """The pairing of a meter at `at`, if it has one."""
     return (

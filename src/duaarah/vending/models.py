@@ -353,3 +353,4 @@ from duaarah.vending import batch_models as batch_models  # noqa: E402
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
 from duaarah.vending import p2apst_models as p2apst_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402
+from duaarah.vending import vendor_models as vendor_models  # noqa: E402

@@ -17,6 +17,7 @@ from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.vending.operations.key_roll import give_up_slow_rolls
+from duaarah.vending.operations.vendors import resume_free_issues
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.p2apst import chosen_source
 from duaarah.wiring.token_sources import OwnKeys
@@ -34,6 +35,7 @@ def main() -> int:
     steps = [
         lambda: resume_paid(token_source=token_source, now=now()),
         lambda: give_up_slow_rolls(now=now()),
+        lambda: resume_free_issues(token_source=token_source, now=now()),
         lambda: resume_key_changes(source=own, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
         lambda: judge_silent_rotations(now=now()),

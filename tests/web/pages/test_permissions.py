@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
+from tests.web.vendors import vendor
 
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns.choice import Choice
@@ -33,6 +34,7 @@ from duaarah.vending.operations import order_key_change, request_key_change, wit
 from duaarah.vending.operations.books import book
 from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.reconcile import reconcile
+from duaarah.vending.vendor_models import VendorKey
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, DESK, DATA, PLN = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}, {"pln"}
@@ -109,6 +111,9 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-take-back-end": ("/operasi/salah-meter/{taken_back}/akhiri/", "post-redirect", DESK),
     "desk-key-rolls": ("/operasi/kunci/tertinggal/", "get", DESK),
     "desk-key-roll-end": ("/operasi/kunci/tertinggal/{roll}/akhiri/", "post-redirect", DESK),
+    "desk-vendors": ("/operasi/penjual/", "get", PLN),
+    "desk-vendor": ("/operasi/penjual/TOKO/", "get", PLN),
+    "desk-vendor-revoke": ("/operasi/penjual/kunci/{vendor_key}/cabut/", "post-redirect", PLN),
     "desk-shipments": ("/operasi/kiriman/", "get", DESK),
     "desk-shipment": ("/operasi/kiriman/{consignment}/", "get", DESK),
     "desk-shipment-close": ("/operasi/kiriman/{consignment}/tutup/", "post-redirect", DESK),
@@ -273,6 +278,7 @@ MOVED = (
     Meter,
     AutoRule,
     TopUpRequest,
+    VendorKey,
 )
 
 
@@ -314,6 +320,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **compared_and_invoiced(town),
         "command": withdrawn_order(town, household),
         "consignment": discarded_shipment(town).pk,
+        "vendor_key": vendor().key.pk,
         "campaign": planned_campaign(town).pk,
         **closed_rotation_and_rollout(town, household),
         **of_elsewhere(town, vend),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("vending", "0010_p2apst")]
+    dependencies = [("vending", "0011_vendors")]
     operations = [
         migrations.AddField(
             model_name="quote",

@@ -167,7 +167,9 @@ def refund_paid(vend: Vend, answer: Refused, now: dt.datetime) -> None:
     )
     vend.state, vend.closed_at, vend.result = Vend.State.REFUNDED, now, answer.code[:20]
     vend.save(update_fields=["state", "closed_at", "result"])
-    tell_refund(vend, vend.payment.amount_idr, now)
+    if vend.payment.holder_id is not None:
+        # Where a channel's deposit or PLN paid, nothing is back in the customer's wallet: the seller tells him.
+        tell_refund(vend, vend.payment.amount_idr, now)
     audit.record_refusal(
         at=now,
         actor="vending",

@@ -32,6 +32,7 @@ from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, OBTAIN_RETRY_S_MAX
 from duaarah.vending.operations.key_progress import advance, fail, queue_part, withdraw
 from duaarah.vending.operations.tids import lock_tids, next_tid
+from duaarah.vending.operations.vendors.replacement import revived
 from duaarah.vending.ports import KeyChangeRequest, KeyChangeSource, KeyChangeTokens, KeyTerms, Refused, Unknown
 
 LOG = logging.getLogger(__name__)
@@ -78,6 +79,12 @@ class SameKey(KeyChangeRefused):
     code = "same_key"
 
 
+class TokensReplaced(KeyChangeRefused):
+    """With this key the meter would take a token that another one was made in the place of."""
+
+    code = "tokens_replaced"
+
+
 class ConfigurationChanged(KeyChangeRefused):
     """The meter's key configuration is not the one that was approved to be left."""
 
@@ -113,10 +120,13 @@ def plan_key_change(*, meter: Meter, target: KeyTerms, now: dt.datetime, rollove
     What would happen; nothing is written. RO is set in any case when the base date changes.
 
     Raises:
-        KeyChangeRefused: TargetRefused, SameKey, MeterUnreachable, KeyChangeUnderWay, PartsRemembered, TokensPending.
+        KeyChangeRefused: TargetRefused, SameKey, TokensReplaced, MeterUnreachable, KeyChangeUnderWay, PartsRemembered,
+            TokensPending.
     """
     old = key_terms(meter)
     check_target(old, target, now)
+    if revived(meter=meter, target=target):
+        raise TokensReplaced("With this key the meter would take a token that another stands in the place of.")
     if pairing_of_meter(meter_id=meter.pk, at=now) is None:
         raise MeterUnreachable("The meter has no modem.")
     if KeyChange.objects.filter(meter=meter, state__in=OPEN).exists():

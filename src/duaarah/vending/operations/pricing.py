@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.db import connection
@@ -12,10 +12,10 @@ from django.db.models import Sum
 
 from duaarah.core.tariff import NOMINALS_IDR, Discount, QuoteLines, TariffError, Terms, programme_for, quote, terms
 from duaarah.registry.models import Meter
-from duaarah.vending.models import Vend
-from duaarah.vending.operations import arrears
+from duaarah.vending.models import Channel, Vend
+from duaarah.vending.operations import arrears, sql
 from duaarah.vending.operations.policy import WIB
-from duaarah.vending.operations.refusals import NominalRefused, NoPrice
+from duaarah.vending.operations.refusals import ChannelLimitPassed, NominalRefused, NoPrice
 from duaarah.vending.operations.tids import lock_tids
 
 
@@ -24,10 +24,42 @@ def wib_date(now: dt.datetime) -> dt.date:
     return now.astimezone(WIB).date()
 
 
-def price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
-    """What a nominal would buy for a meter now, its instalments taken off; nothing is written. NominalRefused, NoPrice."""
+@dataclass(frozen=True)
+class Fees:
+    """Of one day, in whole rupiah; None is no limit."""
+
+    admin_idr: int = 0
+    commission_idr: int = 0
+    purchase_max_idr: int | None = None
+    day_max_idr: int | None = None
+
+
+def fees_today(channel: Channel, now: dt.datetime) -> Fees:
+    """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
+    if channel.kind != Channel.Kind.DEPOSIT:
+        return Fees()
+    with connection.cursor() as cursor:
+        cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": wib_date(now)})
+        return Fees(*cursor.fetchone())
+
+
+def fees_of(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+    fees = fees_today(channel, now)
+    if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
+        raise ChannelLimitPassed("More than this channel sells at once.")
+    return fees
+
+
+def price(meter: Meter, amount_idr: int, now: dt.datetime, channel: Channel | None = None) -> QuoteLines:
+    """
+    What a nominal buys for a meter now, by a channel, its instalments taken off; nothing is written.
+
+    Raises:
+        NominalRefused, NoPrice, ChannelLimitPassed.
+    """
+    fees = fees_of(channel, amount_idr, now) if channel is not None else Fees()
     dues = arrears.due(meter=meter, nominal_idr=amount_idr, date=wib_date(now), lock=False)
-    return priced(meter, amount_idr, now, 0, sum(one.amount_idr for one in dues))[1]
+    return priced(meter, amount_idr, now, fees.admin_idr, sum(one.amount_idr for one in dues))[1]
 
 
 def priced(

@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, connection, transaction
@@ -24,7 +25,7 @@ from duaarah.vending.operations.books import COMPENSATION, PENDING, book, deposi
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
 from duaarah.vending.operations.key_roll import roll_if_behind, tid_for
-from duaarah.vending.operations.pricing import given, price, priced, wib_date
+from duaarah.vending.operations.pricing import Fees, fees_of, fees_today, given, price, priced, wib_date
 from duaarah.vending.operations.refusals import (
     ChannelLimitPassed,
     DepositTooLow,
@@ -101,20 +102,30 @@ def top_up(
 
 
 def take_payment(
-    *, pairing: Pairing | OneWay, amount_idr: int, channel: Channel, reference: str, now: dt.datetime
+    *,
+    pairing: Pairing | OneWay,
+    amount_idr: int,
+    channel: Channel,
+    reference: str,
+    now: dt.datetime,
+    first: Callable[[], None] = lambda: None,
 ) -> tuple[Vend, bool]:
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
 
-    Returns the vend, and whether the reference had bought it before. It waits for the change of a key that is left behind.
+    `first` joins the transaction before all else, each time that it is begun anew; a TopUpRefused of its refuses the
+    purchase. Returns the vend, and whether the reference had bought it before; the vend waits for the change of a key
+    that is left behind.
     """
     roll_if_behind(meter=pairing.meter, now=now)
+    again = {"pairing": pairing, "amount_idr": amount_idr, "channel": channel, "reference": reference, "first": first}
     try:
         with transaction.atomic(durable=True):
+            first()
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
-            fees = _fees(channel, amount_idr, now)
+            fees = fees_of(channel, amount_idr, now)
             if channel.kind == Channel.Kind.COMPENSATION:
                 found, lines, dues = *given(pairing.meter, amount_idr, now), []
             else:
@@ -128,10 +139,10 @@ def take_payment(
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
             raise
-        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
+        return take_payment(now=now, **again)  # type: ignore[arg-type]
     except _KeyWasChanged:
         pairing.meter.refresh_from_db(fields=[name for name in COLUMNS if name not in ("drn", "pan")])
-        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
+        return take_payment(now=now, **again)  # type: ignore[arg-type]
     except TopUpRefused as error:
         _record_refusal(pairing.meter, channel, reference, error, now)
         raise
@@ -151,32 +162,6 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
 
 def _sum(dues: list[arrears.Due]) -> int:
     return sum(one.amount_idr for one in dues)
-
-
-@dataclass(frozen=True)
-class Fees:
-    """Of one day, in whole rupiah; None is no limit."""
-
-    admin_idr: int = 0
-    commission_idr: int = 0
-    purchase_max_idr: int | None = None
-    day_max_idr: int | None = None
-
-
-def fees_today(channel: Channel, now: dt.datetime) -> Fees:
-    """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
-    if channel.kind != Channel.Kind.DEPOSIT:
-        return Fees()
-    with connection.cursor() as cursor:
-        cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": wib_date(now)})
-        return Fees(*cursor.fetchone())
-
-
-def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
-    fees = fees_today(channel, now)
-    if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
-        raise ChannelLimitPassed("More than this channel sells at once.")
-    return fees
 
 
 def _take(

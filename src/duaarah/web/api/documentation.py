@@ -87,6 +87,9 @@ _VALUES = {
     "class": "0",
     "subclass": "0",
     "amount": '"25.6"',
+    "energy_wh": "10000",
+    "replaces": '"shop-7.000122"',
+    "reason": '"the meter refused it"',
     "token": '"..."',
     "drn": '"01234567897"',
     "register": '"pln-2014"',
@@ -94,19 +97,36 @@ _VALUES = {
     "ti": '"01"',
 }
 # Of a body whose fields exclude each other, those of one call that works.
-_SHOWN = {"issue": ("message_id", "class", "subclass", "drn", "amount"), "decode": ("drn", "token")}
+_SHOWN = {
+    "issue": ("message_id", "class", "subclass", "drn", "amount"),
+    "decode": ("drn", "token"),
+    "confirm": ("drn",),
+    "trial": ("drn", "nominal_idr"),
+    "vend": ("message_id", "drn", "nominal_idr"),
+    "free-issue": ("message_id", "drn", "energy_wh", "reason"),
+    "replacement": ("message_id", "replaces", "reason"),
+}
+_QUERIES = {
+    "/api/v1/vending/reprint": "?message_id=shop-7.000123",
+    "/api/v1/vending/statement": "?from=2026-02-01&to=2026-02-28",
+}
 
 
 def _example(method: str, path: str, body: dict[str, Any] | None, schemas: dict[str, Any]) -> str:
     verb = path.rpartition("/sts/")[2] if "/sts/" in path else ""
-    address = path.replace("{drn}", "01234567890").replace("{message_id}", "shop-7.000123")
-    lines = [f"curl -X {method.upper()} {'http://127.0.0.1:8000' if verb else 'https://HOST'}{address}"]
+    vends = "/vending/" in path
+    address = path.replace("{drn}", "01234567890").replace("{message_id}", "shop-7.000123") + _QUERIES.get(path, "")
+    host = "http://127.0.0.1:8000" if verb or vends else "https://HOST"
+    lines = [
+        f"curl -X {method.upper()} '{host}{address}'" if "?" in address else f"curl -X {method.upper()} {host}{address}"
+    ]
     if "notifications" in path:
         lines += ["-H 'X-Duaarah-Channel: ...'", "-H 'X-Duaarah-Timestamp: ...'", "-H 'X-Duaarah-Signature: ...'"]
     else:
-        lines.append(f"-H 'Authorization: Bearer {'do' if verb else 'da'}_...'")
+        lines.append(f"-H 'Authorization: Bearer {'do' if verb else 'dv' if vends else 'da'}_...'")
     if body is not None:
-        names = _SHOWN.get(verb.partition("/")[0]) or [name for name, *_ in _fields(body, schemas)]
+        known = _SHOWN.get(path.rpartition("/vending/")[2] if vends else verb.partition("/")[0])
+        names = known or [name for name, *_ in _fields(body, schemas)]
         content = "{" + ", ".join(f'"{name}": {_VALUES.get(name, "...")}' for name in names) + "}"
         content = f"[{content}]" if body.get("type") == "array" else content
         lines.append(f"-H 'Content-Type: application/json' -d '{content}'")

@@ -230,7 +230,7 @@ def _amount(kind: tuple[int, int], steps: int) -> str:
     return f"{'-' if steps < 0 else ''}{whole}.{part:0{places}d}"
 
 
-_PROBLEM = {
+PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -267,5 +267,5 @@ BULK_REFUSALS = {400: "bad_request", 401: "key_refused", 404: _EVERYWHERE[404], 
 
 def refusals(codes: dict[int, str]) -> dict[str, Any]:
     """An operation's refusals as the OpenAPI document has them."""
-    content = {"application/problem+json": {"schema": _PROBLEM}}
+    content = {"application/problem+json": {"schema": PROBLEM}}
     return {"responses": {status: {"description": text, "content": content} for status, text in codes.items()}}

@@ -19,7 +19,9 @@ from duaarah.vending.models import Channel
 from duaarah.vending.operations import Sale, take_notification
 from duaarah.vending.operations.notification import NotificationRefused
 from duaarah.vending.operations.sts_errors import STSRefused
-from duaarah.web.api import customer, sts
+from duaarah.vending.operations.top_up import TopUpRefused
+from duaarah.vending.vendor_models import VendorKey
+from duaarah.web.api import customer, sts, vending, vending_statement
 from duaarah.web.api.problems import problem
 from duaarah.web.api.refusals import record_refused
 from duaarah.web.api.signing import SignatureRefused, check_signature
@@ -30,6 +32,8 @@ api = NinjaAPI(title="Dua Arah", version="1", docs_url=None, openapi_url="openap
 
 api.add_router("", customer.router)
 api.add_router("/sts", sts.router)
+api.add_router("/vending", vending.router)
+api.add_router("/vending", vending_statement.router)
 
 STATUS = {"meter_unknown": 404, "token_not_for_meter": 422, "token_known": 409, "notification_conflict": 409}
 _CHANNEL_CODE = re.compile(r"[0-9A-Za-z._-]{1,20}")
@@ -88,6 +92,12 @@ def _no_token(request: HttpRequest, error: STSRefused) -> HttpResponse:
     return problem(sts.status_of(error), error.code, str(error), **more)
 
 
+@api.exception_handler(TopUpRefused)
+def _nothing_sold(request: HttpRequest, error: TopUpRefused) -> HttpResponse:
+    # The verb that refused has left its line.
+    return problem(vending.status_of(error), error.code, str(error))
+
+
 @api.exception_handler(SignatureRefused)
 def _unauthentic(request: HttpRequest, error: SignatureRefused) -> HttpResponse:
     record_refused(_signer(request), error.code, _verb(request))
@@ -130,6 +140,8 @@ def _signer(request: HttpRequest) -> str:
         return f"holder:{known.holder_id}"
     if isinstance(known, OperatorKey):
         return f"operatorkey:{known.pk}"
+    if isinstance(known, VendorKey):
+        return f"vendorkey:{known.pk}"
     return f"channel:{known.code}" if isinstance(known, Channel) else f"claimed:{_claimed(request)}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for a second person: key changes, orders and campaigns, each with all that is needed to decide it."""
+"""What waits for a second person: key changes, orders, campaigns, energy without money; with all that decides it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from duaarah.headend.firmware import operations as firmware_verbs
 from duaarah.headend.models import Campaign, Command
 from duaarah.headend.operations import carry_out, key_rotation, rotate_keys
 from duaarah.headend.operations import orders as headend_orders
-from duaarah.people.models import Approval, Login, Membership
+from duaarah.people.models import Approval, Login, Membership, Organisation
 from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.vending.operations import key_change, key_roll, order_key_change, wrong_meter
+from duaarah.vending.operations.top_up import TopUpRefused
+from duaarah.vending.operations.vendors import begin_free_issue, free_issue
+from duaarah.vending.vendor_models import FreeIssue
 from duaarah.web.shared.access import RUNNING, for_operator, login_of
 from duaarah.web.utility import campaign_words, dlms_keys, firmware, key_rolls, key_words, order_words, take_back
 from duaarah.wiring.drivers import DriverDirectory
@@ -33,7 +36,7 @@ from duaarah.wiring.token_sources import OwnKeys
 SHOWN = 50
 VERBS = (
     *(key_change.VERB, headend_orders.VERB, campaigns.VERB, key_rotation.VERB, firmware_verbs.VERB),
-    *(key_roll.VERB, wrong_meter.VERB),
+    *(key_roll.VERB, wrong_meter.VERB, free_issue.VERB),
 )
 _ROLES = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
 _DRIVER = DriverDirectory()
@@ -47,9 +50,15 @@ def _decider(request: HttpRequest) -> Login:
     return login
 
 
+def _is_pln(login: Login, *roles: Membership.Role) -> bool:
+    """Whether the energy that is given away is his to give, in one of these roles (none named: in any)."""
+    own = login.memberships.filter(unit__organisation__kind=Organisation.Kind.UTILITY)
+    return (own.filter(role__in=roles) if roles else own).exists()
+
+
 def _row(approval: Approval) -> dict[str, Any]:
     kinds = {key_change.VERB: "sts", headend_orders.VERB: "order", key_rotation.VERB: "dlms"}
-    kinds |= {key_roll.VERB: "roll", wrong_meter.VERB: "take_back"}
+    kinds |= {key_roll.VERB: "roll", wrong_meter.VERB: "take_back", free_issue.VERB: "free"}
     row: dict[str, Any] = {"approval": approval, "order": None, "kind": kinds.get(approval.verb, "firmware")}
     if approval.verb == headend_orders.VERB:
         order = Order.of_values(approval.detail["order"], approval.detail["values"])
@@ -61,6 +70,9 @@ def _row(approval: Approval) -> dict[str, Any]:
             "will": order_words.WILL[order.kind],
             "limit": order.kind is OrderKind.POWER_LIMIT,
         }
+    if approval.verb == free_issue.VERB:
+        meter = Meter.objects.select_related("customer").get(drn=approval.detail["drn"])
+        row |= {"meter": meter, "worth_idr": _worth_idr(meter, approval.detail["energy_wh"])}
     if approval.verb == campaigns.VERB:
         campaign = Campaign.objects.get(pk=approval.detail["campaign"])
         row |= {
@@ -72,12 +84,21 @@ def _row(approval: Approval) -> dict[str, Any]:
     return row
 
 
+def _worth_idr(meter: Meter, energy_wh: int) -> int | None:
+    try:
+        return free_issue.worth_idr(meter, energy_wh, now())
+    except TopUpRefused:
+        return None
+
+
 @for_operator
 def approvals(request: HttpRequest) -> HttpResponse:
     """What waits for a second person, and what was approved and not done yet."""
     waiting = Approval.objects.filter(
         verb__in=VERBS, state__in=[Approval.State.REQUESTED, Approval.State.APPROVED], expires_at__gt=now()
     )
+    if not _is_pln(login_of(request)):
+        waiting = waiting.exclude(verb=free_issue.VERB)
     rows = [_row(each) for each in waiting.select_related("requested_by", "decided_by").order_by("pk")[:SHOWN]]
     return render(request, "utility/approvals.html", {"rows": rows, "login": login_of(request)})
 
@@ -88,6 +109,8 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
     """Yes or no by a second person; after a yes the deed begins at once."""
     login, at = _decider(request), now()
     found = get_object_or_404(Approval, pk=approval, verb__in=VERBS)
+    if found.verb == free_issue.VERB and not _is_pln(login, *_ROLES):
+        raise PermissionDenied
     yes = request.POST.get("decision") == "yes"
     try:
         if not (yes and found.state == Approval.State.APPROVED):
@@ -102,9 +125,12 @@ def decide(request: HttpRequest, approval: int) -> HttpResponse:
         return redirect("desk-approvals")
     if not yes:
         keys = found.verb in (key_change.VERB, key_rotation.VERB, key_roll.VERB)
-        messages.success(
-            request, _("Refused. The meter keeps its key.") if keys else _("Refused. The meter is told nothing.")
-        )
+        if found.verb == free_issue.VERB:
+            messages.success(request, _("Refused. Nothing is given."))
+        else:
+            messages.success(
+                request, _("Refused. The meter keeps its key.") if keys else _("Refused. The meter is told nothing.")
+            )
         return redirect("desk-approvals")
     return _on_its_way(request, found)
 
@@ -128,6 +154,8 @@ def _begin(found: Approval, actor: str, at: dt.datetime) -> None:
             wrong_meter.take_back(approval_id=found.pk, token_source=OwnKeys(key_store()), actor=actor, now=at)
         case key_rotation.VERB:
             rotate_keys(approval_id=found.pk, driver=_DRIVER, keys=MeterKeyring(key_store()), actor=actor, now=at)
+        case free_issue.VERB:
+            begin_free_issue(approval_id=found.pk, token_source=OwnKeys(key_store()), actor=actor, now=at)
         case firmware_verbs.VERB:
             firmware_verbs.begin_rollout(approval_id=found.pk, actor=actor, now=at)
         case campaigns.VERB:
@@ -174,8 +202,21 @@ def _on_its_way(request: HttpRequest, found: Approval) -> HttpResponse:
         case key_rotation.VERB:
             messages.success(request, _("Approved. The new keys are kept, and on their way."))
             return redirect("desk-meter-dlms", drn=found.detail["drn"])
+        case free_issue.VERB:
+            return _given(request, found)
         case firmware_verbs.VERB:
             messages.success(request, _("Approved. The roll-out has begun."))
             return redirect("desk-firmware")
     messages.success(request, _("Approved. The order is on its way."))
+    return redirect("desk-meter", drn=found.detail["drn"])
+
+
+def _given(request: HttpRequest, found: Approval) -> HttpResponse:
+    row = FreeIssue.objects.get(pk=found.detail["free_issue"])
+    if row.state == FreeIssue.State.FAILED:
+        messages.error(
+            request, _("Approved, but no token can be made: %(code)s. Nothing is given.") % {"code": row.result}
+        )
+    else:
+        messages.success(request, _("Approved. The token is made; it loads itself where the meter talks."))
     return redirect("desk-meter", drn=found.detail["drn"])

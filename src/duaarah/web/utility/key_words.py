@@ -16,6 +16,9 @@ REFUSALS = {
         "Tokens of the old key wait to be keyed in by hand; with a new key they would be lost. Nothing was changed."
     ),
     "meter_does_not_talk": _("This meter has no modem now; it cannot be told. Nothing was changed."),
+    "tokens_replaced": _(
+        "With this key the meter would take a token that another stands in the place of. Nothing was changed."
+    ),
     "same_key": _("The meter has this key already. Nothing was changed."),
     "configuration_changed": _("The meter's key is no longer the one that was to be left. Nothing was changed."),
     "not_withdrawable": _("The last part is out: only the meter can say now which key it has. Nothing was changed."),

@@ -20,6 +20,7 @@ from duaarah.web.utility import (
     shipments,
     take_back,
     usage,
+    vendors,
     views,
 )
 
@@ -62,6 +63,9 @@ urlpatterns = [
     path("salah-meter/<int:correction>/akhiri/", take_back.give_up, name="desk-take-back-end"),
     path("kunci/tertinggal/", key_rolls.rolls, name="desk-key-rolls"),
     path("kunci/tertinggal/<int:roll>/akhiri/", key_rolls.end, name="desk-key-roll-end"),
+    path("penjual/", vendors.vendor_list, name="desk-vendors"),
+    path("penjual/<str:code>/", vendors.vendor, name="desk-vendor"),
+    path("penjual/kunci/<int:key>/cabut/", vendors.revoke, name="desk-vendor-revoke"),
     path("buku/", books.balance, name="desk-books"),
     path("buku/akun/", books.account, name="desk-account"),
     path("buku/entri/<int:entry>/", books.entry, name="desk-entry"),
