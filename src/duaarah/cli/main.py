@@ -18,6 +18,7 @@ COMMANDS = {
     "sim": "a simulator alone: smsc, town, bank, meter",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
     "dlms": "DLMS/COSEM: decode what any meter pushed",
+    "iso8583": "the bank's messages (PLN's dialect): decode, encode",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",
     "bench": "measure: topup, web, sts, sms, dlms",
     "audit": "the audit chain: verify",

@@ -1,0 +1,118 @@
+"""The synthetic messages of the reference (domain, 3.2), and what else is built from its layouts by hand."""
+
+from __future__ import annotations
+
+NAME = "CONTOH PELANGGAN".ljust(25)
+PLN_REF, SWITCHER_REF = "0A1B2C3D4E5F60718293A4B5C6D7E8F9", "SWPYLP001202611230000000000000AB"
+TRACE = "00000000004220261123101530"
+WHO = "602107451001707PYLP001"
+TERMINAL = "0000000000LOKET1"
+IDENTITY = "PYLP001" + "99000000010" + "531000000018" + "0"
+REFERENCES = PLN_REF + SWITCHER_REF
+CUSTOMER = NAME + "R1  " + "000001300" + "20000250000"
+UNSOLD = "53" + "53511" + "123".ljust(15) + "00936" + "2" + "00000020000" + "00000100000"
+BOUGHT = (
+    IDENTITY
+    + REFERENCES
+    + "VEND0001"
+    + NAME
+    + "R1  "
+    + "000001300"
+    + "0"
+    + "20000250000"
+    + "20000000000"
+    + "20000000000"
+    + "20000291262"
+    + "20000000000"
+    + "2000009708738"
+    + "10000000672"
+    + "12345678901234567890"
+)
+BP = (
+    "PYLP001" + "5351126110001" + "000" + "PEMASANGAN BARU".ljust(25) + "20261123" + "20261130" + "531000000018" + NAME
+    + REFERENCES + "53511" + "JL. CONTOH NO. 1".ljust(35) + "123".ljust(15)
+    + "200000000121800000" + "200000000121800000" + "20000250000"
+)  # fmt: skip
+AMOUNT = "3600000000100000"
+
+
+def lll(text: str) -> str:
+    return f"{len(text):03d}{text}"
+
+
+INQUIRY = (
+    "21004030004180810000059950200000000004220261123101530602107451001707PYLP0010000000000LOKET1031PYLP0019900000001"
+    "00000000000000"
+)
+INQUIRY_ANSWER = (
+    "2110403000418281000405"
+    + "99502"
+    + TRACE
+    + WHO
+    + "0000"
+    + TERMINAL
+    + lll(IDENTITY + REFERENCES + CUSTOMER)
+    + lll(UNSOLD)
+)
+PURCHASE = (
+    "2200503000418081000405" + "99502" + AMOUNT + TRACE + WHO + TERMINAL
+    + lll(IDENTITY + REFERENCES + CUSTOMER + "0") + lll(UNSOLD)
+)  # fmt: skip
+PURCHASE_ANSWER = (
+    "2210503000418281000405" + "99502" + AMOUNT + TRACE + WHO + "0000" + TERMINAL + lll(BOUGHT) + lll(UNSOLD)
+)
+ADVICE = "2220503000418081000405" + "99502" + AMOUNT + TRACE + WHO + TERMINAL + lll(IDENTITY + REFERENCES) + lll(UNSOLD)
+SIGN_ON = "280000100000818100002026112310000007PYLP0010010000000000LOKET1007PYLP001"
+BP_INQUIRY = (
+    "21004030004180810000059950400000000004320261123101530602107451001707PYLP0010000000000LOKET1023PYLP00153511261100"
+    "01000"
+)
+BP_REVERSAL = (
+    "2400503000418081010405" + "99504" + "3600000001218000" + "00000000004320261123101530" + WHO + TERMINAL + lll(BP)
+    + "37" + "2200" + "000000000043" + "20261123101530" + "4510017" + lll("01" + "200000000121800000")
+)  # fmt: skip
+BILL = (
+    "202611"
+    + "20261220"
+    + "20261101"
+    + "00000250000"
+    + "D000000000"
+    + "0000027500"
+    + "0000003000"
+    + "".join(f"{n:08d}" for n in range(6))
+)
+POSTPAID_INQUIRY = "2100403000418081000005" + "99501" + TRACE + WHO + TERMINAL + lll("PYLP001" + "531000000018")
+HEADER = (
+    "PYLP001"
+    + "531000000018"
+    + "2"
+    + "02"
+    + SWITCHER_REF
+    + NAME
+    + "53511"
+    + "123".ljust(15)
+    + "R1  "
+    + "000001300"
+    + "000002500"
+)
+POSTPAID_ANSWER = "2110503000418281000005" + "99501" + AMOUNT + TRACE + WHO + "0000" + TERMINAL + lll(HEADER + BILL * 2)
+
+SAMPLES = {
+    "prepaid_inquiry_request": INQUIRY,
+    "prepaid_inquiry_response": INQUIRY_ANSWER,
+    "prepaid_purchase_request": PURCHASE,
+    "prepaid_purchase_response": PURCHASE_ANSWER,
+    "prepaid_advice_request": ADVICE,
+    "prepaid_advice_repeat_request": "2221" + ADVICE[4:],
+    "prepaid_advice_response": "2230" + PURCHASE_ANSWER[4:],
+    "prepaid_advice_repeat_response": "2231" + PURCHASE_ANSWER[4:],
+    "network_sign_on_request": SIGN_ON,
+    "network_sign_off_request": SIGN_ON.replace("PYLP0010010", "PYLP0010020"),
+    "network_echo_request": SIGN_ON.replace("PYLP0010010", "PYLP0013010"),
+    "network_other_request": SIGN_ON.replace("PYLP0010010", "PYLP0012010"),
+    "nontaglis_inquiry_request": BP_INQUIRY,
+    "nontaglis_reversal_request": BP_REVERSAL,
+    "nontaglis_reversal_repeat_request": "2401" + BP_REVERSAL[4:],
+    "postpaid_inquiry_request": POSTPAID_INQUIRY,
+    "postpaid_inquiry_response": POSTPAID_ANSWER,
+}
