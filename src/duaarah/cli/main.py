@@ -25,6 +25,7 @@ COMMANDS = {
     "meters": "kinds of meter, makers and their shipments: profiles, check, maker, import, shipments",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
+    "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears",
     "migrate": "bring the database's schema up to date",
 }
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 # What a spreadsheet would take for the beginning of a formula, also behind blanks; the wide forms are read as the narrow.
 _FORMULA = re.compile(r"\s*[=+\-@|%＝＋－＠]|[\t\r\n]")
@@ -12,13 +13,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 CELL_MAX = 32_000
 
 
-def cell(value: object) -> int | str:
+def cell(value: object) -> int | Decimal | str:
     """
-    A value as a cell: whole numbers stay numbers, None is empty, anything else is text.
+    A value as a cell: whole numbers and decimals stay numbers, None is empty, anything else is text.
 
     A text that would be a formula gets an apostrophe in front of it (OWASP, CSV injection); control characters go.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return value
     if value is None:
         return ""

@@ -18,6 +18,7 @@ class Channel(models.Model):
         WALLET = "WALLET", "Paid from a wallet here"
         DEPOSIT = "DEPOSIT", "Paid from a channel's deposit here"
         ELSEWHERE = "ELSEWHERE", "Sold elsewhere, notified to us"
+        COMPENSATION = "COMPENSATION", "Given by PLN, no money taken"
 
     code = models.CharField(max_length=20, unique=True)
     name = models.CharField(max_length=80)
@@ -50,9 +51,18 @@ class Deposit(models.Model):
 
     channel = models.OneToOneField(Channel, on_delete=models.PROTECT, primary_key=True, related_name="deposit")
     balance_sen = models.BigIntegerField()
+    credit_sen = models.PositiveBigIntegerField(default=0, db_default=0, help_text="How far it may go below zero")
+    day_date = models.DateField(null=True, help_text="WIB; the day that day_sen is of")
+    day_sen = models.BigIntegerField(
+        default=0, db_default=0, help_text="Taken on that day, refunds of that day left out"
+    )
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_deposit_not_negative")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(balance_sen__gte=-models.F("credit_sen")), name="vending_deposit_not_negative"
+            )
+        ]
 
 
 class Payment(models.Model):
@@ -74,6 +84,7 @@ class Payment(models.Model):
             models.UniqueConstraint(fields=["channel", "reference"], name="vending_payment_once"),
             models.CheckConstraint(condition=Q(amount_idr__gt=0), name="vending_payment_positive"),
         ]
+        indexes = [models.Index(fields=["channel", "taken_at"], name="vending_payment_day")]
 
 
 class Quote(models.Model):
@@ -277,12 +288,25 @@ class LedgerEntry(models.Model):
         TOKEN_ISSUED = "TOKEN_ISSUED", "Token issued"
         REFUND = "REFUND", "Payment returned"
         DEPOSIT_FILLED = "DEPOSIT_FILLED", "Deposit of a channel filled"
+        REVERSAL = "REVERSAL", "Booking reversed"
+        CONNECTION_FEE = "CONNECTION_FEE", "Connection fee (BP) paid"
+        COMPENSATION = "COMPENSATION", "Compensation given as energy"
+        WRITE_OFF = "WRITE_OFF", "Written off"
+        SETTLEMENT = "SETTLEMENT", "Settled with a channel at cut-off"
+        COMMISSION_PAID = "COMMISSION_PAID", "Commission paid out"
+        TILL_CLOSED = "TILL_CLOSED", "Till of a gerai closed"
+        INVOICE = "INVOICE", "Invoice of SMS packages"
+        INVOICE_PAID = "INVOICE_PAID", "Invoice of SMS packages paid"
+        SHARE_PAID = "SHARE_PAID", "Share of SMS packages paid on"
 
     book = models.CharField(max_length=20, default=PLN_BOOK, db_default=PLN_BOOK)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     at = models.DateTimeField()
     vend = models.ForeignKey(Vend, null=True, on_delete=models.PROTECT, related_name="ledger_entries")
     reference = models.CharField(max_length=80, unique=True, help_text="The deed that this entry books, once")
+
+    class Meta:
+        indexes = [models.Index(fields=["book", "at"], name="vending_entry_book_at")]
 
 
 class LedgerLine(models.Model):
@@ -304,5 +328,6 @@ class Wallet(models.Model):
         constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
 
 
-# The tables of the STS interface are this feature's too; Django looks for models in this module only.
+# The tables of the STS interface and of the ledger are this feature's too; Django looks for models in this module only.
+from duaarah.vending import ledger_models as ledger_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402

@@ -22,6 +22,7 @@ from duaarah.notices.plans import order_sold_plans
 from duaarah.readings.operations import forget_months
 from duaarah.sms.operations import forget_old_drafts
 from duaarah.sms.package.files import CHORE, compare_waiting
+from duaarah.vending.operations import book_invoices, settle_due
 from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
@@ -66,6 +67,11 @@ def make_app() -> procrastinate.App:
     @app.task(queue=QUEUE, queueing_lock="keys", name="chores.keys")
     def keys(timestamp: int) -> None:
         run_keys()
+
+    @app.periodic(cron="*/10 * * * *")
+    @app.task(queue=QUEUE, queueing_lock="books", name="chores.books")
+    def books(timestamp: int) -> None:
+        run_books()
 
     # One at a time: a meter is never asked by two, and the next minute finds what this one leaves.
     @app.periodic(cron="* * * * *")
@@ -135,6 +141,17 @@ def run_keys() -> None:
         if ordered := rotate_near_end(driver=DriverDirectory(), keys=keys, mark=mark, now=now()):
             LOG.warning("%d meters get new DLMS keys: their counters near the end", ordered)
         forget_old_keys(now=now())
+    finally:
+        close_old_connections()
+
+
+def run_books() -> None:
+    """Channels' days that are over are settled; issued invoices of SMS packages get into their books."""
+    try:
+        if settled := settle_due(now=now()):
+            LOG.info("%d days of channels settled", settled)
+        if booked := book_invoices(now=now()):
+            LOG.info("%d invoices booked", booked)
     finally:
         close_old_connections()
 

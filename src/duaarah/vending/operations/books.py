@@ -21,6 +21,11 @@ STAMP = "pln:stamp"
 INSTALMENT = "pln:instalment"
 ROUNDING = "pln:rounding"
 ADMIN = "channel:admin"
+CONNECTION_FEE = "pln:bp"
+COMPENSATION = "pln:compensation"
+WRITE_OFF = "pln:write_off"
+REFUNDS = "pln:refunds"
+COLLECTED = "pln:collected"
 
 
 def wallet_account(holder_id: int) -> str:
@@ -33,6 +38,16 @@ def deposit_account(channel_id: int) -> str:
 
 def commission_account(channel_id: int) -> str:
     return f"commission:{channel_id}"
+
+
+def commission_due_account(channel_id: int) -> str:
+    """What a settlement found to be the channel's, until it is paid out."""
+    return f"commission-due:{channel_id}"
+
+
+def of_book(book_code: str, name: str) -> str:
+    """An account's code in the books of a legal entity; PLN's own accounts stand without a prefix."""
+    return name if book_code == PLN_BOOK else f"{book_code}/{name}"
 
 
 class PricedLines(Protocol):

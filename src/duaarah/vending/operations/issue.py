@@ -14,9 +14,17 @@ from duaarah.audit import operations as audit
 from duaarah.headend.models import Command
 from duaarah.headend.operations import queue_command
 from duaarah.sms.models import Priority
-from duaarah.vending.models import Deposit, LedgerEntry, Payment, Token, Vend, Wallet
-from duaarah.vending.operations import sql
-from duaarah.vending.operations.books import PENDING, book, deposit_account, issued_lines_sen, wallet_account
+from duaarah.vending.models import Channel, LedgerEntry, Payment, Token, Vend, Wallet
+from duaarah.vending.operations import arrears, sql
+from duaarah.vending.operations.books import (
+    COMPENSATION,
+    PENDING,
+    book,
+    deposit_account,
+    issued_lines_sen,
+    wallet_account,
+)
+from duaarah.vending.operations.policy import WIB
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
 
@@ -64,6 +72,8 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
     assert vend.payment is not None  # the constraint vending_payment_iff_ours
     lines = vend.payment.quote
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
+    if lines.instalment_sen:
+        arrears.collect(vend_id=vend.pk)
     book(
         kind=LedgerEntry.Kind.TOKEN_ISSUED,
         reference=f"issued:{vend.pk}",
@@ -112,17 +122,30 @@ def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) ->
 
 
 def pay_back(payment: Payment, amount_sen: int) -> str:
-    """Joining: money returns to the wallet or deposit that it came from; the account's code for the booking."""
+    """Joining: money returns to where it came from (wallet, deposit, or nobody's purse); the account's code to book."""
     if payment.holder_id is not None:
         Wallet.objects.filter(holder_id=payment.holder_id).update(balance_sen=F("balance_sen") + amount_sen)
         return wallet_account(payment.holder_id)
-    Deposit.objects.filter(channel_id=payment.channel_id).update(balance_sen=F("balance_sen") + amount_sen)
+    if payment.channel.kind == Channel.Kind.COMPENSATION:
+        return COMPENSATION
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.CREDIT_DEPOSIT,
+            {
+                "total": amount_sen,
+                "nominal": payment.amount_idr * 100,
+                "day": payment.taken_at.astimezone(WIB).date(),
+                "channel": payment.channel_id,
+            },
+        )
     return deposit_account(payment.channel_id)
 
 
 def _refund(vend: Vend, answer: Refused, now: dt.datetime) -> None:
     assert vend.payment is not None
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
+    # Before the wallet's row, as T1 takes them.
+    arrears.release(vend_id=vend.pk)
     book(
         kind=LedgerEntry.Kind.REFUND,
         reference=f"refund:{vend.pk}",

@@ -16,15 +16,28 @@ UPDATE vending_wallet SET balance_sen = balance_sen - %(total)s
 WHERE holder_id = %(holder)s AND balance_sen >= %(total)s RETURNING balance_sen
 """
 
+# The day's sum is kept in the same row, so that a limit of the day costs no other statement.
 DEBIT_DEPOSIT = """
-UPDATE vending_deposit SET balance_sen = balance_sen - %(total)s
-WHERE channel_id = %(channel)s AND balance_sen >= %(total)s RETURNING balance_sen
+UPDATE vending_deposit SET balance_sen = balance_sen - %(total)s,
+    day_sen = CASE WHEN day_date = %(day)s THEN day_sen ELSE 0 END + %(nominal)s, day_date = %(day)s
+WHERE channel_id = %(channel)s AND balance_sen + credit_sen >= %(total)s RETURNING day_sen
 """
 
-# The row of the day: the latest that has begun.
+CREDIT_DEPOSIT = """
+UPDATE vending_deposit SET balance_sen = balance_sen + %(total)s,
+    day_sen = CASE WHEN day_date = %(day)s THEN day_sen - %(nominal)s ELSE day_sen END
+WHERE channel_id = %(channel)s
+"""
+
+# The rows of the day: the latest of each that has begun.
 CHANNEL_TERMS = """
-SELECT admin_idr, commission_idr FROM vending_channelterms
-WHERE channel_id = %s AND from_date <= %s ORDER BY from_date DESC LIMIT 1
+SELECT coalesce(t.admin_idr, 0), coalesce(t.commission_idr, 0), l.purchase_idr, l.day_idr FROM (SELECT) AS one
+LEFT JOIN LATERAL (
+    SELECT admin_idr, commission_idr FROM vending_channelterms
+    WHERE channel_id = %(channel)s AND from_date <= %(day)s ORDER BY from_date DESC LIMIT 1) t ON true
+LEFT JOIN LATERAL (
+    SELECT purchase_idr, day_idr FROM vending_channellimits
+    WHERE channel_id = %(channel)s AND from_date <= %(day)s ORDER BY from_date DESC LIMIT 1) l ON true
 """
 
 # Under the meter's TID row, which a key change takes too: the configuration is compared with the present one (no row: the

@@ -10,8 +10,8 @@ import datetime as dt
 import logging
 import secrets
 import uuid
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from django.db import IntegrityError, connection, transaction
 
@@ -19,20 +19,15 @@ from duaarah.audit import operations as audit
 from duaarah.core.tariff import NOMINALS_IDR, QuoteLines, TariffError, Terms, quote, terms
 from duaarah.registry.models import Meter, Pairing
 from duaarah.vending.models import Channel, LedgerEntry, Token, Vend, Wallet
-from duaarah.vending.operations import sql
-from duaarah.vending.operations.books import (
-    PENDING,
-    book,
-    deposit_account,
-    wallet_account,
-)
+from duaarah.vending.operations import arrears, sql
+from duaarah.vending.operations.books import COMPENSATION, PENDING, book, deposit_account, wallet_account
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
+from duaarah.vending.operations.policy import WIB
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import TokenRequest, TokenSource
 
 LOG = logging.getLogger(__name__)
-_WIB = ZoneInfo("Asia/Jakarta")
 _QUOTE_LINES = (
     "nominal_idr",
     "admin_idr",
@@ -75,6 +70,12 @@ class DepositTooLow(TopUpRefused):
     code = "deposit_too_low"
 
 
+class ChannelLimitPassed(TopUpRefused):
+    """More than the channel may sell at once, or in a day."""
+
+    code = "channel_limit"
+
+
 class NoPrice(TopUpRefused):
     """No price can be made for this meter today."""
 
@@ -114,8 +115,8 @@ def top_up(
     A repeated reference returns the same vend and the same digits.
 
     Raises:
-        TopUpRefused: NominalRefused, WalletTooLow, DepositTooLow, NoPrice, ReferenceReused; nothing moved, an audit
-            line says so.
+        TopUpRefused: NominalRefused, WalletTooLow, DepositTooLow, ChannelLimitPassed, NoPrice, ReferenceReused;
+            nothing moved, an audit line says so.
     """
     vend, repeated = take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     outcome = obtain_token(vend=vend, token_source=token_source, now=now)
@@ -135,9 +136,14 @@ def take_payment(
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
-            fees = _fees(channel, now)
-            found, lines = _priced(pairing.meter, amount_idr, now, fees.admin_idr)
+            fees = _fees(channel, amount_idr, now)
+            if channel.kind == Channel.Kind.COMPENSATION:
+                found, lines, dues = *_given(pairing.meter, amount_idr, now), []
+            else:
+                dues = arrears.due(meter=pairing.meter, nominal_idr=amount_idr, date=_wib_date(now), lock=True)
+                found, lines = _priced(pairing.meter, amount_idr, now, fees.admin_idr, _sum(dues))
             vend = _take(pairing, found, lines, channel, fees, reference, now)
+            arrears.reserve(vend_id=vend.pk, dues=dues)
         LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
         return vend, False
     except IntegrityError as error:
@@ -166,41 +172,69 @@ def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) ->
 
 
 def price(meter: Meter, amount_idr: int, now: dt.datetime) -> QuoteLines:
-    """What a nominal would buy for a meter now; nothing is written. Raises NominalRefused, NoPrice."""
-    return _priced(meter, amount_idr, now, 0)[1]
+    """What a nominal would buy for a meter now, its instalments taken off; nothing is written. NominalRefused, NoPrice."""
+    dues = arrears.due(meter=meter, nominal_idr=amount_idr, date=_wib_date(now), lock=False)
+    return _priced(meter, amount_idr, now, 0, _sum(dues))[1]
+
+
+def _wib_date(now: dt.datetime) -> dt.date:
+    return now.astimezone(WIB).date()
+
+
+def _sum(dues: list[arrears.Due]) -> int:
+    return sum(one.amount_idr for one in dues)
 
 
 @dataclass(frozen=True)
 class _Fees:
     admin_idr: int = 0
     commission_idr: int = 0
+    purchase_max_idr: int | None = None
+    day_max_idr: int | None = None
 
 
-def _fees(channel: Channel, now: dt.datetime) -> _Fees:
-    """What a channel charges today; a wallet's channel has no terms and charges nothing."""
+def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> _Fees:
+    """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
     if channel.kind != Channel.Kind.DEPOSIT:
         return _Fees()
     with connection.cursor() as cursor:
-        cursor.execute(sql.CHANNEL_TERMS, [channel.pk, now.astimezone(_WIB).date()])
-        found = cursor.fetchone()
-    return _Fees(*found) if found else _Fees()
+        cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
+        fees = _Fees(*cursor.fetchone())
+    if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
+        raise ChannelLimitPassed("More than this channel sells at once.")
+    return fees
 
 
-def _priced(meter: Meter, amount_idr: int, now: dt.datetime, admin_idr: int) -> tuple[Terms, QuoteLines]:
+def _priced(
+    meter: Meter, amount_idr: int, now: dt.datetime, admin_idr: int, instalment_idr: int
+) -> tuple[Terms, QuoteLines]:
     if amount_idr not in NOMINALS_IDR:
         raise NominalRefused(f"Rp{amount_idr} is not a nominal that is sold.")
     try:
-        found = terms(
-            group=meter.tariff_group,
-            va=meter.contracted_va,
-            region=meter.region,
-            nominal_idr=amount_idr,
-            date=now.astimezone(_WIB).date(),
-            admin_idr=admin_idr,
-        )
+        found = _terms(meter, amount_idr, now, admin_idr)
+        return found, quote(amount_idr, found, instalment_idr=instalment_idr)
+    except TariffError as error:
+        raise NoPrice(str(error)) from error
+
+
+def _given(meter: Meter, amount_idr: int, now: dt.datetime) -> tuple[Terms, QuoteLines]:
+    """A compensation as energy: no sale, hence no tax, stamp, admin fee or instalment on it, and any amount."""
+    try:
+        found = replace(_terms(meter, amount_idr, now, 0), ppj_rate=Decimal(0), ppn_rate=Decimal(0), stamp_idr=0)
         return found, quote(amount_idr, found)
     except TariffError as error:
         raise NoPrice(str(error)) from error
+
+
+def _terms(meter: Meter, amount_idr: int, now: dt.datetime, admin_idr: int) -> Terms:
+    return terms(
+        group=meter.tariff_group,
+        va=meter.contracted_va,
+        region=meter.region,
+        nominal_idr=amount_idr,
+        date=_wib_date(now),
+        admin_idr=admin_idr,
+    )
 
 
 def _take(
@@ -212,9 +246,11 @@ def _take(
     reference: str,
     now: dt.datetime,
 ) -> Vend:
-    meter, total_sen = pairing.meter, lines.total_paid_idr * 100
+    meter, total_sen, kind = pairing.meter, lines.total_paid_idr * 100, LedgerEntry.Kind.PAYMENT_TAKEN
     if channel.kind == Channel.Kind.DEPOSIT:
         holder_id, payer = None, deposit_account(channel.pk)
+    elif channel.kind == Channel.Kind.COMPENSATION:
+        holder_id, payer, kind = None, COMPENSATION, LedgerEntry.Kind.COMPENSATION
     else:
         if meter.customer is None:
             raise NoPrice("The meter has no customer.")
@@ -223,7 +259,7 @@ def _take(
         _debit_wallet(holder_id, total_sen)
     vend = _pay(pairing, holder_id, channel, fees, reference, found, lines, now)
     book(
-        kind=LedgerEntry.Kind.PAYMENT_TAKEN,
+        kind=kind,
         reference=f"paid:{vend.pk}",
         at=now,
         vend_id=vend.pk,
@@ -237,9 +273,9 @@ def _take(
         correlation=vend.correlation,
         detail={"vend": vend.pk, "amount_idr": lines.nominal_idr, "energy_wh": lines.energy_wh, "tid": vend.tid},
     )
-    if holder_id is None:
+    if channel.kind == Channel.Kind.DEPOSIT:
         # Last: one row for all purchases of a channel; the next one waits for this commit only.
-        _debit_deposit(channel, total_sen)
+        _debit_deposit(channel, lines, fees, now)
     return vend
 
 
@@ -251,11 +287,15 @@ def _debit_wallet(holder_id: int, total_sen: int) -> None:
             raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
 
 
-def _debit_deposit(channel: Channel, total_sen: int) -> None:
+def _debit_deposit(channel: Channel, lines: QuoteLines, fees: _Fees, now: dt.datetime) -> None:
+    values = {"total": lines.total_paid_idr * 100, "nominal": lines.nominal_idr * 100}
     with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT_DEPOSIT, {"total": total_sen, "channel": channel.pk})
-        if cursor.fetchone() is None:
-            raise DepositTooLow("The channel's deposit does not hold enough.")
+        cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
+        found = cursor.fetchone()
+    if found is None:
+        raise DepositTooLow("The channel's deposit does not hold enough.")
+    if fees.day_max_idr is not None and found[0] > fees.day_max_idr * 100:
+        raise ChannelLimitPassed("More than this channel sells in a day.")
 
 
 def _pay(

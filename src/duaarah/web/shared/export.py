@@ -7,6 +7,8 @@ import csv
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import IO
 
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
@@ -26,7 +28,7 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """`name` is the file's, without its ending; `head` is in the reader's language; figures are whole numbers."""
+    """`name` is the file's, without its ending; `head` is in the reader's language; figures are ints or Decimals."""
 
     name: str
     head: Sequence[str]
@@ -55,12 +57,17 @@ class _Line:
         return text
 
 
+def _comma(value: int | Decimal | str) -> int | str:
+    """A decimal as the spreadsheet that parts columns by semicolons reads it."""
+    return str(value).replace(".", ",") if isinstance(value, Decimal) else value
+
+
 def _csv_chunks(table: Table) -> Iterator[bytes]:
     writer = csv.writer(_Line(), delimiter=";", lineterminator="\r\n")
     yield b"\xef\xbb\xbf"
     held = [str(writer.writerow([cell(name) for name in table.head]))]
     for row in table.rows:
-        held.append(str(writer.writerow([cell(value) for value in row])))
+        held.append(str(writer.writerow([_comma(cell(value)) for value in row])))
         if len(held) >= CHUNK_ROWS:
             yield "".join(held).encode()
             held = []
@@ -68,7 +75,13 @@ def _csv_chunks(table: Table) -> Iterator[bytes]:
 
 
 def as_xlsx(table: Table) -> FileResponse:
-    """Written row by row into a file of the system's own, never all of it in memory."""
+    """The file of `xlsx_file`, as a download."""
+    # FileResponse closes it, and then it is gone.
+    return FileResponse(xlsx_file(table), as_attachment=True, filename=f"{table.name}.xlsx", content_type=_XLSX)
+
+
+def xlsx_file(table: Table) -> IO[bytes]:
+    """Written row by row into a file of the system's own, never all of it in memory; at its beginning, to be read."""
     book = Workbook(write_only=True)
     sheet, written = None, SHEET_ROWS
     for row in table.rows:
@@ -78,11 +91,10 @@ def as_xlsx(table: Table) -> FileResponse:
         written += 1
     if sheet is None:
         _sheet(book, table.head)
-    # FileResponse closes it, and then it is gone.
-    file = tempfile.TemporaryFile()  # noqa: SIM115
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it, and then it is gone
     book.save(file)
     file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"{table.name}.xlsx", content_type=_XLSX)
+    return file
 
 
 def _sheet(book: Workbook, head: Sequence[str]) -> object:

@@ -162,6 +162,14 @@ def sen(amount_sen: int) -> str:
 
 
 @register.filter
+def rupiah_two(amount_sen: int) -> str:
+    """1/100 rupiah with both decimals and no mark of the currency, for columns: `1.234,50`, `1,234.50`."""
+    text = f"{abs(amount_sen) // 100:,}.{abs(amount_sen) % 100:02d}"
+    text = text.translate(str.maketrans(",.", ".,")) if _language() == "id" else text
+    return f"-{text}" if amount_sen < 0 else text
+
+
+@register.filter
 def instant(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
     """`23 Nov 2026 18.40 WIB`, `23 Nov 2026 18:40 WIB`."""
     if at is None:
