@@ -295,6 +295,7 @@ class LedgerEntry(models.Model):
         SETTLEMENT = "SETTLEMENT", "Settled with a channel at cut-off"
         COMMISSION_PAID = "COMMISSION_PAID", "Commission paid out"
         TILL_CLOSED = "TILL_CLOSED", "Till of a gerai closed"
+        BILL_PAID = "BILL_PAID", "Postpaid bill paid"
         INVOICE = "INVOICE", "Invoice of SMS packages"
         INVOICE_PAID = "INVOICE_PAID", "Invoice of SMS packages paid"
         SHARE_PAID = "SHARE_PAID", "Share of SMS packages paid on"
@@ -328,6 +329,7 @@ class Wallet(models.Model):
         constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
 
 
-# The tables of the STS interface and of the ledger are this feature's too; Django looks for models in this module only.
+# These tables are this feature's too; Django looks for models in this module only.
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
+from duaarah.vending import ppob_models as ppob_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402

@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -92,6 +93,9 @@ class ReferenceReused(TopUpRefused):
     code = "reference_reused"
 
 
+Within = Callable[[int, int], None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OneWay:
     """Who buys for a meter without two-way service: what a pairing would say. `phone` is empty where none is known."""
@@ -124,24 +128,33 @@ def top_up(
 
 
 def take_payment(
-    *, pairing: Pairing | OneWay, amount_idr: int, channel: Channel, reference: str, now: dt.datetime
+    *,
+    pairing: Pairing | OneWay,
+    amount_idr: int,
+    channel: Channel,
+    reference: str,
+    now: dt.datetime,
+    within: Within | None = None,
 ) -> tuple[Vend, bool]:
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
 
-    Returns the vend, and whether the reference had bought it before.
+    Returns the vend, and whether the reference had bought it before. `within` is called in the transaction, with the
+    channel's number and the energy in Wh, before money moves: what it locks stays locked, and what it raises ends it.
     """
     try:
         with transaction.atomic(durable=True):
             earlier = _earlier(channel, reference, pairing.meter, amount_idr)
             if earlier is not None:
                 return earlier, True
-            fees = _fees(channel, amount_idr, now)
+            fees = terms_of_channel(channel, amount_idr, now)
             if channel.kind == Channel.Kind.COMPENSATION:
                 found, lines, dues = *_given(pairing.meter, amount_idr, now), []
             else:
                 dues = arrears.due(meter=pairing.meter, nominal_idr=amount_idr, date=_wib_date(now), lock=True)
                 found, lines = _priced(pairing.meter, amount_idr, now, fees.admin_idr, _sum(dues))
+            if within is not None:
+                within(channel.pk, lines.energy_wh)
             vend = _take(pairing, found, lines, channel, fees, reference, now)
             arrears.reserve(vend_id=vend.pk, dues=dues)
         LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
@@ -150,13 +163,14 @@ def take_payment(
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
             raise
-        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     except _KeyWasChanged:
         pairing.meter.refresh_from_db(fields=[name for name in COLUMNS if name not in ("drn", "pan")])
-        return take_payment(pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now)
     except TopUpRefused as error:
-        _record_refusal(pairing.meter, channel, reference, error, now)
+        record_refusal(pairing.meter, channel, reference, error, now)
         raise
+    return take_payment(
+        pairing=pairing, amount_idr=amount_idr, channel=channel, reference=reference, now=now, within=within
+    )
 
 
 def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) -> Vend | None:
@@ -186,20 +200,22 @@ def _sum(dues: list[arrears.Due]) -> int:
 
 
 @dataclass(frozen=True)
-class _Fees:
+class Fees:
+    """What a channel charges on top, and how much it may sell at once and in a day; None: no limit."""
+
     admin_idr: int = 0
     commission_idr: int = 0
     purchase_max_idr: int | None = None
     day_max_idr: int | None = None
 
 
-def _fees(channel: Channel, amount_idr: int, now: dt.datetime) -> _Fees:
-    """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
+def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+    """What a channel charges and may sell today; a wallet's channel charges nothing, without limit. ChannelLimitPassed."""
     if channel.kind != Channel.Kind.DEPOSIT:
-        return _Fees()
+        return Fees()
     with connection.cursor() as cursor:
         cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
-        fees = _Fees(*cursor.fetchone())
+        fees = Fees(*cursor.fetchone())
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
     return fees
@@ -242,7 +258,7 @@ def _take(
     found: Terms,
     lines: QuoteLines,
     channel: Channel,
-    fees: _Fees,
+    fees: Fees,
     reference: str,
     now: dt.datetime,
 ) -> Vend:
@@ -275,7 +291,7 @@ def _take(
     )
     if channel.kind == Channel.Kind.DEPOSIT:
         # Last: one row for all purchases of a channel; the next one waits for this commit only.
-        _debit_deposit(channel, lines, fees, now)
+        debit_channel(channel, total_idr=lines.total_paid_idr, nominal_idr=lines.nominal_idr, fees=fees, now=now)
     return vend
 
 
@@ -287,8 +303,9 @@ def _debit_wallet(holder_id: int, total_sen: int) -> None:
             raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
 
 
-def _debit_deposit(channel: Channel, lines: QuoteLines, fees: _Fees, now: dt.datetime) -> None:
-    values = {"total": lines.total_paid_idr * 100, "nominal": lines.nominal_idr * 100}
+def debit_channel(channel: Channel, *, total_idr: int, nominal_idr: int, fees: Fees, now: dt.datetime) -> None:
+    """Joining: a sale from the channel's deposit. Raises DepositTooLow, ChannelLimitPassed."""
+    values = {"total": total_idr * 100, "nominal": nominal_idr * 100}
     with connection.cursor() as cursor:
         cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
         found = cursor.fetchone()
@@ -302,7 +319,7 @@ def _pay(
     pairing: Pairing | OneWay,
     holder_id: int | None,
     channel: Channel,
-    fees: _Fees,
+    fees: Fees,
     reference: str,
     found: Terms,
     lines: QuoteLines,
@@ -348,7 +365,8 @@ def _pay(
     return vend
 
 
-def _record_refusal(meter: Meter, channel: Channel, reference: str, error: TopUpRefused, now: dt.datetime) -> None:
+def record_refusal(meter: Meter, channel: Channel, reference: str, error: TopUpRefused, now: dt.datetime) -> None:
+    """Entry: one audit line."""
     with transaction.atomic(durable=True):
         audit.record_refusal(
             at=now,
