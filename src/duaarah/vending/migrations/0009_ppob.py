@@ -38,7 +38,7 @@ CREATE TRIGGER vending_{table}_no_truncate BEFORE TRUNCATE ON vending_{table}
 class Migration(migrations.Migration):
     dependencies = [
         ("registry", "0006_sim_expiry"),
-        ("vending", "0008_ledger"),
+        ("vending", "0012_prices"),
         ("audit", "0002_append_only"),
     ]
 

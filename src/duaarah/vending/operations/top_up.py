@@ -40,6 +40,7 @@ _QUOTE_LINES = (
     "stroom_sen",
     "rounding_sen",
     "energy_wh",
+    "discount_sen",
 )
 
 
@@ -201,7 +202,7 @@ def _sum(dues: list[arrears.Due]) -> int:
 
 @dataclass(frozen=True)
 class Fees:
-    """What a channel charges on top, and how much it may sell at once and in a day; None: no limit."""
+    """Of one day, in whole rupiah; None is no limit."""
 
     admin_idr: int = 0
     commission_idr: int = 0
@@ -209,13 +210,18 @@ class Fees:
     day_max_idr: int | None = None
 
 
-def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
-    """What a channel charges and may sell today; a wallet's channel charges nothing, without limit. ChannelLimitPassed."""
+def fees_today(channel: Channel, now: dt.datetime) -> Fees:
+    """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
     if channel.kind != Channel.Kind.DEPOSIT:
         return Fees()
     with connection.cursor() as cursor:
         cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
-        fees = Fees(*cursor.fetchone())
+        return Fees(*cursor.fetchone())
+
+
+def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+    """The same for a sale of this nominal. Raises ChannelLimitPassed."""
+    fees = fees_today(channel, now)
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
     return fees
@@ -350,6 +356,8 @@ def _pay(
         "meter": meter.pk,
         "now": now,
         "tariff_group": meter.tariff_group,
+        "region": meter.region,
+        "contracted_va": meter.contracted_va,
         "ppj_rate": found.ppj_rate,
         "ppn_rate": found.ppn_rate,
         "request": vend.request_id,

@@ -5,8 +5,11 @@ from django.urls import path
 
 from duaarah.web.utility import (
     approvals,
+    books,
     campaigns,
+    channel,
     communication,
+    corrections,
     dlms_keys,
     firmware,
     keys,
@@ -49,5 +52,15 @@ urlpatterns = [
     path("kiriman/", shipments.shipments, name="desk-shipments"),
     path("kiriman/<int:shipment>/", shipments.shipment, name="desk-shipment"),
     path("kiriman/<int:shipment>/tutup/", shipments.close_shipment, name="desk-shipment-close"),
+    path("buku/", books.balance, name="desk-books"),
+    path("buku/akun/", books.account, name="desk-account"),
+    path("buku/entri/<int:entry>/", books.entry, name="desk-entry"),
+    path("buku/penjualan/", books.sold, name="desk-sales"),
+    path("buku/kanal/", books.channels, name="desk-channels"),
+    path("buku/kanal/<str:code>/", channel.channel, name="desk-channel"),
+    path("buku/rekonsiliasi/<int:made>/", channel.compared, name="desk-channel-file"),
+    path("buku/rekonsiliasi/<int:made>/putuskan/", channel.resolve, name="desk-channel-resolve"),
+    path("buku/koreksi/", corrections.waiting, name="desk-corrections"),
+    path("buku/koreksi/<int:approval>/", corrections.decide, name="desk-correct"),
     path("pesan/", views.messages_log, name="desk-messages"),
 ]
