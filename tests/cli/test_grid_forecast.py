@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.cli.schema import faults, load
 
+ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 GOOD = {"daily_kwh": [5, 5.0, None, 5], "weekday_of_first": 0, "credit_kwh": 35.2}
 
 
 def run(text: str, *arguments: str) -> tuple[int, list[dict], str]:
     command = [sys.executable, "-m", "duaarah", "grid", *(arguments or ("forecast",))]
-    done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, input=text.encode(), capture_output=True, env=ENV, timeout=60, check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.decode().splitlines()], done.stderr.decode()
 
 
@@ -62,7 +65,7 @@ def test_a_bad_line_is_answered_in_its_place_and_the_run_goes_on() -> None:
     text = "\n".join([*WRONG, json.dumps(GOOD)])
     command = [sys.executable, "-m", "duaarah", "grid", "forecast"]
     done = subprocess.run(
-        command, input=text.encode("utf-8", "surrogateescape"), capture_output=True, timeout=60, check=False
+        command, input=text.encode("utf-8", "surrogateescape"), capture_output=True, env=ENV, timeout=60, check=False
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer.get("error") for answer in answers] == ["bad_request"] * len(WRONG) + [None]

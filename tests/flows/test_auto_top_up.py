@@ -25,7 +25,7 @@ from duaarah.notices.auto.rules import (
     stop_rule,
 )
 from duaarah.notices.auto.second_person import ask_second_persons, follow_second_persons
-from duaarah.notices.auto.watch import watch_rules
+from duaarah.notices.auto.watch import free_idr, watch_rules
 from duaarah.notices.day_warnings import compute_due
 from duaarah.notices.models import AutoRule, AutoRuleMeter, AutoRuleVersion, Forecast, TopUpRequest
 from duaarah.people.models import Approval, Login
@@ -373,6 +373,36 @@ def test_paid_and_then_switched_off_comes_to_its_end(town: Town, monkeypatch: py
             buy_due(token_source=town.source, now=town.now)
     lease_over()
     stop_rule(holder=house.holder, rule_id=rule.pk, actor="test", now=town.now)
+    turn(town)
+    check_books(town, house, 1)
+
+
+def test_what_is_paid_and_not_yet_closed_is_not_taken_from_the_wallet_twice(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = low_house(town)
+    rule_for(town, house)
+    watch_rules(now=town.now)
+    assert free_idr(house.holder.pk) == 150_000
+
+    def dies(*_: object, **__: object) -> None:
+        raise Dies
+
+    with monkeypatch.context() as patch:
+        patch.setattr(buying, "record_bought", dies)
+        with pytest.raises(Dies):
+            buy_due(token_source=town.source, now=town.now)
+    assert free_idr(house.holder.pk) == 150_000
+
+
+def test_from_a_few_days_nothing_is_foreseen_that_costs_money(town: Town) -> None:
+    house = daily_house(town, credit_wh=17_000, low_credit_threshold_wh=500)
+    live(town, house, 2, 5_000)
+    rule = rule_for(town, house, threshold_wh=None, threshold_days=14)
+    turn(town)
+    assert AutoRuleMeter.objects.get().word == "unknown" and not TopUpRequest.objects.exists()
+    again = {"holder": house.holder, "meters": [house.meter], "actor": "test", "rule_id": rule.pk, "now": town.now}
+    set_rule(wish=WISH, **again)
     turn(town)
     check_books(town, house, 1)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
+import os
 import random
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from duaarah.stage.bench_forecast import BadFile, ExtraMissing, Household, Tally
 from tests.cli.schema import faults, load
 
 FIRST = dt.date(2026, 6, 1)  # a Monday
+
+ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 
 
 def write(path: Path, households: dict[str, list[float | None]], skip: int = -1) -> Path:
@@ -88,7 +91,7 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
         list(run())
     code = "import sys; sys.modules['simbench'] = None; from duaarah.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", code, "bench", "forecast"], capture_output=True, timeout=60, check=False
+        [sys.executable, "-c", code, "bench", "forecast"], capture_output=True, env=ENV, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (3, b"") and b"requirements-oracle.lock" in done.stderr
 
@@ -96,9 +99,9 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
 def test_the_command_prints_lines_and_refuses_a_file_in_a_sentence(tmp_path: Path) -> None:
     good = write(tmp_path / "town.csv", {"r1": [2.0 + n % 3 for n in range(40)]})
     command = [sys.executable, "-m", "duaarah", "bench", "forecast", "--csv"]
-    done = subprocess.run([*command, str(good)], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([*command, str(good)], capture_output=True, env=ENV, timeout=60, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert {line["bench"] for line in lines} == {"forecast"} and lines[0]["set"] == "town"
     for path in (tmp_path / "absent.csv", tmp_path):
-        done = subprocess.run([*command, str(path)], capture_output=True, timeout=60, check=False)
+        done = subprocess.run([*command, str(path)], capture_output=True, env=ENV, timeout=60, check=False)
         assert done.returncode == 2 and b"Traceback" not in done.stderr

@@ -16,13 +16,14 @@ from duaarah.audit import operations as audit
 from duaarah.core.forecast import DaysLeft
 from duaarah.core.smsplan import Bucket
 from duaarah.core.top_up_rule import WIB, RuleTerms, Situation, verdict
-from duaarah.notices.auto.rules import go_on, pause, terms_of
+from duaarah.notices.auto.rules import CHANNEL, go_on, pause, terms_of
 from duaarah.notices.auto.words import tell_rule
+from duaarah.notices.forecasts import DAYS_MIN
 from duaarah.notices.models import AutoRule, AutoRuleMeter, Forecast, TopUpRequest
 from duaarah.registry.models import Meter
 from duaarah.sms.operations.enqueue import package_month
 from duaarah.sms.package.queries import meter_months
-from duaarah.vending.models import Vend
+from duaarah.vending.models import Payment, Vend
 from duaarah.vending.operations.top_up import TopUpRefused, price
 from duaarah.vending.queries import wallet_balance_idr
 
@@ -78,8 +79,13 @@ def wake_rules(*, meter_ids: Sequence[int], now: dt.datetime) -> int:
 
 def free_idr(holder_id: int) -> int:
     """What the wallet holds beyond the purchases that are decided and not yet paid."""
-    open_idr = TopUpRequest.objects.filter(rule__holder_id=holder_id, state__in=TopUpRequest.OPEN)
-    return wallet_balance_idr(holder_id=holder_id) - (open_idr.aggregate(sum=Sum("cost_idr"))["sum"] or 0)
+    open_ones = TopUpRequest.objects.filter(rule__holder_id=holder_id, state__in=TopUpRequest.OPEN)
+    costs = {request.reference: request.cost_idr for request in open_ones}
+    paid = Payment.objects.filter(channel__code=CHANNEL, reference__in=list(costs))
+    # What is paid has left the wallet already, though its worker may have died before it could say so.
+    for reference in paid.values_list("reference", flat=True):
+        costs.pop(reference, None)
+    return wallet_balance_idr(holder_id=holder_id) - sum(costs.values())
 
 
 @dataclass
@@ -142,11 +148,14 @@ def _may_want(terms: RuleTerms, member: AutoRuleMeter, now: dt.datetime) -> bool
 def bare_situation(meter: Meter, now: dt.datetime) -> Situation:
     """What the forecast says of a meter, with nothing that could hinder it."""
     forecast: Forecast | None = getattr(meter, "forecast", None)
-    left = forecast.left_at(now) if forecast is not None else None
+    # From a few days nothing is foreseen that costs money: then only the credit counts that the meter told.
+    sure = forecast is not None and forecast.days_known >= DAYS_MIN
+    left = forecast.left_at(now) if forecast is not None and sure else None
+    credit_wh = None if forecast is None else forecast.credit_at_wh(now) if sure else forecast.balance_wh
     return Situation(
         now=now,
         zone=meter.zone,
-        credit_wh=forecast.credit_at_wh(now) if forecast is not None else None,
+        credit_wh=credit_wh,
         left=DaysLeft(left.days, left.low, left.high) if left is not None else DaysLeft(None, None, None),
         in_flight=False,
         energy_wh=0,

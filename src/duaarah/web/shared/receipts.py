@@ -39,8 +39,8 @@ RULES = {
     "energy": gettext_lazy("Electricity by the rate of your tariff group, rounded once to 0.1 kWh."),
     "rounding": gettext_lazy("What rounding the energy is worth. It is booked; you pay nothing for it."),
 }
-# What the customer pays; energy, its rounding and a discount are no rupiah of his.
-_PAID = ("admin", "stamp", "instalment", "ppj", "ppn", "stroom")
+# What comes after it (discount, energy, rounding) is no rupiah of the customer's.
+_LAST_PAID = "stroom"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,12 @@ def _comma() -> bool:
 
 
 def rows_of(receipt: Receipt) -> list[Row]:
-    """Every line of a receipt."""
-    return [_row(line, receipt) for line in explain(receipt.priced, receipt.rows, comma=_comma())]
+    """Every line of a receipt; behind the last one that the customer pays stands what they add up to."""
+    rows = [_row(line, receipt) for line in explain(receipt.priced, receipt.rows, comma=_comma())]
+    paid = rupiah(receipt.priced.total_paid_idr)
+    place = [row.name for row in rows].index(_LAST_PAID) + 1
+    rows.insert(place, Row(name="paid", label=_("Paid"), amount=paid, formula="", rule="", basis=""))
+    return rows
 
 
 def _row(line: ExplainedLine, receipt: Receipt) -> Row:
@@ -82,7 +86,7 @@ def _row(line: ExplainedLine, receipt: Receipt) -> Row:
         amount=kwh(receipt.priced.energy_wh) if energy else sen(line.amount_sen),
         formula=line.formula,
         rule=str(RULES[line.name]),
-        basis=line.row.basis if line.row is not None else "-",
+        basis=line.row.basis if line.row is not None else "",
     )
 
 
@@ -137,7 +141,8 @@ def receipt_pdf(page: Explained) -> FileResponse:
     paid_at = instant(vend.paid_at, vend.meter.zone)
     # No line breaks between Rp and its figure.
     lines = [
-        [row.label, row.amount, row.formula.replace("Rp ", "Rp\xa0"), f"{row.rule}\n{row.basis}"] for row in page.rows
+        [row.label, row.amount, row.formula.replace("Rp ", "Rp\xa0"), f"{row.rule}\n{row.basis}".strip()]
+        for row in page.rows
     ]
     parts: list[Words | Grid] = [
         Words(text=title, kind="title"),
