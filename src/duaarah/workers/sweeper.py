@@ -40,7 +40,7 @@ def main() -> int:
         lambda: compute_due(now=now()),
         lambda: watch_rules(now=now()),
         lambda: ask_second_persons(now=now()) + follow_second_persons(now=now()),
-        lambda: buy_due(token_source=token_source, now=now()),
+        lambda: buy_due(token_source=source, now=now()),
         lambda: judge_stale_segments(now=now()),
         lambda: give_up_inbound(now=now()),
         lambda: give_up_failed_pushes(now=now()),
