@@ -88,7 +88,8 @@ def _percentile(answers_ms: list[float], percent: int) -> float:
 
 def _register(processes: Processes) -> list[str]:
     """Meters without two-way service, their customers and the key; their numbers."""
-    clock_operations.move(at=START, rate=1, founding=True)
+    # By day: the cut-off window is about midnight.
+    clock_operations.move(at=START + dt.timedelta(hours=9), rate=1, founding=True)
     store = FileKeyStore.create(processes.folder / "keys.duaarah", processes.passphrase)
     register = KeyRegister(register_id="bench", dkga="04", sgc="999901", krn=1, kt=2, ken=255, base_date=2014)
     store.add(register, bytes(range(1, 21)))

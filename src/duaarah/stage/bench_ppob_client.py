@@ -13,7 +13,7 @@ from duaarah.wire.iso8583 import Deframer, Framing, decode, encode, frame
 
 BANK = "4510017"
 SENT = "20260216080000"
-_PURCHASE_BITMAP = "5030040001818004"
+_PURCHASE_BITMAP = "5030004180810004"
 _OK = "0000"
 FIRST_FIELD = 20
 
@@ -121,11 +121,11 @@ class Banks:
 
     def _inquiry(self, line: _Line, trace: str, meter_no: str) -> str:
         if line.partner not in self._inquiries:
-            private = {"switcher_id": line.partner, "meter_no": "1" * 11, "idpel": "0" * 12, "id_flag": "0"}
-            fields = {"2": "99502", "11": "2" * 12, "12": SENT, "26": "6021", "32": BANK, "33": line.partner}
+            private = {"switcher_id": line.partner, "meter_no": "8" * 11, "idpel": "0" * 12, "id_flag": "0"}
+            fields = {"2": "99502", "11": "7" * 12, "12": SENT, "26": "6021", "32": BANK, "33": line.partner}
             text = encode("2100", {**fields, "41": "0" * 16, "48": private})
-            before, _, rest = text.partition("2" * 12)
-            middle, _, after = rest.partition("1" * 11)
+            before, _, rest = text.partition("7" * 12)
+            middle, _, after = rest.partition("8" * 11)
             self._inquiries[line.partner] = before, middle + "\0" + after
         before, rest = self._inquiries[line.partner]
         return before + trace + rest.replace("\0", meter_no)
