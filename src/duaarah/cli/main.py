@@ -28,6 +28,7 @@ COMMANDS = {
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
     "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
     "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears",
+    "bank": "the PPOB host: partner (new, list, block, unblock, terms, fill), bills, unsold, pending",
     "migrate": "bring the database's schema up to date",
 }
 
