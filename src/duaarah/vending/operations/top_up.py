@@ -25,6 +25,15 @@ from duaarah.vending.operations.books import COMPENSATION, PENDING, book, deposi
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
 from duaarah.vending.operations.policy import WIB
+from duaarah.vending.operations.refusals import (
+    ChannelLimitPassed,
+    DepositTooLow,
+    NominalRefused,
+    NoPrice,
+    ReferenceReused,
+    TopUpRefused,
+    WalletTooLow,
+)
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import TokenRequest, TokenSource
 
@@ -44,54 +53,8 @@ _QUOTE_LINES = (
 )
 
 
-class TopUpRefused(Exception):
-    """Nothing was bought and no money moved."""
-
-    code = "top_up_refused"
-
-
-class NominalRefused(TopUpRefused):
-    """The nominal is not one that is sold."""
-
-    code = "wrong_nominal"
-
-
-class WalletTooLow(TopUpRefused):
-    """The wallet does not hold the nominal and its admin fee."""
-
-    code = "wallet_too_low"
-
-    def __init__(self, balance_idr: int) -> None:
-        super().__init__("The wallet does not hold enough.")
-        self.balance_idr = balance_idr
-
-
-class DepositTooLow(TopUpRefused):
-    """The channel's deposit does not hold the nominal and its admin fee."""
-
-    code = "deposit_too_low"
-
-
-class ChannelLimitPassed(TopUpRefused):
-    """More than the channel may sell at once, or in a day."""
-
-    code = "channel_limit"
-
-
-class NoPrice(TopUpRefused):
-    """No price can be made for this meter today."""
-
-    code = "no_price"
-
-
 class _KeyWasChanged(Exception):
     """The meter's key configuration is another than the one that was read: nothing was written, try again with it."""
-
-
-class ReferenceReused(TopUpRefused):
-    """The channel used this reference before for another meter or amount."""
-
-    code = "reference_reused"
 
 
 Within = Callable[[int, int], None]
