@@ -33,7 +33,7 @@ from duaarah.stage.processes import HOST, Processes
 from duaarah.vending.operations import fill_deposit, set_channel_terms
 from duaarah.vending.operations.ppob import new_partner
 
-METERS = 2_000
+METERS = 500
 PARTNERS = 4
 IN_FLIGHT = 16
 PACED_PER_S = 50

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PPOB host's journal, append-only and partitioned by UTC month before its first row; the first policy."""
+"""The PPOB host's journal, append-only and by UTC month before its first row; its first policy; entries checked quicker."""
 
 from django.db import migrations
 
@@ -31,6 +31,33 @@ CREATE TRIGGER vending_{table}_no_truncate BEFORE TRUNCATE ON vending_{table}
 """
     for table in ("ppobpolicy", "ppobmessage")
 )
+
+
+# The check runs at commit for each line of an entry; the last line that a transaction wrote speaks for those before it.
+# A line of another transaction does not: it did not see this one.
+SQL += """
+CREATE OR REPLACE FUNCTION vending_entry_sums_to_zero() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    total numeric;
+    own boolean;
+BEGIN
+    IF EXISTS (SELECT FROM vending_ledgerline l WHERE l.entry_id = NEW.entry_id AND l.id > NEW.id
+        AND l.xmin = pg_current_xact_id()::xid) THEN
+        RETURN NULL;
+    END IF;
+    SELECT coalesce(sum(l.amount_sen), 0), bool_and(a.book = e.book) INTO total, own
+    FROM vending_ledgerline l JOIN vending_account a ON a.id = l.account_id
+        JOIN vending_ledgerentry e ON e.id = l.entry_id
+    WHERE l.entry_id = NEW.entry_id;
+    IF total <> 0 THEN
+        RAISE EXCEPTION 'ledger entry % does not sum to zero', NEW.entry_id USING ERRCODE = 'check_violation';
+    END IF;
+    IF NOT own THEN
+        RAISE EXCEPTION 'ledger entry % has accounts of other books', NEW.entry_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+"""
 
 
 class Migration(migrations.Migration):

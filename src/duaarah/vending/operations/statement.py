@@ -27,6 +27,12 @@ def rows(statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
 
 def _execute(statement: str, values: Values) -> psycopg.Cursor[tuple[Any, ...]]:
     connection.ensure_connection()
-    # Django's own cursor writes values into the text, so that the server would plan every call anew.
-    cursor: psycopg.Cursor[tuple[Any, ...]] = psycopg.Cursor(connection.connection)
-    return cursor.execute(statement, values, prepare=True)
+    own = connection.connection
+    # Django's own cursor writes values into the text, so that the server would plan every call anew; and Django has turned
+    # preparing off for the connection, which then ignores prepare=True.
+    own.prepare_threshold = 0
+    try:
+        cursor: psycopg.Cursor[tuple[Any, ...]] = psycopg.Cursor(own)
+        return cursor.execute(statement, values, prepare=True)
+    finally:
+        own.prepare_threshold = None

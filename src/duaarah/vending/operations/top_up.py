@@ -34,6 +34,7 @@ from duaarah.vending.operations.refusals import (
     TopUpRefused,
     WalletTooLow,
 )
+from duaarah.vending.operations.statement import run
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import TokenRequest, TokenSource
 
@@ -105,10 +106,11 @@ def take_payment(
 
     Returns the vend, and whether the reference had bought it before. `within` is called in the transaction, with the
     channel's number and the energy in Wh, before money moves: what it locks stays locked, and what it raises ends it.
+    Whoever gives it looks there for an earlier payment of this reference himself.
     """
     try:
         with transaction.atomic(durable=True):
-            earlier = _earlier(channel, reference, pairing.meter, amount_idr)
+            earlier = _earlier(channel, reference, pairing.meter, amount_idr) if within is None else None
             if earlier is not None:
                 return earlier, True
             fees = terms_of_channel(channel, amount_idr, now)
@@ -138,9 +140,7 @@ def take_payment(
 
 
 def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) -> Vend | None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.EARLIER, [channel.pk, reference])
-        found = cursor.fetchone()
+    found = run(sql.EARLIER, [channel.pk, reference])
     if found is None:
         return None
     vend = Vend.objects.select_related("payment", "token").get(pk=found[0])
@@ -177,9 +177,9 @@ def fees_today(channel: Channel, now: dt.datetime) -> Fees:
     """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
     if channel.kind != Channel.Kind.DEPOSIT:
         return Fees()
-    with connection.cursor() as cursor:
-        cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
-        return Fees(*cursor.fetchone())
+    found = run(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
+    assert found is not None  # it selects from one row
+    return Fees(*found)
 
 
 def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
@@ -265,19 +265,15 @@ def _take(
 
 
 def _debit_wallet(holder_id: int, total_sen: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT, {"total": total_sen, "holder": holder_id})
-        if cursor.fetchone() is None:
-            wallet = Wallet.objects.filter(holder_id=holder_id).first()
-            raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
+    if run(sql.DEBIT, {"total": total_sen, "holder": holder_id}) is None:
+        wallet = Wallet.objects.filter(holder_id=holder_id).first()
+        raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
 
 
 def debit_channel(channel: Channel, *, total_idr: int, nominal_idr: int, fees: Fees, now: dt.datetime) -> None:
     """Joining: a sale from the channel's deposit. Raises DepositTooLow, ChannelLimitPassed."""
     values = {"total": total_idr * 100, "nominal": nominal_idr * 100}
-    with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
-        found = cursor.fetchone()
+    found = run(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": _wib_date(now)})
     if found is None:
         raise DepositTooLow("The channel's deposit does not hold enough.")
     if fees.day_max_idr is not None and found[0] > fees.day_max_idr * 100:
@@ -326,9 +322,7 @@ def _pay(
         "request": vend.request_id,
         "retry_s": OBTAIN_RETRY_S,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(sql.PAY, values)
-        paid = cursor.fetchone()
+    paid = run(sql.PAY, values)
     if paid is None:
         raise _KeyWasChanged
     vend.pk, vend.payment_id, vend.obtain_not_before_at, vend.waits_for_id = paid

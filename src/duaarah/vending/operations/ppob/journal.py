@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from duaarah.vending.operations.statement import run
 
@@ -37,9 +37,11 @@ SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::text[], %s::text[], %s
 
 
 def keep_lines(lines: Sequence[Line]) -> None:
-    """Entry: all of them in one statement and one transaction, in their order."""
-    if connection.in_atomic_block:
-        raise transaction.TransactionManagementError("Lines of the journal are a transaction of their own.")
+    """
+    Entry: all of them in one statement, in their order, on the disk when this returns.
+
+    So is everything that was committed before it, also where the host's other transactions do not wait for the disk.
+    """
     if not lines:
         return
     columns = zip(
@@ -59,4 +61,6 @@ def keep_lines(lines: Sequence[Line]) -> None:
         ),
         strict=True,
     )
-    run(_KEEP, [list(column) for column in columns])
+    with transaction.atomic(durable=True):
+        run("SET LOCAL synchronous_commit = on")
+        run(_KEEP, [list(column) for column in columns])
