@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms|dlms|forecast`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms|ppob|forecast`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PURE = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "forecast"])
+    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
     parser.add_argument("--meters", type=int, help="default: topup 400, web 100000, dlms 200")
@@ -96,6 +96,10 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
         from duaarah.stage.bench_web import run as measure_web
 
         return measure_web(processes, max(2, args.seconds // 4), meters)
+    if args.name == "ppob":
+        from duaarah.stage.bench_ppob import run as measure_ppob
+
+        return measure_ppob(processes, args.seconds)
     if args.name == "dlms":
         from duaarah.stage.bench_loss import run as measure_loss
         from duaarah.stage.bench_pushes import run as measure_pushes

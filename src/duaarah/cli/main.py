@@ -14,7 +14,7 @@ COMMANDS = {
     "up": "production: database, links, workers and web on this machine",
     "keys": "the encrypted key file: new, add, list",
     "web": "the web process alone",
-    "worker": "one worker alone: links, headend, messenger, sweeper, chores",
+    "worker": "one worker alone: links, headend, messenger, sweeper, chores, gateway, bank",
     "sim": "a simulator alone: smsc, town, bank, meter, p2apst, ppob",
     "sts": "STS tokens: batch, issue, decode, explain, pan, tid, selftest, rollover, key (ceremony, security module)",
     "tariff": "prices: quote a nominal on any loaded date",
@@ -22,7 +22,7 @@ COMMANDS = {
     "iso8583": "the bank's messages (PLN's dialect): decode, encode",
     "grid": "numbers of the grid: forecast (days left of a credit)",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",
-    "bench": "measure: topup, web, sts, sms, dlms, forecast",
+    "bench": "measure: topup, web, sts, sms, dlms, forecast, ppob",
     "audit": "the audit chain: verify",
     "meters": "kinds of meter, makers and their shipments: profiles, check, maker, import, shipments",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",
@@ -30,6 +30,7 @@ COMMANDS = {
     "vendors": "third parties that sell through the API: keys, deposits, fees: new, list, revoke, fill, terms",
     "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
     "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears",
+    "bank": "the PPOB host: partner (new, list, block, unblock, terms, fill), bills, unsold, pending",
     "migrate": "bring the database's schema up to date",
 }
 

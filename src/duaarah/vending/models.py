@@ -315,6 +315,7 @@ class LedgerEntry(models.Model):
         SETTLEMENT = "SETTLEMENT", "Settled with a channel at cut-off"
         COMMISSION_PAID = "COMMISSION_PAID", "Commission paid out"
         TILL_CLOSED = "TILL_CLOSED", "Till of a gerai closed"
+        BILL_PAID = "BILL_PAID", "Postpaid bill paid"
         INVOICE = "INVOICE", "Invoice of SMS packages"
         INVOICE_PAID = "INVOICE_PAID", "Invoice of SMS packages paid"
         SHARE_PAID = "SHARE_PAID", "Share of SMS packages paid on"
@@ -352,5 +353,6 @@ class Wallet(models.Model):
 from duaarah.vending import batch_models as batch_models  # noqa: E402
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
 from duaarah.vending import p2apst_models as p2apst_models  # noqa: E402
+from duaarah.vending import ppob_models as ppob_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402
 from duaarah.vending import vendor_models as vendor_models  # noqa: E402

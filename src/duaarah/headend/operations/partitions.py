@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Month partitions of attempts, meter events and interval values, made before their month begins."""
+"""Month partitions of attempts, meter events, interval values and the host's journal, made before their month begins."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ PARTITIONED = (
     ("headend_attempt", "started_at"),
     ("headend_meterevent", "recorded_at"),
     ("readings_interval", "start_at"),
+    ("vending_ppobmessage", "at"),
 )
 
 _WAITING = "SELECT EXISTS (SELECT 1 FROM {table}_default WHERE {key} >= '{begin}' AND {key} < '{end}')"

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from duaarah.vending.models import PLN_BOOK
 from duaarah.vending.operations import sql
+from duaarah.vending.operations.statement import run
 
 PENDING = "vending:pending"
 CASH = "cash:received"
@@ -23,6 +24,7 @@ ROUNDING = "pln:rounding"
 ADMIN = "channel:admin"
 DISCOUNT = "pln:discount"
 CONNECTION_FEE = "pln:bp"
+POSTPAID = "pln:postpaid"
 COMPENSATION = "pln:compensation"
 WRITE_OFF = "pln:write_off"
 REFUNDS = "pln:refunds"
@@ -119,16 +121,15 @@ def book(
     lines = {code: amount for code, amount in lines_sen.items() if amount}
     if sum(lines.values()) != 0 or not lines:
         raise ValueError("A ledger entry sums to zero.")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.BOOK,
-            {
-                "codes": list(lines),
-                "amounts": list(lines.values()),
-                "book": entity,
-                "kind": kind,
-                "at": at,
-                "vend": vend_id,
-                "reference": reference,
-            },
-        )
+    run(
+        sql.BOOK,
+        {
+            "codes": list(lines),
+            "amounts": list(lines.values()),
+            "book": entity,
+            "kind": kind,
+            "at": at,
+            "vend": vend_id,
+            "reference": reference,
+        },
+    )

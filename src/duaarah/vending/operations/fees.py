@@ -21,13 +21,21 @@ COMPENSATION_CHANNEL = "TMP"
 
 
 def book_connection_fee(
-    *, channel: Channel, amount_idr: int, admin_idr: int, commission_idr: int, reference: str, now: dt.datetime
+    *,
+    channel: Channel,
+    amount_idr: int,
+    admin_idr: int,
+    commission_idr: int,
+    reference: str,
+    now: dt.datetime,
+    account: str = CONNECTION_FEE,
+    kind: str = LedgerEntry.Kind.CONNECTION_FEE,
 ) -> None:
     """
     Joining: a connection fee (BP) or another payment that is no token, from the channel's deposit into PLN's books.
 
-    `reference` is the payment's in the channel's own words, once: the database refuses a second entry of it. The
-    deposit's row is locked last.
+    `account` and `kind` say what else it is than a connection fee. `reference` is the payment's in the channel's own
+    words, once: the database refuses a second entry of it. The deposit's row is locked last.
 
     Raises:
         ValueError: an amount of zero or less, or a commission above the admin fee.
@@ -39,13 +47,13 @@ def book_connection_fee(
         raise ValueError("A fee is positive, and a commission is a part of the admin fee.")
     total_sen = (amount_idr + admin_idr) * 100
     book(
-        kind=LedgerEntry.Kind.CONNECTION_FEE,
+        kind=kind,
         reference=f"fee:{channel.pk}:{reference}",
         at=now,
         vend_id=None,
         lines_sen={
             deposit_account(channel.pk): total_sen,
-            CONNECTION_FEE: -amount_idr * 100,
+            account: -amount_idr * 100,
             commission_account(channel.pk): -commission_idr * 100,
             ADMIN: -(admin_idr - commission_idr) * 100,
         },

@@ -7,14 +7,14 @@ import datetime as dt
 import logging
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.db.models import F
 
 from duaarah.audit import operations as audit
 from duaarah.headend.models import Command
 from duaarah.headend.operations import queue_command
 from duaarah.sms.models import Priority
-from duaarah.vending.models import Channel, LedgerEntry, Payment, Token, Vend, Wallet
+from duaarah.vending.models import Channel, LedgerEntry, Payment, Quote, Token, Vend, Wallet
 from duaarah.vending.operations import arrears, sql
 from duaarah.vending.operations.books import (
     COMPENSATION,
@@ -27,6 +27,7 @@ from duaarah.vending.operations.books import (
 from duaarah.vending.operations.offers import Why, offer_again
 from duaarah.vending.operations.phones import phone_of_meter
 from duaarah.vending.operations.policy import WIB
+from duaarah.vending.operations.statement import run
 from duaarah.vending.operations.words import tell_digits_one_way, tell_refund
 from duaarah.vending.ports import Issued, Refused, Unknown
 
@@ -50,7 +51,7 @@ class TopUpOutcome:
 def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.datetime) -> TopUpOutcome:
     """Entry (T2): token, ledger, command; or the refund; or a later question. A second call changes nothing."""
     with transaction.atomic(durable=True):
-        vend = Vend.objects.select_for_update(of=("self",)).select_related("payment__quote").get(pk=vend_id)
+        vend = _locked(vend_id)
         digits: str | None = None
         if vend.state == Vend.State.PAID:
             match answer:
@@ -68,9 +69,38 @@ def record_outcome(*, vend_id: int, answer: Issued | Refused | Unknown, now: dt.
     return TopUpOutcome(vend=vend, digits=digits, repeated=False)
 
 
+def _columns(model: type[models.Model]) -> list[str]:
+    return [str(field.column) for field in model._meta.concrete_fields]
+
+
+_LOCK = f"""
+SELECT {", ".join([f"v.{name}" for name in _columns(Vend)])}, {", ".join([f"p.{name}" for name in _columns(Payment)])},
+    {", ".join([f"q.{name}" for name in _columns(Quote)])}
+FROM vending_vend v LEFT JOIN vending_payment p ON p.id = v.payment_id LEFT JOIN vending_quote q ON q.payment_id = p.id
+WHERE v.id = %s FOR UPDATE OF v
+"""
+
+
+def _locked(vend_id: int) -> Vend:
+    """The vend under its lock, with its payment and quote: what the ORM would give, from a prepared statement."""
+    row = run(_LOCK, [vend_id])
+    if row is None:
+        raise Vend.DoesNotExist
+    first, second = len(_columns(Vend)), len(_columns(Vend)) + len(_columns(Payment))
+    vend = Vend.from_db("default", _attributes(Vend), row[:first])
+    if vend.payment_id is not None:
+        vend.payment = Payment.from_db("default", _attributes(Payment), row[first:second])
+        quote = Quote.from_db("default", _attributes(Quote), row[second:])
+        quote.payment = vend.payment
+    return vend
+
+
+def _attributes(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
 def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.TOKEN, [vend.pk, answer.digits, answer.encoded_wh, now])
+    run(sql.TOKEN, [vend.pk, answer.digits, answer.encoded_wh, now])
     assert vend.payment is not None  # the constraint vending_payment_iff_ours
     lines = vend.payment.quote
     total_sen = (vend.payment.amount_idr + vend.payment.admin_idr) * 100
@@ -91,8 +121,7 @@ def _issue(vend: Vend, answer: Issued, now: dt.datetime) -> None:
     )
     vend.state, vend.encoded_wh, vend.issued_at = Vend.State.ISSUED, answer.encoded_wh, now
     send_to_meter(vend, answer.digits, vend.payment.amount_idr, now)
-    with connection.cursor() as cursor:
-        cursor.execute(sql.ISSUED, [answer.encoded_wh, now, vend.command_id, vend.digits_sent_at, vend.pk])
+    run(sql.ISSUED, [answer.encoded_wh, now, vend.command_id, vend.digits_sent_at, vend.pk])
     audit.record(
         at=now,
         actor="vending",
@@ -109,10 +138,9 @@ def send_to_meter(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) ->
 
     An older token that the meter never answered goes first. Where no phone is known, nobody is told: an operator sees it.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(sql.PAIRED, [vend.meter_id, now])
-        (paired,) = cursor.fetchone()
-    if paired:
+    paired = run(sql.PAIRED, [vend.meter_id, now])
+    assert paired is not None  # it selects one truth value
+    if paired[0]:
         offer_again(meter_id=vend.meter_id, why=Why.BOUGHT, now=now, but=vend.pk)
         vend.command_id = queue_command(
             request_id=vend.request_id,

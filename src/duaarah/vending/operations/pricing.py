@@ -43,7 +43,7 @@ def fees_today(channel: Channel, now: dt.datetime) -> Fees:
         return Fees(*cursor.fetchone())
 
 
-def fees_of(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
     fees = fees_today(channel, now)
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
@@ -57,7 +57,7 @@ def price(meter: Meter, amount_idr: int, now: dt.datetime, channel: Channel | No
     Raises:
         NominalRefused, NoPrice, ChannelLimitPassed.
     """
-    fees = fees_of(channel, amount_idr, now) if channel is not None else Fees()
+    fees = terms_of_channel(channel, amount_idr, now) if channel is not None else Fees()
     dues = arrears.due(meter=meter, nominal_idr=amount_idr, date=wib_date(now), lock=False)
     return priced(meter, amount_idr, now, fees.admin_idr, sum(one.amount_idr for one in dues))[1]
 

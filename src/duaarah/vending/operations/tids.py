@@ -11,6 +11,7 @@ from django.db import connection
 
 from duaarah.core.sts import check_ken, tid_at, tid_not_reserved
 from duaarah.registry.models import Meter
+from duaarah.vending.operations.statement import run
 
 _WIB = ZoneInfo("Asia/Jakarta")
 _PAN_LOCK = 0x44554103
@@ -110,10 +111,10 @@ def _minute(now: dt.datetime, base_date: int) -> int:
 
 
 def _raise(meter_id: int, base_date: int, tid: int) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_RAISE, {"meter": meter_id, "base": base_date, "tid": tid})
-        latest: int
-        latest, first = cursor.fetchone()
+    found = run(_RAISE, {"meter": meter_id, "base": base_date, "tid": tid})
+    assert found is not None  # an upsert returns its row
+    latest: int
+    latest, first = found
     return _carry_over(meter_id, base_date, above=1) or latest if first else latest
 
 

@@ -25,7 +25,7 @@ from duaarah.vending.operations.books import COMPENSATION, PENDING, book, deposi
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
 from duaarah.vending.operations.key_roll import roll_if_behind, tid_for
-from duaarah.vending.operations.pricing import Fees, fees_of, fees_today, given, price, priced, wib_date
+from duaarah.vending.operations.pricing import Fees, fees_today, given, price, priced, terms_of_channel, wib_date
 from duaarah.vending.operations.refusals import (
     ChannelLimitPassed,
     DepositTooLow,
@@ -35,6 +35,7 @@ from duaarah.vending.operations.refusals import (
     TopUpRefused,
     WalletTooLow,
 )
+from duaarah.vending.operations.statement import run
 from duaarah.vending.ports import TokenRequest, TokenSource
 
 __all__ = [
@@ -68,6 +69,9 @@ class KeyExpired(NoPrice):
     """The meter's key makes no token any more, and no new one is on its way to it."""
 
     code = "key_expired"
+
+
+Within = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,7 @@ def take_payment(
     reference: str,
     now: dt.datetime,
     first: Callable[[], None] = lambda: None,
+    within: Within | None = None,
 ) -> tuple[Vend, bool]:
     """
     Entry (T1): the payment, its quote, and the vend with its TID, random number and whole key configuration.
@@ -116,21 +121,25 @@ def take_payment(
     `first` joins the transaction before all else, each time that it is begun anew; a TopUpRefused of its refuses the
     purchase. Returns the vend, and whether the reference had bought it before; the vend waits for the change of a key
     that is left behind.
+
+    `within` is called in the transaction, with the channel's number and the energy in Wh, before money moves: what it
+    locks stays locked, and what it raises ends it. Whoever gives it looks there for an earlier payment himself.
     """
     roll_if_behind(meter=pairing.meter, now=now)
-    again = {"pairing": pairing, "amount_idr": amount_idr, "channel": channel, "reference": reference, "first": first}
     try:
         with transaction.atomic(durable=True):
             first()
-            earlier = _earlier(channel, reference, pairing.meter, amount_idr)
+            earlier = _earlier(channel, reference, pairing.meter, amount_idr) if within is None else None
             if earlier is not None:
                 return earlier, True
-            fees = fees_of(channel, amount_idr, now)
+            fees = terms_of_channel(channel, amount_idr, now)
             if channel.kind == Channel.Kind.COMPENSATION:
                 found, lines, dues = *given(pairing.meter, amount_idr, now), []
             else:
                 dues = arrears.due(meter=pairing.meter, nominal_idr=amount_idr, date=wib_date(now), lock=True)
                 found, lines = priced(pairing.meter, amount_idr, now, fees.admin_idr, _sum(dues))
+            if within is not None:
+                within(channel.pk, lines.energy_wh)
             vend = _take(pairing, found, lines, channel, fees, reference, now)
             arrears.reserve(vend_id=vend.pk, dues=dues)
         LOG.info("vend %d paid: Rp%d by %s", vend.pk, amount_idr, channel.code, extra={"correlation": vend.correlation})
@@ -139,19 +148,24 @@ def take_payment(
         # Two deliveries of one request raced; the unique reference let one of them through.
         if "vending_payment_once" not in str(error):
             raise
-        return take_payment(now=now, **again)  # type: ignore[arg-type]
     except _KeyWasChanged:
         pairing.meter.refresh_from_db(fields=[name for name in COLUMNS if name not in ("drn", "pan")])
-        return take_payment(now=now, **again)  # type: ignore[arg-type]
     except TopUpRefused as error:
-        _record_refusal(pairing.meter, channel, reference, error, now)
+        record_refusal(pairing.meter, channel, reference, error, now)
         raise
+    return take_payment(
+        pairing=pairing,
+        amount_idr=amount_idr,
+        channel=channel,
+        reference=reference,
+        now=now,
+        first=first,
+        within=within,
+    )
 
 
 def _earlier(channel: Channel, reference: str, meter: Meter, amount_idr: int) -> Vend | None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.EARLIER, [channel.pk, reference])
-        found = cursor.fetchone()
+    found = run(sql.EARLIER, [channel.pk, reference])
     if found is None:
         return None
     vend = Vend.objects.select_related("payment", "token").get(pk=found[0])
@@ -202,23 +216,20 @@ def _take(
     )
     if channel.kind == Channel.Kind.DEPOSIT:
         # Last: one row for all purchases of a channel; the next one waits for this commit only.
-        _debit_deposit(channel, lines, fees, now)
+        debit_channel(channel, total_idr=lines.total_paid_idr, nominal_idr=lines.nominal_idr, fees=fees, now=now)
     return vend
 
 
 def _debit_wallet(holder_id: int, total_sen: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT, {"total": total_sen, "holder": holder_id})
-        if cursor.fetchone() is None:
-            wallet = Wallet.objects.filter(holder_id=holder_id).first()
-            raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
+    if run(sql.DEBIT, {"total": total_sen, "holder": holder_id}) is None:
+        wallet = Wallet.objects.filter(holder_id=holder_id).first()
+        raise WalletTooLow(wallet.balance_sen // 100 if wallet else 0)
 
 
-def _debit_deposit(channel: Channel, lines: QuoteLines, fees: Fees, now: dt.datetime) -> None:
-    values = {"total": lines.total_paid_idr * 100, "nominal": lines.nominal_idr * 100}
-    with connection.cursor() as cursor:
-        cursor.execute(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": wib_date(now)})
-        found = cursor.fetchone()
+def debit_channel(channel: Channel, *, total_idr: int, nominal_idr: int, fees: Fees, now: dt.datetime) -> None:
+    """Joining: a sale from the channel's deposit. Raises DepositTooLow, ChannelLimitPassed."""
+    values = {"total": total_idr * 100, "nominal": nominal_idr * 100}
+    found = run(sql.DEBIT_DEPOSIT, {**values, "channel": channel.pk, "day": wib_date(now)})
     if found is None:
         raise DepositTooLow("The channel's deposit does not hold enough.")
     if fees.day_max_idr is not None and found[0] > fees.day_max_idr * 100:
@@ -272,9 +283,7 @@ def _pay(
         "request": vend.request_id,
         "retry_s": OBTAIN_RETRY_S,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(sql.PAY, values)
-        paid = cursor.fetchone()
+    paid = run(sql.PAY, values)
     if paid is None:
         raise _KeyWasChanged
     vend.pk, vend.payment_id, vend.obtain_not_before_at, vend.waits_for_id = paid
@@ -282,7 +291,8 @@ def _pay(
     return vend
 
 
-def _record_refusal(meter: Meter, channel: Channel, reference: str, error: TopUpRefused, now: dt.datetime) -> None:
+def record_refusal(meter: Meter, channel: Channel, reference: str, error: TopUpRefused, now: dt.datetime) -> None:
+    """Entry: one audit line."""
     with transaction.atomic(durable=True):
         audit.record_refusal(
             at=now,

@@ -68,6 +68,8 @@ def tell_digits_instead(vend: Vend, digits: str, now: dt.datetime) -> None:
 
 def tell_digits_one_way(vend: Vend, digits: str, amount_idr: int, now: dt.datetime) -> None:
     """The meter does not talk: its customer keys the token in."""
+    if not vend.phone:
+        return
     language = _language(vend)
     _tell(
         vend,

@@ -5,6 +5,7 @@ from django.urls import path
 
 from duaarah.web.utility import (
     approvals,
+    banks,
     books,
     campaigns,
     channel,
@@ -74,6 +75,10 @@ urlpatterns = [
     path("buku/kanal/<str:code>/", channel.channel, name="desk-channel"),
     path("buku/rekonsiliasi/<int:made>/", channel.compared, name="desk-channel-file"),
     path("buku/rekonsiliasi/<int:made>/putuskan/", channel.resolve, name="desk-channel-resolve"),
+    path("bank/", banks.banks, name="desk-banks"),
+    path("bank/tanya/<int:vend>/", banks.again, name="desk-bank-again"),
+    path("bank/<str:code>/", banks.bank, name="desk-bank"),
+    path("bank/<str:code>/ubah/", banks.turn, name="desk-bank-turn"),
     path("buku/koreksi/", corrections.waiting, name="desk-corrections"),
     path("buku/koreksi/<int:approval>/", corrections.decide, name="desk-correct"),
     path("pesan/", views.messages_log, name="desk-messages"),
