@@ -28,6 +28,7 @@ LONGEST = (
     *("interop/test_day_over_node_smpp", "web/test_notifications", "browser/test_stage", "cli/test_sts_key_killed"),
     *("cli/test_sts_with_register", "flows/test_external_database", "web/test_sts_interface", "sms/test_links"),
     *("keystore/test_ceremony", "flows/test_conversation", "people/test_approval", "sms/test_planted_bugs"),
+    "vending/test_reports",
 )
 
 

@@ -240,7 +240,7 @@ def test_stop_of_one_site_leaves_the_others(town: Town) -> None:
     ("words", "said"),
     [
         ("BEBAN", "BEBAN belum tersedia lewat SMS."),
-        ("AUTO 50000 5 200000", "Isi otomatis belum tersedia, tidak ada yang diatur."),
+        ("AUTO 50000 5 200000", "Tulis lengkap: AUTO <nominal> <batas kWh> <plafon sebulan> <PIN>"),
         ("LAPOR lampu padam", "Laporan lewat SMS belum tersedia, pesan Anda TIDAK dicatat."),
         ("STATUS 12", "Status laporan belum tersedia lewat SMS."),
         ("GERAI", "Daftar gerai belum tersedia lewat SMS."),
@@ -265,17 +265,17 @@ def test_the_class_of_a_fault_report_follows_the_table_when_it_is_built(
         "CUSTOMER_MO"
     }
     built = dict(NOT_YET)
-    monkeypatch.setattr(conversation, "NOT_YET", {Verb.AUTO: built[Verb.AUTO]})
+    monkeypatch.setattr(conversation, "NOT_YET", {Verb.LOAD: built[Verb.LOAD]})
     reply = Reply("help", {}, "help")
     monkeypatch.setattr(conversation, "_reply", lambda *given: (reply, house.pairing))
-    for words in ("LAPOR padam", "STATUS 12", "AUTO", "SALDO", "apa"):
+    for words in ("LAPOR padam", "STATUS 12", "BEBAN", "SALDO", "apa"):
         ask(town, house, words)
     booked = PackageEntry.objects.filter(inbound__kind="TEXT").order_by("id").values_list("message_class", flat=True)
     assert list(booked[2:]) == ["FAULT_MO", "FAULT_MO", "CUSTOMER_MO", "CUSTOMER_MO", "CUSTOMER_MO"]
 
 
 def test_these_verbs_still_say_that_they_are_not_built() -> None:
-    assert set(NOT_YET) == {Verb.LOAD, Verb.AUTO, Verb.REPORT, Verb.STATUS, Verb.SHOP}
+    assert set(NOT_YET) == {Verb.LOAD, Verb.REPORT, Verb.STATUS, Verb.SHOP}
 
 
 def test_a_typing_error_with_a_pin_buys_and_no_message_repeats_the_pin(town: Town) -> None:

@@ -26,7 +26,7 @@ ADD_PIN = "Utk membeli tambah PIN 6 angka Anda: ISI 50000 <PIN>. Belum ada yang 
 BOUGHT = "Terisi 33,6 kWh (Rp50.000). Saldo {} kWh. Token ~"
 DID_YOU_MEAN = "Maksud Anda {}? Belum ada yang dilakukan. Kirim lagi, atau BANTUAN utk semua perintah."
 HELP = (
-    "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. BATAS 5 peringatan, STOP/MULAI."
+    "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. KENAPA kWh beda. BATAS 5 peringatan, STOP/MULAI."
     " Banyak lokasi: SALDO BTS014."
 )
 STOPPED = (

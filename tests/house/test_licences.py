@@ -15,7 +15,8 @@ MIT = "MIT License. Permission is hereby granted, free of charge, to any person"
 
 def locked() -> list[str]:
     text = "".join(
-        (ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock", "requirements-hsm.lock")
+        (ROOT / name).read_text()
+        for name in ("requirements.lock", "requirements-dev.lock", "requirements-hsm.lock", "requirements-oracle.lock")
     )
     return sorted(set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==", text, re.MULTILINE)))
 

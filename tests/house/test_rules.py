@@ -71,7 +71,7 @@ def test_only_edges_ask_a_clock() -> None:
 
 
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-hsm.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-hsm.lock", "requirements-oracle.lock"):
         text = (ROOT / name).read_text()
         assert "://" not in text and "--hash=sha256:" in text
         assert not re.search(r"^(dlms-cosem|gurux)", text, re.MULTILINE)

@@ -38,6 +38,10 @@ WORST = {
     "number": "3123",
     "price": "Rp1.000",
     "day": "01/04",
+    "was_day": "01/03",
+    "was_nominal": "Rp1.000.000",
+    "rate": "Rp1.699,53",
+    "causes": "nominal Rp1.000.000->Rp1.000.000 -1.234,56; +7 lain",
 }
 PER_TEMPLATE = {
     "meter_unknown": {"given": "1234567890123"},
@@ -47,6 +51,12 @@ PER_TEMPLATE = {
     "warnings_off": {"meter": "ABCDEFGHIJKL, MNOPQRSTUVWX (+410)"},
     "warnings_on": {"meter": "ABCDEFGHIJKL, MNOPQRSTUVWX (+410)"},
     "low_credit": {"nominal_plain": "50000", "nominal": "Rp50.000"},
+    # Who has a hundred kilowatt-hours is not warned, whatever he uses.
+    "low_credit_days": {"nominal_plain": "50000", "nominal": "Rp50.000", "days": "+-2 days", "kwh": "99,9"},
+    "auto_set": {"kwh": "1.000,0", "nominal": "Rp1.000.000", "budget": "Rp9.999.999"},
+    "auto_now": {"at": "1.000,0 kWh", "left": "Rp9.999.999", "budget": "Rp9.999.999"},
+    "auto_budget": {"budget": "Rp10.000.000.000"},
+    "balance_days": {"days": ">60 hari"},
     "credit_exhausted": {"nominal_plain": "50000"},
 }
 

@@ -14,6 +14,9 @@ from duaarah.texting.grammar import BY_WORD, RULES, Asked, Verb, one_error, pars
 K = {"nominal_idr": 50_000, "nominal_text": "50rb"}
 
 
+AUTO_50 = {"nominal_idr": 50_000, "nominal_text": "50000"}
+
+
 @pytest.mark.parametrize(
     ("text", "verb", "fields"),
     [
@@ -42,9 +45,41 @@ K = {"nominal_idr": 50_000, "nominal_text": "50rb"}
         ("BATAS", Verb.THRESHOLD, {}),
         ("riwayat 3", Verb.HISTORY, {"count": 3}),
         ("HISTORY", Verb.HISTORY, {}),
+        ("KENAPA", Verb.WHY, {}),
+        ("kenapa kwh saya berkurang?", Verb.WHY, {}),
+        ("kok 50rb cuma dapat 33 kwh", Verb.WHY, {}),
+        ("why bts014", Verb.WHY, {"alias": "BTS014"}),
+        ("KENAPA 535110000001 123456", Verb.WHY, {"alias": "535110000001"}),
+        ("knapa", Verb.WHY, {}),
+        # Not a question about prices.
+        ("kenapa listrik mati", Verb.REPORT, {}),
+        ("kok padam", Verb.REPORT, {}),
         ("lapor lampu satu rt padam semua sejak tadi malam pukul tujuh", Verb.REPORT, {}),
         ("STATUS 12345", Verb.STATUS, {}),
-        ("AUTO 50000 5 200000", Verb.AUTO, {"pin": "200000"}),
+        ("AUTO", Verb.AUTO, {}),
+        ("auto off", Verb.AUTO, {"off": True}),
+        ("OTOMATIS berhenti BTS014", Verb.AUTO, {"off": True, "alias": "BTS014"}),
+        (
+            "AUTO 50000 5 300000 123456",
+            Verb.AUTO,
+            {**AUTO_50, "energy_wh": 5_000, "energy_text": "5", "budget_idr": 300_000, "pin": "123456"},
+        ),
+        (
+            "auto 123456 isi 50rb batas 2,5 kwh plafon 1jt",
+            Verb.AUTO,
+            {**AUTO_50, "nominal_text": "50rb", "energy_wh": 2_500, "energy_text": "2,5", "budget_idr": 1_000_000}
+            | {"pin": "123456"},
+        ),
+        # A PIN that is a round amount is the fourth number, and no other.
+        (
+            "AUTO 50000 5 300000 500000",
+            Verb.AUTO,
+            {**AUTO_50, "energy_wh": 5_000, "energy_text": "5", "budget_idr": 300_000, "pin": "500000"},
+        ),
+        ("AUTO 50000 5 200000", Verb.AUTO, {**AUTO_50, "energy_wh": 5_000, "energy_text": "5", "budget_idr": 200_000}),
+        # The budget was forgotten: nothing is complete, and the PIN is in no field that an answer repeats.
+        ("AUTO 50000 5 123456", Verb.AUTO, {**AUTO_50, "energy_wh": 5_000, "energy_text": "5", "pin": "123456"}),
+        ("AUTO 123456", Verb.AUTO, {"pin": "123456"}),
         ("beban", Verb.LOAD, {}),
         ("gerai depok", Verb.SHOP, {}),
         ("stop", Verb.STOP, {}),

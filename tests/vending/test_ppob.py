@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import threading
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -618,7 +617,3 @@ def test_a_partner_that_cannot_be(town: Town, bank: Bank) -> None:
             new_partner(**{"code": "PYLP003", **said, **wrong}, actor="t", now=town.now)
     assert PPOBPartner.objects.count() == 1
     assert AuditRecord.objects.filter(refused=True, verb="vending.new_partner").count() == 4
-
-
-def test_the_answer_time_is_data(bank: Bank) -> None:
-    assert bank.gate("inquiry").answer_s == Decimal(5)

@@ -38,7 +38,7 @@ def test_this_month_and_the_next_three_and_only_once(database: str) -> None:
     made = make_month_partitions(today=dt.date(2031, 11, 24))
     assert sorted(made) == [
         f"{table}_{month}"
-        for table in ("headend_attempt", "headend_meterevent", "readings_interval")
+        for table in ("headend_attempt", "headend_meterevent", "readings_interval", "vending_ppobmessage")
         for month in ("2031_11", "2031_12", "2032_01", "2032_02")
     ]
     assert set(made) <= partitions(database)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms|dlms`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms|ppob|forecast`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ PURE = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms"])
+    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
     parser.add_argument("--meters", type=int, help="default: topup 400, web 100000, dlms 200")
@@ -30,14 +31,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decode", action="store_true", help="dlms: decoding only, without a database or other processes"
     )
     parser.add_argument("--pushes", type=int, default=8_000, help="dlms: how many over TCP, in each round")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="forecast: households of your own, columns household,date,energy_kwh"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.name == "forecast":
+        return _run_forecast(args)
     if args.name in PURE:
         for module in PURE[args.name][: 1 if args.decode else None]:
             _run_pure(module)
     pure = args.name == "sts" or (args.name == "dlms" and args.decode)
     return 0 if pure else _run_on_stage(args)
+
+
+def _run_forecast(args: argparse.Namespace) -> int:
+    """Without a database; exit 3 without the extra, 2 with a file that cannot be read."""
+    from duaarah.stage.bench_forecast import BadFile, ExtraMissing
+    from duaarah.stage.bench_forecast import run as measure
+
+    try:
+        for record in measure(args.csv):
+            print(json.dumps(record), flush=True)
+    except (BadFile, OSError, UnicodeDecodeError) as error:
+        print(f"duaarah: {args.csv}: {error}", file=sys.stderr)
+        return 2
+    except ExtraMissing as error:
+        print(f"duaarah: {error}", file=sys.stderr)
+        return 3
+    return 0
 
 
 def _run_pure(module: str) -> None:
@@ -73,6 +96,10 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
         from duaarah.stage.bench_web import run as measure_web
 
         return measure_web(processes, max(2, args.seconds // 4), meters)
+    if args.name == "ppob":
+        from duaarah.stage.bench_ppob import run as measure_ppob
+
+        return measure_ppob(processes, args.seconds)
     if args.name == "dlms":
         from duaarah.stage.bench_loss import run as measure_loss
         from duaarah.stage.bench_pushes import run as measure_pushes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sim smsc`, `sim town`, `sim bank`, `sim meter`: one simulator alone."""
+"""`sim smsc`, `sim town`, `sim bank`, `sim meter`, `sim p2apst`, `sim ppob`: one simulator alone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from duaarah.sim.bank import p2apst, ppob_steps
     from duaarah.sim.bank import server as bank
     from duaarah.sim.meter import alone as meter
     from duaarah.sim.town import server as town
 
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="smsc|town|bank|meter")
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="smsc|town|bank|meter|p2apst|ppob")
     smsc = kinds.add_parser("smsc", help="the built-in SMSC")
     smsc.add_argument("--port", type=int, default=0, help="SMPP port (0: any free one)")
     smsc.add_argument("--control-port", type=int, default=0)
@@ -33,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     town.add_arguments(kinds.add_parser("town", help="meters, phones and an ATM, on any SMSC"))
     bank.add_arguments(kinds.add_parser("bank", help="the ATM alone"))
     meter.add_arguments(kinds.add_parser("meter", help="one meter's DLMS server over TCP, wrapper and HDLC"))
+    p2apst.add_arguments(kinds.add_parser("p2apst", help="PLN's P2APST over ISO 8583: sells tokens, errs on demand"))
+    ppob_steps.add_arguments(kinds.add_parser("ppob", help="a bank or loket over ISO 8583: buys, pays, asks, errs"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,6 +51,14 @@ def run(args: argparse.Namespace) -> int:
         from duaarah.sim.meter import alone as meter
 
         return meter.run(args)
+    if args.what == "p2apst":
+        from duaarah.sim.bank import p2apst
+
+        return p2apst.run(args)
+    if args.what == "ppob":
+        from duaarah.sim.bank import ppob_steps
+
+        return ppob_steps.run(args)
     return _smsc(args)
 
 

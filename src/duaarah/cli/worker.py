@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-WORKERS = ("links", "headend", "messenger", "sweeper", "chores", "gateway")
+WORKERS = ("links", "headend", "messenger", "sweeper", "chores", "gateway", "bank")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,11 +61,70 @@ CONVERSATION_TEXTS: dict[str, dict[str, str]] = {
         "id": "BEBAN belum tersedia lewat SMS. Yang sudah bisa: SALDO utk sisa kWh, RIWAYAT utk isi ulang terakhir.",
         "en": "BEBAN is not available by SMS yet. What works: SALDO for the kWh left, RIWAYAT for the latest loads.",
     },
-    "not_yet_auto": {
-        "id": "Isi otomatis belum tersedia, tidak ada yang diatur. Beli dengan ISI 50000 <PIN>,"
-        " atur peringatan dengan BATAS 5.",
-        "en": "Automatic top-up is not available yet, nothing was set. Buy with ISI 50000 <PIN>,"
-        " set the warning with BATAS 5.",
+    "auto_set": {
+        "id": "Isi otomatis aktif di meter {meter}: {nominal} bila stroom di bawah {kwh} kWh, plafon {budget} sebulan dari"
+        " dompet. Berhenti: AUTO OFF.",
+        "en": "Automatic top-up is on for meter {meter}: {nominal} below {kwh} kWh, {budget} a month at most from your"
+        " wallet. Stop: AUTO OFF.",
+    },
+    "auto_now": {
+        "id": "Isi otomatis {meter}: {nominal} bila di bawah {at}. Plafon {budget}, sisa bulan ini {left}."
+        " Berhenti: AUTO OFF.",
+        "en": "Automatic top-up {meter}: {nominal} below {at}. Budget {budget}, left this month {left}. Stop: AUTO OFF.",
+    },
+    "auto_paused": {
+        "id": "Isi otomatis {meter} berhenti sementara: dompet {wallet}, kurang utk {nominal}. Isi dompet via VA {va}:"
+        " jalan lagi sendiri.",
+        "en": "Automatic top-up {meter} is paused: wallet {wallet}, not enough for {nominal}. Fill it via VA {va}:"
+        " it goes on by itself.",
+    },
+    "auto_none": {
+        "id": "Isi otomatis belum aktif di meter {meter}. Mis. AUTO 50000 5 300000 <PIN>: beli Rp50.000 bila di bawah"
+        " 5 kWh, paling banyak Rp300.000 sebulan.",
+        "en": "No automatic top-up for meter {meter}. E.g. AUTO 50000 5 300000 <PIN>: buys Rp50,000 below 5 kWh,"
+        " at most Rp300,000 a month.",
+    },
+    "auto_off": {
+        "id": "Isi otomatis berhenti di meter {meter}. Peringatan stroom tetap dikirim, beli dengan ISI 50000 <PIN>.",
+        "en": "Automatic top-up stopped for meter {meter}. Warnings still come, buy with ISI 50000 <PIN>.",
+    },
+    "auto_of_many": {
+        "id": "Meter {meter} ikut aturan isi otomatis utk beberapa lokasi. Ubah atau hentikan di halaman armada.",
+        "en": "Meter {meter} is under a rule for several sites. Change or stop it on the fleet page.",
+    },
+    "auto_how": {
+        "id": "Tulis lengkap: AUTO <nominal> <batas kWh> <plafon sebulan> <PIN>, mis. AUTO 50000 5 300000 <PIN>."
+        " Tidak ada yang diatur.",
+        "en": "Please write: AUTO <nominal> <kWh> <budget a month> <PIN>, e.g. AUTO 50000 5 300000 <PIN>."
+        " Nothing was set.",
+    },
+    "auto_pin": {
+        "id": "PIN salah, isi otomatis tidak diatur. 3 kali salah: terkunci 1 jam. Coba: AUTO 50000 5 300000 <PIN>.",
+        "en": "Wrong PIN, no automatic top-up was set. 3 wrong tries lock it for 1 hour. Try: AUTO 50000 5 300000 <PIN>.",
+    },
+    "auto_refused": {
+        "id": "Isi otomatis tidak diatur: nominal {nominals}; batas 0,5-1000 kWh; plafon paling sedikit satu nominal.",
+        "en": "No automatic top-up was set: nominal {nominals}; 0.5-1000 kWh; a budget of one nominal at least.",
+    },
+    "auto_wallet": {
+        "id": "Isi otomatis {meter} berhenti sementara: dompet {wallet}, kurang utk {nominal}. Isi dompet via VA {va}:"
+        " jalan lagi sendiri.",
+        "en": "Automatic top-up {meter} is paused: wallet {wallet}, not enough for {nominal}. Fill it via VA {va}:"
+        " it goes on by itself.",
+    },
+    "auto_budget": {
+        "id": "Plafon isi otomatis {budget} bulan ini terpakai, meter {meter} tidak diisi lagi. Beli: ISI 50000 <PIN>"
+        " atau naikkan plafon dengan AUTO.",
+        "en": "The automatic budget of {budget} is used up this month, meter {meter} is not filled. Buy: ISI 50000 <PIN>"
+        " or raise it by AUTO.",
+    },
+    "auto_cap": {
+        "id": "Meter {meter} sudah mencapai batas 720 jam ({kwh} kWh sebulan): isi otomatis menunggu bulan depan.",
+        "en": "Meter {meter} has reached the 720-hour cap ({kwh} kWh a month): automatic top-up waits for next month.",
+    },
+    "auto_no_price": {
+        "id": "Harga utk meter {meter} belum tersedia: isi otomatis berhenti, tidak ada yang dibeli. Hubungi 123.",
+        "en": "There is no price for meter {meter}: automatic top-up has stopped, nothing was bought. Please call 123.",
     },
     "not_yet_report": {
         "id": "Laporan lewat SMS belum tersedia, pesan Anda TIDAK dicatat. Gangguan atau bahaya: telepon 123.",

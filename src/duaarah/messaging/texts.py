@@ -13,12 +13,19 @@ from zoneinfo import ZoneInfo
 
 from duaarah.core.gsm7 import one_segment
 from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
+from duaarah.messaging.price_texts import PRICE_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
     "low_credit": {
         "id": "Stroom {kwh} kWh (meter {meter}). Balas: ISI {nominal_plain} {code} utk beli {nominal},"
         " atau beli di ATM/PPOB: terisi sendiri.",
         "en": "{kwh} kWh left (meter {meter}). Reply: ISI {nominal_plain} {code} to buy {nominal},"
+        " or buy at any ATM/PPOB: it loads itself.",
+    },
+    "low_credit_days": {
+        "id": "Stroom {kwh} kWh, cukup {days} (meter {meter}). Balas: ISI {nominal_plain} {code} utk beli {nominal},"
+        " atau beli di ATM/PPOB: terisi sendiri.",
+        "en": "{kwh} kWh left, lasts {days} (meter {meter}). Reply: ISI {nominal_plain} {code} to buy {nominal},"
         " or buy at any ATM/PPOB: it loads itself.",
     },
     "credit_exhausted": {
@@ -61,6 +68,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "id": "Saldo {kwh} kWh (meter {meter}), dibaca {time}. Balas BANTUAN utk perintah lain.",
         "en": "Balance {kwh} kWh (meter {meter}), read {time}. Reply BANTUAN for other commands.",
     },
+    "balance_days": {
+        "id": "Saldo {kwh} kWh, cukup {days} (meter {meter}), dibaca {time}. Balas BANTUAN utk perintah lain.",
+        "en": "Balance {kwh} kWh, lasts {days} (meter {meter}), read {time}. Reply BANTUAN for other commands.",
+    },
     "balance_unknown": {
         "id": "Meter {meter} belum pernah melapor saldo. Balas BANTUAN utk perintah lain.",
         "en": "Meter {meter} has not reported a balance yet. Reply BANTUAN for other commands.",
@@ -74,9 +85,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "There is no token for meter {meter} yet. Reply: ISI 50000 <PIN> to buy one.",
     },
     "help": {
-        "id": "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. BATAS 5 peringatan, STOP/MULAI."
+        "id": "SALDO sisa kWh. ISI 50000 <PIN> beli. TOKEN 20 angka. RIWAYAT. KENAPA kWh beda. BATAS 5 peringatan, STOP/MULAI."
         " Banyak lokasi: SALDO BTS014.",
-        "en": "SALDO: kWh left. ISI 50000 <PIN>: buy. TOKEN: digits. RIWAYAT: loads. BATAS 5: warning, STOP/MULAI."
+        "en": "SALDO: kWh left. ISI 50000 <PIN>: buy. TOKEN: digits. RIWAYAT: loads. KENAPA: why kWh differ."
+        " BATAS 5: warning, STOP/MULAI."
         " Several sites: SALDO BTS014.",
     },
     "not_understood": {
@@ -150,6 +162,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Token SMS of meter {meter} are used up this month. Tokens still load: {price} per SMS until {day}.",
     },
     **CONVERSATION_TEXTS,
+    **PRICE_TEXTS,
 }
 
 TOKEN_STATES = {
@@ -179,6 +192,16 @@ def kwh(energy_wh: int, language: str) -> str:
     whole, tenth = divmod(abs(energy_wh) // 100, 10)
     sign = "-" if energy_wh < 0 and (whole or tenth) else ""
     return f"{sign}{_grouped(whole, language)}{',' if language == 'id' else '.'}{tenth}"
+
+
+DAYS_SHOWN_MAX = 60
+
+
+def about_days(days: float, language: str) -> str:
+    """`+-3 hari`, `<1 hari`, `>60 hari`: whole days, since no forecast is better than that (English: `+-3 days`)."""
+    whole = round(days)
+    sign, number = ("<", 1) if days < 1 else (">", DAYS_SHOWN_MAX) if whole > DAYS_SHOWN_MAX else ("+-", whole)
+    return f"{sign}{number} {'hari' if language == 'id' else 'day' if number == 1 else 'days'}"
 
 
 def rupiah(amount_idr: int, language: str) -> str:

@@ -13,6 +13,7 @@ from duaarah.headend.models import MeterRead, MeterState
 from duaarah.headend.operations.frames import AcceptedFrame
 from duaarah.headend.operations.sessions import ClaimedSession, record_contact, take_window
 from duaarah.headend.ports import Carried
+from duaarah.notices.forecasts import mark_read
 from duaarah.notices.operations import act_on
 from duaarah.registry.access import pairing_of_meter
 
@@ -35,6 +36,7 @@ def take_answer(*, claimed: ClaimedSession, carried: Carried, now: dt.datetime) 
             return "not_paired"
         report = _report(claimed, carried)
         accepted = AcceptedFrame(pairing, report, claimed.command_id, claimed.correlation)
+        mark_read(meter_ids=[claimed.meter_id])
         outcome = act_on(accepted, now)
         _keep(claimed, carried, now)
     return outcome

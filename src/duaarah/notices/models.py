@@ -58,3 +58,11 @@ class SettingAsk(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["id"], name="notices_ask_open", condition=models.Q(told_at=None))]
+
+
+# Django looks for models in this module only.
+from duaarah.notices.auto_models import AutoRule as AutoRule  # noqa: E402
+from duaarah.notices.auto_models import AutoRuleMeter as AutoRuleMeter  # noqa: E402
+from duaarah.notices.auto_models import AutoRuleVersion as AutoRuleVersion  # noqa: E402
+from duaarah.notices.auto_models import TopUpRequest as TopUpRequest  # noqa: E402
+from duaarah.notices.forecast_models import Forecast as Forecast  # noqa: E402

@@ -41,7 +41,9 @@ from duaarah.headend.operations import (
 from duaarah.headend.ports import Driver, FrameRefused, KeyUnwrapper
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.operations import queue_message
-from duaarah.messaging.texts import kwh, local_time, render, rupiah
+from duaarah.messaging.texts import about_days, kwh, local_time, render, rupiah
+from duaarah.notices.covered import is_covered
+from duaarah.notices.forecasts import days_known, days_warned_at, forget_warnings, mark_read, note_warning
 from duaarah.notices.models import ReplyCode
 from duaarah.notices.preferences import wants_no_warning
 from duaarah.notices.settings import record_setting
@@ -75,6 +77,7 @@ def take_frame(*, inbound_id: int, driver: Driver, keys: KeyUnwrapper, now: dt.d
             accepted = accept_frame(inbound=inbound, driver=driver, keys=keys, now=now)
         except FrameRefused as error:
             return _refuse(inbound, error, now)
+        mark_read(meter_ids=[accepted.pairing.meter_id])
         outcome = act_on(accepted, now)
         close_inbound(inbound_id=inbound.pk, state=InboundSms.State.DONE, outcome=outcome)
         return outcome
@@ -103,6 +106,8 @@ def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
             delivery = record_delivery(meter_id=pairing.meter_id, report=report, command_id=command_id, now=now)
             if delivery.vend_id is None and command_id is not None:
                 record_key_part(command_id=command_id, report=report, now=now)
+            if report.energy_wh > 0:
+                forget_warnings(meter_id=pairing.meter_id)
             if report.balance_wh > 0:
                 record_supply(meter_id=pairing.meter_id, state=MeterSupply.State.NYALA, now=now)
             tell_used_up(pairing=pairing, bucket=Bucket.TOKEN, now=now)
@@ -158,20 +163,38 @@ def told_outcome(report: Happening) -> str:
 
 
 def warn_low_credit(*, pairing: Pairing, remaining_wh: int, now: dt.datetime) -> None:
-    """Joining: one warning with a one-time code for this crossing of the threshold, unless the phone opted out."""
+    """
+    Joining: one warning with a one-time code for this crossing of the threshold, unless the phone opted out.
+
+    Nor where a warning of the days left came a short while ago and its code still lives (it said the same), or where a rule
+    buys by itself.
+    """
     if wants_no_warning(phone=pairing.phone, meter_id=pairing.meter_id):
         return
+    if is_covered(meter_id=pairing.meter_id):
+        return
+    if days_warned_at(meter_id=pairing.meter_id, after_at=now - dt.timedelta(seconds=CODE_LIFE_S)):
+        return
+    days = days_known(pairing.meter_id, now, remaining_wh)
+    queue_low_credit(pairing=pairing, remaining_wh=remaining_wh, days=days, now=now)
+    note_warning(meter_id=pairing.meter_id, by_days=False, now=now)
+
+
+def queue_low_credit(*, pairing: Pairing, remaining_wh: int, days: float | None, now: dt.datetime) -> None:
+    """Joining: the low-credit warning itself; `days` None: nobody can say how long the credit lasts."""
     language = language_of(pairing)
     code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
-    text = render(
-        "low_credit",
-        language,
-        kwh=kwh(remaining_wh, language),
-        meter=meter_name(pairing),
-        nominal_plain=str(SUGGESTED_IDR),
-        nominal=rupiah(SUGGESTED_IDR, language),
-        code=code.code,
-    )
+    values = {
+        "kwh": kwh(remaining_wh, language),
+        "meter": meter_name(pairing),
+        "nominal_plain": str(SUGGESTED_IDR),
+        "nominal": rupiah(SUGGESTED_IDR, language),
+        "code": code.code,
+    }
+    if days is None:
+        text = render("low_credit", language, **values)
+    else:
+        text = render("low_credit_days", language, **values, days=about_days(days, language))
     _warn(pairing, "low_credit", code, text, Priority.LOW_CREDIT, now)
 
 

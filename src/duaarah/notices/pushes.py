@@ -24,6 +24,7 @@ from duaarah.headend.operations.pushes import (
 )
 from duaarah.headend.ports import KeyUnwrapper
 from duaarah.headend.push_ports import PushReader
+from duaarah.notices.forecasts import mark_read
 from duaarah.notices.operations import act_on
 from duaarah.registry.access import pairing_of_meter
 
@@ -88,6 +89,7 @@ def take_push(*, frame_id: int, frames: PushReader, keys: KeyUnwrapper, now: dt.
 
 def _settle(pushes: Sequence[ReadPush], now: dt.datetime) -> list[tuple[int, str, str]]:
     outcomes = []
+    mark_read(meter_ids=[push.row.meter_id for push in pushes if push.refused is None])
     for push in pushes:
         if push.refused is not None:
             outcomes.append((push.row.frame_id, InboundFrame.State.REFUSED.value, push.refused.code))

@@ -95,7 +95,7 @@ FEATURES = (
     "vending",
     "notices",
 )
-PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "api")
+PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "gerai", "api")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -186,6 +186,12 @@ def _sts_networks() -> tuple[IPv4Network | IPv6Network, ...]:
 STS_API_NETWORKS = _sts_networks()
 KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
+# Where tokens are bought from P2APST instead of made with our own keys; wiring/p2apst.py reads these.
+P2APST_ADDRESS = os.environ.get("DUAARAH_P2APST", "")
+P2APST_PARTNER = os.environ.get("DUAARAH_P2APST_PARTNER", "")
+P2APST_BANK = os.environ.get("DUAARAH_P2APST_BANK", "")
+P2APST_TERMINAL = os.environ.get("DUAARAH_P2APST_TERMINAL", "DUAARAH")
+P2APST_FRAMING = os.environ.get("DUAARAH_P2APST_FRAMING", "length2")
 COMMAND_LEASE_S = int(os.environ.get("DUAARAH_COMMAND_LEASE_S", "180"))
 COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
 INBOUND_LEASE_S = int(os.environ.get("DUAARAH_INBOUND_LEASE_S", "30"))

@@ -20,6 +20,7 @@ from duaarah.project.supervisor import ChildSpec, Supervisor
 WEB_PROCESSES_MAX = 2
 _MIGRATION_LOCK = 0x44554102
 WORKERS = ("links", "headend", "messenger", "sweeper", "chores")
+LISTENERS = {"gateway": "DUAARAH_GATEWAY", "bank": "DUAARAH_PPOB"}
 
 
 def setup(process: str) -> None:
@@ -100,8 +101,9 @@ def web_command(host: str, port: int, threads: int = 4) -> list[str]:
 
 def platform_children(host: str, port: int) -> list[ChildSpec]:
     """Links, workers and web, in the order in which they start."""
-    # Pushes over IP come to an address that somebody has named, else no port is open.
-    names = (*WORKERS, "gateway") if os.environ.get("DUAARAH_GATEWAY") else WORKERS
+    # Pushes over IP and banks come to an address that somebody has named, else no port is open.
+    named = [name for name, variable in LISTENERS.items() if os.environ.get(variable)]
+    names = (*WORKERS, *named)
     workers = [ChildSpec(name, [sys.executable, "-m", "duaarah", "worker", name]) for name in names]
     return [*workers, ChildSpec("web", web_command(host, port), death_signal=signal.SIGKILL)]
 

@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operasi/", include("duaarah.web.utility.urls")),
     path("data/", include("duaarah.web.dataop.urls")),
     path("seluler/", include("duaarah.web.mobileop.urls")),
+    path("gerai/", include("duaarah.web.gerai.urls")),
     path("api/v1/", documentation, name="api-documentation"),
     path("api/v1/", api.urls),
 ]

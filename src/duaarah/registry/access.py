@@ -132,6 +132,6 @@ def meters_of_holder(*, holder_id: int) -> QuerySet[Meter]:
     """A holder's own meters, with what their pages show; others do not exist for him."""
     return (
         Meter.objects.filter(customer__holder_id=holder_id)
-        .select_related("customer", "site", "invocation_counter", "supply", "ordered_state", "transformer")
+        .select_related("customer", "site", "invocation_counter", "supply", "ordered_state", "transformer", "forecast")
         .order_by("pk")
     )

@@ -20,7 +20,8 @@ from duaarah.headend.models import InvocationCounter
 from duaarah.messaging.addressing import language_of, meter_name
 from duaarah.messaging.limits import conversation_number, over_meter_limit, over_phone_limit
 from duaarah.messaging.operations import queue_message
-from duaarah.messaging.texts import TOKEN_STATES, kwh, local_time, render, rupiah, token_groups
+from duaarah.messaging.texts import TOKEN_STATES, about_days, kwh, local_time, render, rupiah, token_groups
+from duaarah.notices.forecasts import days_known
 from duaarah.notices.operations import CodeRefused, release_reply_code, spend_reply_code
 from duaarah.people.models import Language
 from duaarah.people.operations import PINLocked, PINRefused, check_pin
@@ -28,10 +29,13 @@ from duaarah.registry.access import MeterAmbiguous, MeterUnknown, Reach, meter_f
 from duaarah.registry.models import Pairing
 from duaarah.sms.models import InboundSms, MessageClass, Priority
 from duaarah.sms.operations import book_inbound, close_inbound
+from duaarah.texting.auto import auto
 from duaarah.texting.grammar import BY_VERB, Asked, Verb, parse
 from duaarah.texting.permit import permit
 from duaarah.texting.reply import Reply
+from duaarah.texting.shown import nominals, virtual_account
 from duaarah.texting.verbs import NOT_YET, history, threshold, warnings
+from duaarah.texting.why import why
 from duaarah.vending.models import Channel, Vend
 from duaarah.vending.operations import top_up
 from duaarah.vending.operations.top_up import NominalRefused, NoPrice, WalletTooLow
@@ -48,6 +52,7 @@ RIGHTS_NEEDED = {
     Verb.BALANCE: ("OWN", "BUY", "READ"),
     Verb.HISTORY: ("OWN", "BUY", "READ"),
     Verb.TOKEN: ("OWN", "BUY", "READ"),
+    Verb.WHY: ("OWN", "BUY", "READ"),
     Verb.BUY: ("OWN", "BUY"),
 }
 
@@ -139,15 +144,19 @@ def _reply(
     if asked.verb is Verb.PERMIT:
         return permit(asked, pairing, phone, now), pairing
     if asked.verb is Verb.BALANCE:
-        return _balance(pairing, language), pairing
+        return _balance(pairing, language, now), pairing
     if asked.verb is Verb.TOKEN:
         return _latest_token(pairing, language), pairing
     if asked.verb is Verb.HISTORY:
         return history(asked, pairing, language), pairing
+    if asked.verb is Verb.WHY:
+        return why(pairing, language), pairing
     if asked.verb is Verb.THRESHOLD:
         return threshold(inbound, asked, pairing, phone, language, now), pairing
     if asked.verb in (Verb.STOP, Verb.START):
         return warnings(asked, [pairing], phone, now), pairing
+    if asked.verb is Verb.AUTO:
+        return auto(asked, pairing, phone, language, now), pairing
     return _buy(inbound, asked, pairing, phone, language, token_source, now), pairing
 
 
@@ -183,7 +192,7 @@ def _some(aliases: list[str]) -> str:
     return ", ".join(aliases[:ALIASES_SHOWN]) + (" ..." if len(aliases) > ALIASES_SHOWN else "")
 
 
-def _balance(pairing: Pairing, language: str) -> Reply:
+def _balance(pairing: Pairing, language: str, now: dt.datetime) -> Reply:
     counters = InvocationCounter.objects.filter(pk=pairing.meter_id).first()
     if counters is None or counters.balance_wh is None or counters.balance_at is None:
         return Reply("balance_unknown", {"meter": meter_name(pairing)}, "balance_unknown")
@@ -192,7 +201,10 @@ def _balance(pairing: Pairing, language: str) -> Reply:
         "meter": meter_name(pairing),
         "time": local_time(counters.balance_at, pairing.meter.zone, language),
     }
-    return Reply("balance", values, "balance")
+    days = days_known(pairing.meter_id, now)
+    if days is None:
+        return Reply("balance", values, "balance")
+    return Reply("balance_days", {**values, "days": about_days(days, language)}, "balance")
 
 
 def _latest_token(pairing: Pairing, language: str) -> Reply:
@@ -238,7 +250,7 @@ def _buy(
         values = {
             "wallet": rupiah(error.balance_idr, language),
             "nominal": rupiah(asked.nominal_idr, language),
-            "va": _virtual_account(pairing),
+            "va": virtual_account(pairing),
         }
         return Reply("wallet_empty", values, error.code)
     except NominalRefused:
@@ -283,20 +295,10 @@ def _authorise(asked: Asked, pairing: Pairing, phone: str, reference: str, now: 
 
 
 def _wrong_nominal(asked: Asked, language: str) -> Reply:
-    nominals = ", ".join(_thousands(n) for n in NOMINALS_IDR)
     if asked.nominal_text is None:
-        values = {"nominals": nominals, "secret": asked.code or "<PIN>"}
+        values = {"nominals": nominals(), "secret": asked.code or "<PIN>"}
         return Reply("nominal_needed", values, "nominal_needed")
-    return Reply("wrong_nominal", {"given": asked.nominal_text, "nominals": nominals}, "wrong_nominal")
-
-
-def _thousands(amount_idr: int) -> str:
-    return f"{amount_idr // 1_000_000}jt" if amount_idr >= 1_000_000 else f"{amount_idr // 1000}rb"
-
-
-def _virtual_account(pairing: Pairing) -> str:
-    """Where the holder's wallet is filled: the idpel behind the biller's prefix."""
-    return f"888{pairing.meter.customer.idpel}" if pairing.meter.customer else "-"
+    return Reply("wrong_nominal", {"given": asked.nominal_text, "nominals": nominals()}, "wrong_nominal")
 
 
 def _finish(

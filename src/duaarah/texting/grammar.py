@@ -22,6 +22,7 @@ class Verb(StrEnum):
     BALANCE = "SALDO"
     BUY = "ISI"
     HISTORY = "RIWAYAT"
+    WHY = "KENAPA"
     LOAD = "BEBAN"
     THRESHOLD = "BATAS"
     AUTO = "AUTO"
@@ -41,6 +42,7 @@ class Rule:
     One verb: how people call it, what its number means, whether the rest is free text.
 
     `spends`: it takes a PIN or code, and a typing error without one never means it. `permits`: it names another phone.
+    `yields`: words of other verbs that mean more than this one ("kenapa listrik mati" reports a fault).
     `skips`: words that only repeat what the verb says. `books`: the message class that the package ledger gets, a name
     of `sms.models.MessageClass`.
     """
@@ -52,19 +54,37 @@ class Rule:
     spends: bool = False
     permits: bool = False
     skips: frozenset[str] = frozenset()
+    yields: frozenset[str] = frozenset()
     books: str = "CUSTOMER_MO"
 
 
 _CREDIT = frozenset({"SALDO", "TOKEN", "PULSA", "LISTRIK", "STROOM", "STRUM"})
+_ASKED_WHY = frozenset(
+    {"BEDA", "BERBEDA", "KURANG", "BERKURANG", "TURUN", "NAIK", "SEDIKIT", "BANYAK", "LEBIH", "DAPAT", "DAPATNYA",
+     "KWHNYA", "JADI", "INI", "ISI", "HARGA", "TARIF", "TERAKHIR", "CUMA", "HANYA", "SAMA", "TIDAK",
+     "IS", "MY", "DIFFERENT", "LESS"}
+)  # fmt: skip
 _WARNINGS = frozenset({"PERINGATAN", "NOTIFIKASI", "LANGGANAN", "SEMUA"})
 RULES = (
     Rule(Verb.BALANCE, ("SALDO", "SISA", "CEK", "BALANCE"), skips=_CREDIT),
     Rule(Verb.BUY, ("ISI", "BELI", "BUY"), number="nominal", spends=True, skips=_CREDIT | {"ULANG"}),
     Rule(Verb.HISTORY, ("RIWAYAT", "HISTORY", "HISTORI"), number="count", skips=_CREDIT | {"ISI", "PEMBELIAN"}),
+    Rule(
+        Verb.WHY,
+        ("KENAPA", "MENGAPA", "KOK", "WHY"),
+        skips=_CREDIT | _ASKED_WHY,
+        yields=frozenset({"LAPOR", "GANGGUAN", "PADAM", "MATI", "BAHAYA"}),
+    ),
     Rule(Verb.LOAD, ("BEBAN", "PROFIL", "PROFILE", "LOAD")),
     Rule(Verb.THRESHOLD, ("BATAS", "LIMIT"), number="energy", skips=frozenset({"PERINGATAN"})),
-    # What follows AUTO is not read before there are rules to make of it.
-    Rule(Verb.AUTO, ("AUTO", "OTOMATIS"), free=True, spends=True),
+    # AUTO <nominal> <kWh> <budget> <PIN>: its numbers mean by their order.
+    Rule(
+        Verb.AUTO,
+        ("AUTO", "OTOMATIS"),
+        number="rule",
+        spends=True,
+        skips=frozenset({"ISI", "BATAS", "PLAFON", "PLAFOND"}),
+    ),
     Rule(Verb.REPORT, ("LAPOR", "GANGGUAN", "PADAM", "MATI", "BAHAYA", "REPORT"), free=True, books="FAULT_MO"),
     Rule(Verb.STATUS, ("STATUS", "TIKET", "TICKET"), free=True, books="FAULT_MO"),
     Rule(Verb.TOKEN, ("TOKEN", "STROOM"), skips=_CREDIT | {"TERAKHIR"}),
@@ -82,6 +102,8 @@ NOT_TYPING_ERRORS = frozenset({"BATAL", "BEBAS", "BALI", "STOK", "PADA", "HATI"}
 
 ENDS = "END"
 RIGHTS = {"BACA": "READ", "LIHAT": "READ", "READ": "READ", "BELI": "BUY", "BUY": "BUY", "HAPUS": ENDS, "CABUT": ENDS}
+
+OFF_WORDS = frozenset({"OFF", "STOP", "SETOP", "BERHENTI", "MATI", "NONAKTIF", "HAPUS"})
 
 WORDS_MAX = 8
 TYPING_ERROR_LETTERS_MIN = 4
@@ -123,6 +145,8 @@ class Asked:
     count: int | None = None
     phone: str | None = None
     right: str | None = None
+    budget_idr: int | None = None
+    off: bool = False
     unsure: tuple[Verb, ...] = ()
 
     def __repr__(self) -> str:
@@ -140,6 +164,8 @@ def parse(text: str) -> Asked:
         return Asked(None, unsure=tuple(rule.verb for rule in rules))
     if not rules:
         return Asked(None, unsure=(Verb.BUY,) if _buys_without_verb(words) else ())
+    if (other := next((word for word in words[1:] if word in rules[0].yields), None)) is not None:
+        return _read(BY_WORD[other], words[1:])
     asked = _read(rules[0], words[1:])
     if exact is None and rules[0].spends and asked.verb is not None and asked.code is None and asked.pin is None:
         return Asked(None, unsure=(rules[0].verb,))
@@ -198,9 +224,16 @@ def _read(rule: Rule, words: list[str]) -> Asked:
     kept = [word for word in words if word not in _NOISE and word not in rule.skips and word not in rule.words]
     if not rule.spends:
         kept = [word for word in kept if not _PIN.fullmatch(word)]
+    if rule.verb is Verb.WHY:
+        # "kenapa 50rb cuma dapat 33 kwh": the figures are in our books already.
+        kept = [word for word in kept if read_number([word])[0] is None]
     if len(kept) >= WORDS_MAX:
         return Asked(None)
     while kept:
+        if rule.number == "rule" and kept[0] in OFF_WORDS and not asked.off:
+            asked = replace(asked, off=True)
+            kept.pop(0)
+            continue
         if rule.permits and (permitted := _permitted(asked, kept[0])) is not None:
             asked = permitted
             kept.pop(0)
@@ -231,6 +264,8 @@ def _permitted(asked: Asked, word: str) -> Asked | None:
 
 
 def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
+    if rule.number == "rule":
+        return _as_rule(asked, numbers)
     if rule.spends:
         asked, numbers = _take_pin(asked, numbers, nominals=rule.number == "nominal")
     if not numbers:
@@ -246,6 +281,29 @@ def _with_numbers(rule: Rule, asked: Asked, numbers: list[Number]) -> Asked:
     if rule.number == "energy":
         return replace(asked, energy_wh=number.thousandths, energy_text=number.text)
     return replace(asked, count=number.whole)
+
+
+def _as_rule(asked: Asked, numbers: list[Number]) -> Asked:
+    """
+    Nominal, kWh, budget, in this order, and the PIN: six bare digits behind them, or wherever they are no round amount.
+
+    Of three numbers the last may be a PIN whose budget is missing: nothing is set then, and no answer repeats it.
+    """
+    odd = [n for n in numbers if _PIN.fullmatch(n.text) and n.whole is not None and n.whole % 1_000]
+    pin = odd[-1] if odd else None
+    if pin is None and len(numbers) == 4 and _PIN.fullmatch(numbers[3].text):
+        pin = numbers[3]
+    rest = [number for number in numbers if number is not pin]
+    if len(rest) > 3:
+        return Asked(None)
+    asked = replace(asked, pin=pin.text if pin is not None else None)
+    if len(rest) > 0:
+        asked = replace(asked, nominal_idr=rest[0].whole, nominal_text=rest[0].text)
+    if len(rest) > 1:
+        asked = replace(asked, energy_wh=rest[1].thousandths, energy_text=rest[1].text)
+    if len(rest) > 2:
+        asked = replace(asked, budget_idr=rest[2].whole)
+    return asked
 
 
 def _take_pin(asked: Asked, numbers: list[Number], *, nominals: bool) -> tuple[Asked, list[Number]]:

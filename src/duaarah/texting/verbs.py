@@ -19,7 +19,6 @@ LOADS_MAX = 4
 # Verbs whose domain is not built: the honest sentence each of them gets. A test lists them.
 NOT_YET = {
     Verb.LOAD: "not_yet_load",
-    Verb.AUTO: "not_yet_auto",
     Verb.REPORT: "not_yet_report",
     Verb.STATUS: "not_yet_status",
     Verb.SHOP: "not_yet_shop",

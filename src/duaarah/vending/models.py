@@ -102,6 +102,9 @@ class Quote(models.Model):
     stroom_sen = models.BigIntegerField()
     rounding_sen = models.BigIntegerField(help_text="Value of the rounding of energy, for the books")
     energy_wh = models.BigIntegerField()
+    region = models.CharField(max_length=40, blank=True, db_default="", help_text="Whose PPJ; empty: not written down")
+    contracted_va = models.PositiveIntegerField(null=True, help_text="On that day; NULL: not written down")
+    discount_sen = models.BigIntegerField(db_default=0, help_text="What a programme paid on top of the nominal")
 
 
 class TIDSequence(models.Model):
@@ -329,7 +332,8 @@ class Wallet(models.Model):
         constraints = [models.CheckConstraint(condition=Q(balance_sen__gte=0), name="vending_wallet_not_negative")]
 
 
-# These tables are this feature's too; Django looks for models in this module only.
+# The tables of the ledger, the sources and the interfaces are this feature's too; Django looks for models in this module only.
 from duaarah.vending import ledger_models as ledger_models  # noqa: E402
+from duaarah.vending import p2apst_models as p2apst_models  # noqa: E402
 from duaarah.vending import ppob_models as ppob_models  # noqa: E402
 from duaarah.vending import sts_models as sts_models  # noqa: E402

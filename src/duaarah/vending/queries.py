@@ -19,6 +19,12 @@ def latest_vend(*, meter_id: int) -> Vend | None:
     return Vend.objects.select_related("token").filter(meter_id=meter_id, token__isnull=False).order_by("-pk").first()
 
 
+def latest_of_channel(*, channel_id: int, limit: int) -> list[Vend]:
+    """What a channel sold last, newest first, with what was paid."""
+    sold = Vend.objects.filter(payment__channel_id=channel_id).select_related("payment")
+    return list(sold.order_by("-payment_id")[:limit])
+
+
 def latest_loads(*, meter_id: int, limit: int) -> list[Vend]:
     """The latest vends that this meter accepted, newest first, with what was paid."""
     loaded = Vend.objects.filter(meter_id=meter_id, state=Vend.State.LOADED)

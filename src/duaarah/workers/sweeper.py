@@ -9,10 +9,15 @@ from duaarah.audit.operations import seal
 from duaarah.clock.queries import now
 from duaarah.headend.operations import end_leases, judge_silent_rotations
 from duaarah.notices.askers import tell_unanswered
+from duaarah.notices.auto.buy import buy_due
+from duaarah.notices.auto.second_person import ask_second_persons, follow_second_persons
+from duaarah.notices.auto.watch import watch_rules
+from duaarah.notices.day_warnings import compute_due
 from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.wiring.keystores import key_store
+from duaarah.wiring.p2apst import token_source
 from duaarah.wiring.token_sources import OwnKeys
 from duaarah.workers.loop import Loop
 
@@ -22,15 +27,20 @@ PACE_S = 0.2
 
 def main() -> int:
     """Run until SIGTERM."""
-    token_source = OwnKeys(key_store())
+    own = OwnKeys(key_store())
+    source = token_source(own)
     backoff_s: int = settings.COMMAND_BACKOFF_S
     steps = [
-        lambda: resume_paid(token_source=token_source, now=now()),
-        lambda: resume_key_changes(source=token_source, now=now()),
+        lambda: resume_paid(token_source=source, now=now()),
+        lambda: resume_key_changes(source=own, now=now()),
         lambda: end_leases(now=now(), backoff_s=backoff_s),
         lambda: judge_silent_rotations(now=now()),
         lambda: send_digits_instead(now=now()),
         lambda: tell_unanswered(now=now()),
+        lambda: compute_due(now=now()),
+        lambda: watch_rules(now=now()),
+        lambda: ask_second_persons(now=now()) + follow_second_persons(now=now()),
+        lambda: buy_due(token_source=source, now=now()),
         lambda: judge_stale_segments(now=now()),
         lambda: give_up_inbound(now=now()),
         lambda: give_up_failed_pushes(now=now()),

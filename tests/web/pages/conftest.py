@@ -12,11 +12,18 @@ from tests.flows.house import START, House, Town
 
 from duaarah.clock import operations as clock_operations
 from duaarah.people.models import AccountHolder, Login, Membership, Organisation, Unit
+from duaarah.project import urls
 from duaarah.registry.models import Site
 from duaarah.vending.models import Channel
+from duaarah.vending.operations.deposit import open_gerai
+from duaarah.web.gerai import till
 from duaarah.web.shared import buying, fresh
 from duaarah.web.utility import approvals, communication, dlms_keys, keys
 from duaarah.wiring import registers
+
+# All pages are imported before a test puts another key_store in its module's place: a page that was first imported then
+# would keep that test's keys for the rest of the process.
+assert urls.urlpatterns
 
 SignIn = Callable[[str], Client]
 
@@ -26,7 +33,7 @@ def town(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town
     """Three houses: two of a company (with sites), one household; the pages use the town's keys."""
     made = Town(tmp_path)
     clock_operations.move(at=START, rate=1, founding=True)
-    for module in (approvals, buying, communication, dlms_keys, keys, registers):
+    for module in (approvals, buying, communication, dlms_keys, keys, registers, till):
         monkeypatch.setattr(module, "key_store", lambda: made.store)
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["testserver"])
     monkeypatch.setattr(fresh, "SHARED_FOR_S", 0.0)
@@ -50,7 +57,7 @@ def household(town: Town) -> House:
 
 @pytest.fixture
 def sign_in(town: Town) -> SignIn:
-    """A client for `household`, `fleet`, `pln`, `dataop`, `mobile` or `nobody`."""
+    """A client for `household`, `fleet`, `pln`, `dataop`, `mobile`, `gerai` or `nobody`."""
 
     def signed(role: str) -> Client:
         client = Client(headers={"accept-language": "en"})
@@ -61,6 +68,11 @@ def sign_in(town: Town) -> SignIn:
             return client
         holder = {"household": town.houses[0].holder, "fleet": town.houses[1].holder}.get(role)
         login = Login.objects.create_user(role, holder=holder)
+        if role == "gerai":
+            unit, _ = Unit.objects.get_or_create(organisation=town.operator, code="G1", defaults={"name": "Gerai Satu"})
+            if not unit.channels.exists():
+                open_gerai(code="G1", name="Gerai Satu", unit=unit, actor="test", now=town.now)
+            Membership.objects.create(login=login, unit=unit, role="OPERATOR")
         kinds = {"pln": "UTILITY", "dataop": "DATA_OPERATOR", "mobile": "MOBILE_OPERATOR"}
         if role in kinds:
             organisation, _ = Organisation.objects.get_or_create(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests.flows.house import House, Town
@@ -24,14 +25,16 @@ from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
 from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRange, Sim
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
-from duaarah.vending.models import KeyChange, LedgerLine, Payment, Token, Vend
+from duaarah.vending.models import Channel, KeyChange, LedgerEntry, LedgerLine, Payment, Token, Vend
 from duaarah.vending.operations import order_key_change, request_key_change, withdraw_key_change
+from duaarah.vending.operations.books import book
 from duaarah.vending.operations.configuration import key_terms
+from duaarah.vending.operations.reconcile import reconcile
 
 pytestmark = pytest.mark.slow
-CUSTOMERS, DESK, DATA = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}
+CUSTOMERS, DESK, DATA, PLN = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}, {"pln"}
 REFERENCE = "00000000-0000-4000-8000-000000000001"
-ALL = {"nobody", "household", "fleet", "pln", "dataop", "mobile"}
+ALL = {"nobody", "household", "fleet", "pln", "dataop", "mobile", "gerai"}
 # Every page by the name of its URL: its path, how it is asked for, and the roles that see it. The meter and its token
 # are the household's; a page of a meter that the fleet owner may see is in the list as one of his own.
 PAGES: dict[str, tuple[str, str, set[str]]] = {
@@ -129,6 +132,27 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "mobile-reconciliations": ("/seluler/rekonsiliasi/", "get", {"mobile"}),
     "mobile-reconciliation": ("/seluler/rekonsiliasi/{reconciliation}/", "get", set()),
     "mobile-sims": ("/seluler/sim/", "get", {"mobile"}),
+    "mobile-books": ("/seluler/buku/", "get", {"mobile"}),
+    "mobile-account": ("/seluler/buku/akun/?akun=mobile/cash", "get", {"mobile"}),
+    "mobile-entry": ("/seluler/buku/entri/{mobile_entry}/", "get", {"mobile"}),
+    "data-books": ("/data/buku/", "get", DATA),
+    "data-account": ("/data/buku/akun/?akun=dataop/cash", "get", DATA),
+    "data-entry": ("/data/buku/entri/{dataop_entry}/", "get", DATA),
+    "desk-books": ("/operasi/buku/", "get", PLN),
+    "desk-account": ("/operasi/buku/akun/?akun=wallet", "get", PLN),
+    "desk-entry": ("/operasi/buku/entri/{pln_entry}/", "get", PLN),
+    "desk-sales": ("/operasi/buku/penjualan/", "get", PLN),
+    "desk-channels": ("/operasi/buku/kanal/", "get", PLN),
+    "desk-channel": ("/operasi/buku/kanal/WEB/", "get", PLN),
+    "desk-channel-file": ("/operasi/buku/rekonsiliasi/{compared}/", "get", PLN),
+    "desk-channel-resolve": ("/operasi/buku/rekonsiliasi/{compared}/putuskan/", "post-redirect", PLN),
+    "desk-corrections": ("/operasi/buku/koreksi/", "get", PLN),
+    "desk-correct": ("/operasi/buku/koreksi/{correction}/", "post-redirect", PLN),
+    "gerai": ("/gerai/", "get", {"gerai"}),
+    "gerai-sale": ("/gerai/jual/?meter={drn}", "get", {"gerai"}),
+    # Of the household's own purchase, which no till sold.
+    "gerai-receipt": ("/gerai/struk/{vend}/", "get", set()),
+    "gerai-closing": ("/gerai/tutup/", "get", {"gerai"}),
     "data-inbound": ("/data/pesan/masuk/{inbound}/", "get", DATA),
 }
 
@@ -185,7 +209,7 @@ def closed_rotation_and_rollout(town: Town, household: House) -> dict[str, int]:
     return {"rotation": rotation.pk, "rollout": rollout.pk}
 
 
-ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile")
+ROLES = ("nobody", "household", "fleet", "pln", "dataop", "mobile", "gerai")
 # What no refused request may add to.
 MOVED = (
     Payment,
@@ -250,6 +274,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         "consignment": discarded_shipment(town).pk,
         "campaign": planned_campaign(town).pk,
         **closed_rotation_and_rollout(town, household),
+        **booked(town),
     }
     desk = sign_in("dataop")
     rows |= {
@@ -296,6 +321,41 @@ def compared_and_invoiced(town: Town) -> dict[str, object]:
         **month, number="OPS-1", sequence=1, total_idr=0, open_sms=0, digest="", issued_by="test", issued_at=town.now
     )
     return {"reconciliation": made.pk, "file": file.pk, "invoice": row.number}
+
+
+def booked(town: Town) -> dict[str, object]:
+    """An entry in each entity's books, a comparison without lines, and a write-off that was refused already."""
+    made: dict[str, object] = {}
+    for code in ("dataop", "mobile"):
+        with transaction.atomic():
+            book(
+                kind=LedgerEntry.Kind.INVOICE_PAID,
+                reference=code,
+                at=town.now,
+                vend_id=None,
+                lines_sen={f"{code}/cash": 5, f"{code}/revenue": -5},
+                entity=code,
+            )
+        made[f"{code}_entry"] = LedgerEntry.objects.get(reference=code).pk
+    made["pln_entry"] = LedgerEntry.objects.filter(book="PLN").latest("pk").pk
+    compared = reconcile(
+        channel=Channel.objects.get(code="WEB"),
+        day_date=dt.date(2026, 1, 1),
+        content=b"reference;meter;nominal;time",
+        actor="test",
+        now=town.now,
+    )
+    refused = Approval.objects.create(
+        verb="vending.write_off",
+        subject="account:x",
+        detail={"account": "x", "amount_sen": 1, "book": "PLN"},
+        reason="x",
+        state="REFUSED",
+        requested_by=Login.objects.create_user("wants"),
+        requested_at=town.now,
+        expires_at=town.now + dt.timedelta(days=1),
+    )
+    return {**made, "compared": compared.pk, "correction": refused.pk}
 
 
 def withdrawn(town: Town, household: House) -> KeyChange:

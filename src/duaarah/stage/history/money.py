@@ -165,6 +165,8 @@ class Money:
         self._tables["vending_quote"].add(
             payment_id=payment["id"],
             tariff_group=meter.tariff_group,
+            region=meter.region,
+            contracted_va=meter.contracted_va,
             rate_idr_per_kwh=lines.rate_idr_per_kwh,
             ppj_rate=found.ppj_rate,
             ppn_rate=found.ppn_rate,

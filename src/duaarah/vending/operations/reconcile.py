@@ -126,7 +126,7 @@ def _named(channel: Channel, references: Iterable[str]) -> Iterator[Ours]:
         yield from _ours(_OURS + _NAMED, [channel.pk, chunk])
 
 
-def _differences(ours: Ours, theirs: Sold, first: dt.datetime, last: dt.datetime) -> str:
+def _differences(ours: Ours, theirs: Sold, from_at: dt.datetime, until_at: dt.datetime) -> str:
     """What is not the same: refunded, amount, meter, date; empty when both agree."""
     found = []
     if ours.refunded:
@@ -135,7 +135,7 @@ def _differences(ours: Ours, theirs: Sold, first: dt.datetime, last: dt.datetime
         found.append("amount")
     if theirs.meter not in (ours.drn, ours.idpel):
         found.append("meter")
-    if not (first <= ours.at < last and first <= theirs.at < last):
+    if not (from_at <= ours.at < until_at and from_at <= theirs.at < until_at):
         found.append("date")
     return ",".join(found)
 

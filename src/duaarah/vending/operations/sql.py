@@ -51,9 +51,10 @@ WITH payment AS (
     RETURNING id),
 quote AS (
     INSERT INTO vending_quote (payment_id, tariff_group, rate_idr_per_kwh, ppj_rate, ppn_rate, stamp_sen,
-        instalment_sen, ppj_sen, ppn_sen, stroom_sen, rounding_sen, energy_wh)
+        instalment_sen, ppj_sen, ppn_sen, stroom_sen, rounding_sen, energy_wh, region, contracted_va, discount_sen)
     SELECT id, %(tariff_group)s, %(rate_idr_per_kwh)s, %(ppj_rate)s, %(ppn_rate)s, %(stamp_sen)s, %(instalment_sen)s,
-        %(ppj_sen)s, %(ppn_sen)s, %(stroom_sen)s, %(rounding_sen)s, %(energy_wh)s FROM payment)
+        %(ppj_sen)s, %(ppn_sen)s, %(stroom_sen)s, %(rounding_sen)s, %(energy_wh)s, %(region)s, %(contracted_va)s,
+        %(discount_sen)s FROM payment)
 INSERT INTO vending_vend (request_id, origin, payment_id, meter_id, phone, state, correlation, drn, pan, base_date, tid,
     rnd, sts_register, dkga, ea, sgc, ti, krn, kt, ken, requested_wh, paid_at, result, obtain_attempts,
     obtain_not_before_at, waits_for_id)

@@ -25,6 +25,15 @@ from duaarah.vending.operations.books import COMPENSATION, PENDING, book, deposi
 from duaarah.vending.operations.configuration import COLUMNS, configuration_of, key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, TopUpOutcome, record_outcome
 from duaarah.vending.operations.policy import WIB
+from duaarah.vending.operations.refusals import (
+    ChannelLimitPassed,
+    DepositTooLow,
+    NominalRefused,
+    NoPrice,
+    ReferenceReused,
+    TopUpRefused,
+    WalletTooLow,
+)
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import TokenRequest, TokenSource
 
@@ -40,57 +49,12 @@ _QUOTE_LINES = (
     "stroom_sen",
     "rounding_sen",
     "energy_wh",
+    "discount_sen",
 )
-
-
-class TopUpRefused(Exception):
-    """Nothing was bought and no money moved."""
-
-    code = "top_up_refused"
-
-
-class NominalRefused(TopUpRefused):
-    """The nominal is not one that is sold."""
-
-    code = "wrong_nominal"
-
-
-class WalletTooLow(TopUpRefused):
-    """The wallet does not hold the nominal and its admin fee."""
-
-    code = "wallet_too_low"
-
-    def __init__(self, balance_idr: int) -> None:
-        super().__init__("The wallet does not hold enough.")
-        self.balance_idr = balance_idr
-
-
-class DepositTooLow(TopUpRefused):
-    """The channel's deposit does not hold the nominal and its admin fee."""
-
-    code = "deposit_too_low"
-
-
-class ChannelLimitPassed(TopUpRefused):
-    """More than the channel may sell at once, or in a day."""
-
-    code = "channel_limit"
-
-
-class NoPrice(TopUpRefused):
-    """No price can be made for this meter today."""
-
-    code = "no_price"
 
 
 class _KeyWasChanged(Exception):
     """The meter's key configuration is another than the one that was read: nothing was written, try again with it."""
-
-
-class ReferenceReused(TopUpRefused):
-    """The channel used this reference before for another meter or amount."""
-
-    code = "reference_reused"
 
 
 Within = Callable[[int, int], None]
@@ -201,7 +165,7 @@ def _sum(dues: list[arrears.Due]) -> int:
 
 @dataclass(frozen=True)
 class Fees:
-    """What a channel charges on top, and how much it may sell at once and in a day; None: no limit."""
+    """Of one day, in whole rupiah; None is no limit."""
 
     admin_idr: int = 0
     commission_idr: int = 0
@@ -209,13 +173,18 @@ class Fees:
     day_max_idr: int | None = None
 
 
-def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
-    """What a channel charges and may sell today; a wallet's channel charges nothing, without limit. ChannelLimitPassed."""
+def fees_today(channel: Channel, now: dt.datetime) -> Fees:
+    """What a channel charges and may sell today; a wallet's channel has no terms, charges nothing and has no limit."""
     if channel.kind != Channel.Kind.DEPOSIT:
         return Fees()
     with connection.cursor() as cursor:
         cursor.execute(sql.CHANNEL_TERMS, {"channel": channel.pk, "day": _wib_date(now)})
-        fees = Fees(*cursor.fetchone())
+        return Fees(*cursor.fetchone())
+
+
+def terms_of_channel(channel: Channel, amount_idr: int, now: dt.datetime) -> Fees:
+    """The same for a sale of this nominal. Raises ChannelLimitPassed."""
+    fees = fees_today(channel, now)
     if fees.purchase_max_idr is not None and amount_idr > fees.purchase_max_idr:
         raise ChannelLimitPassed("More than this channel sells at once.")
     return fees
@@ -350,6 +319,8 @@ def _pay(
         "meter": meter.pk,
         "now": now,
         "tariff_group": meter.tariff_group,
+        "region": meter.region,
+        "contracted_va": meter.contracted_va,
         "ppj_rate": found.ppj_rate,
         "ppn_rate": found.ppn_rate,
         "request": vend.request_id,

@@ -47,6 +47,10 @@ class MeterOut(Schema):
     supply: str = Field(description="nyala, padam, putus (ordered off), habis or diam")
     low: bool
     threshold_wh: int
+    days_left: float | None = Field(description="From now on, an estimate; null when nobody can say")
+    days_left_low: float | None = Field(description="Four times of five the credit ends between this")
+    days_left_high: float | None = Field(description="and this")
+    ends_at: dt.datetime | None
 
 
 class TokenOut(Schema):
@@ -105,6 +109,10 @@ def _meter_out(meter: Meter) -> MeterOut:
         supply=found.sign,
         low=found.low,
         threshold_wh=meter.low_credit_threshold_wh,
+        days_left=found.days.days if found.days else None,
+        days_left_low=found.days.low if found.days else None,
+        days_left_high=found.days.high if found.days else None,
+        ends_at=found.days.ends_at if found.days else None,
     )
 
 

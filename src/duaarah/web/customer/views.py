@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from duaarah.clock.queries import now
 from duaarah.headend.queries import latest_readings
+from duaarah.notices.auto.queries import request_of_vend
 from duaarah.notices.settings import MeterDoesNotTalk, ThresholdRange, latest_order, order_threshold
 from duaarah.people.keys import TooManyKeys, make_key, revoke_key
 from duaarah.people.models import APIKey, Language
@@ -27,12 +28,14 @@ from duaarah.sms.operations.enqueue import package_month
 from duaarah.sms.package.statement import customer_statement
 from duaarah.vending.models import Vend
 from duaarah.vending.queries import amount_idr, journey, messages_of_meters, vends_of_meters, wallet_balance_idr
+from duaarah.vending.receipts import receipt_of
 from duaarah.web.shared.access import for_holder, holder_of
 from duaarah.web.shared.buying import OFFERED_IDR, CannotBuy, nominal_of, quoted
 from duaarah.web.shared.buying import buy as buy_now
 from duaarah.web.shared.export import exported
 from duaarah.web.shared.fresh import fragment
 from duaarah.web.shared.package import left_of, months_beside, statement_table, sums
+from duaarah.web.shared.receipts import explained, receipt_pdf
 from duaarah.web.shared.supply import reading
 from duaarah.web.shared.traffic import month_of
 from duaarah.web.shared.usage import glance
@@ -151,9 +154,22 @@ def token_part(request: HttpRequest, vend_id: int) -> HttpResponse:
     return fragment(request, "customer/token_part.html", _token_context(_vend(request, vend_id)))
 
 
+@for_holder
+def receipt(request: HttpRequest, vend_id: int) -> HttpResponseBase:
+    """Every rupiah of one purchase, and why its energy differs from the one before; as a page and as a PDF."""
+    vend = _vend(request, vend_id)
+    found = receipt_of(vend)
+    page = explained(found) if found is not None else None
+    if page is not None and request.GET.get("unduh") == "pdf":
+        return receipt_pdf(page)
+    context = {"vend": vend, "amount_idr": amount_idr(vend), "page": page}
+    return render(request, "customer/explained.html", context)
+
+
 def _token_context(vend: Vend) -> dict[str, Any]:
     closed = vend.state in (Vend.State.LOADED, Vend.State.REJECTED, Vend.State.REFUNDED)
-    return {"vend": vend, "steps": journey(vend), "amount_idr": amount_idr(vend), "closed": closed}
+    why = {"auto": request_of_vend(vend)}
+    return {"vend": vend, "steps": journey(vend), "amount_idr": amount_idr(vend), "closed": closed, **why}
 
 
 @for_holder

@@ -3,7 +3,19 @@
 
 from django.urls import path
 
-from duaarah.web.dataop import binds, decide, formats, links, package, receiving, reconciling, sales, stock, traffic
+from duaarah.web.dataop import (
+    binds,
+    books,
+    decide,
+    formats,
+    links,
+    package,
+    receiving,
+    reconciling,
+    sales,
+    stock,
+    traffic,
+)
 
 urlpatterns = [
     path("", links.console, name="data"),
@@ -39,6 +51,9 @@ urlpatterns = [
     path("rekonsiliasi/format/<str:operator>/", formats.record_format, name="data-format"),
     path("rekonsiliasi/<int:reconciliation>/", reconciling.reconciliation, name="data-reconciliation"),
     path("rekonsiliasi/<int:reconciliation>/putuskan/", reconciling.decide, name="data-reconciliation-decide"),
+    path("buku/", books.balance, name="data-books"),
+    path("buku/akun/", books.account, name="data-account"),
+    path("buku/entri/<int:entry>/", books.entry, name="data-entry"),
     path("katalog/", stock.catalogue, name="data-catalogue"),
     path("katalog/harga/", stock.price, name="data-price"),
 ]

@@ -33,6 +33,8 @@ PAGE = 50
 _SHOWN = (
     *("drn", "low_credit_threshold_wh", "customer__name", "site__alias", "site__name", "site__meter"),
     *("invocation_counter__balance_wh", "invocation_counter__balance_at", "invocation_counter__latest_contact_at"),
+    *("forecast__meter", "forecast__days_left", "forecast__low_days", "forecast__high_days", "forecast__as_of_at"),
+    *("forecast__ends_at", "forecast__days_known"),
     *("supply__state", "transformer__code", "ordered_state__held_open", "ordered_state__held_open_until_at"),
 )
 
@@ -45,6 +47,8 @@ def _filtered(request: HttpRequest) -> QuerySet[Meter]:
         meters = meters.filter(site__kind=kind)
     if words:
         meters = meters.filter(Q(site__name__icontains=words) | Q(site__alias__icontains=words))
+    if request.GET.get("urut") == "hari":
+        return meters.order_by(F("forecast__ends_at").asc(nulls_last=True), "pk")
     return meters.order_by(F("invocation_counter__balance_wh").asc(nulls_first=True), "pk")
 
 
@@ -74,21 +78,31 @@ def _least_left(meters: QuerySet[Meter], month_date: dt.date, page: int) -> list
 
 
 def _table(meters: QuerySet[Meter], at: dt.datetime) -> Table:
-    head = (_("Site"), _("Meter"), _("Credit (Wh)"), _("Read"), _("State"), _("SMS left"), _("SMS held"))
+    head = (
+        _("Site"),
+        _("Meter"),
+        _("Credit (Wh)"),
+        _("Read"),
+        _("Days left"),
+        _("State"),
+        _("SMS left"),
+        _("SMS held"),
+    )
     found = list(meters.only(*_SHOWN))
     left = left_of(meter_ids=[m.pk for m in found], month_date=package_month(at))
 
     def row(meter: Meter) -> tuple[object, ...]:
         one, sms = reading(meter, at), left.get(meter.pk)
+        days = f"{one.days.days:.1f}" if one.days else None
         more = (sms.left, sms.held) if sms else (None, None)
-        return (one.name, meter.drn, one.balance_wh, instant(one.balance_at), str(SIGNS[one.sign]), *more)
+        return (one.name, meter.drn, one.balance_wh, instant(one.balance_at), days, str(SIGNS[one.sign]), *more)
 
     return Table(name=f"lokasi-{at:%Y-%m-%d}", head=head, rows=(row(meter) for meter in found))
 
 
 @for_holder
 def sites(request: HttpRequest) -> HttpResponseBase:
-    """The list, fifty at a time, by credit or by the SMS left; filters live in the address; as a file, all that fit."""
+    """The list, fifty at a time, by credit, days or SMS left; filters live in the address; as a file, all that fit."""
     at, meters = now(), _filtered(request)
     if (file := exported(request, lambda: _table(meters, at))) is not None:
         return file
@@ -97,13 +111,15 @@ def sites(request: HttpRequest) -> HttpResponseBase:
     pages = max(1, -(-counts["all"] // PAGE))
     page = max(1, min(pages, int(number) if number.isdigit() and len(number) < 7 else 1))
     month_date = package_month(at)
-    by_left = request.GET.get("urut") == "sms"
+    order = request.GET.get("urut", "")
+    by_left = order == "sms"
     shown = meters.only(*_SHOWN)
     found = _least_left(shown, month_date, page) if by_left else list(shown[(page - 1) * PAGE : page * PAGE])
     left = left_of(meter_ids=[m.pk for m in found], month_date=month_date)
     context = {
         "rows": [{"reading": reading(m, at), "left": left.get(m.pk)} for m in found],
         "by_left": by_left,
+        "order": order if order in ("sms", "hari") else "",
         "next_month": next_month(month_date),
         "counts": counts,
         "page": page,

@@ -12,7 +12,7 @@ from duaarah.people.models import Organisation
 from duaarah.registry.models import Sim
 from duaarah.registry.queries import sim_alarms, sims_of
 from duaarah.sms.console import links
-from duaarah.web.shared.access import for_kind, login_of
+from duaarah.web.shared.access import for_kind, login_of, offices
 from duaarah.web.shared.export import exported
 from duaarah.web.shared.fresh import fragment
 from duaarah.web.shared.traffic import month_context, month_of, traffic_table
@@ -24,7 +24,7 @@ ALARMS_MAX = 50
 
 def own_ids(request: HttpRequest) -> list[int]:
     """The mobile operators that this login belongs to."""
-    units = login_of(request).memberships.filter(unit__organisation__kind=_MOBILE)
+    units = offices(login_of(request)).filter(unit__organisation__kind=_MOBILE)
     return sorted(set(units.values_list("unit__organisation_id", flat=True)))
 
 

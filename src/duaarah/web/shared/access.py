@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
 from duaarah.people.models import AccountHolder, Login, Membership, Organisation
+from duaarah.vending.models import Channel
 
 View = Callable[..., HttpResponseBase]
 ACTING = (Membership.Role.OPERATOR, Membership.Role.ADMIN)
@@ -55,12 +57,17 @@ def for_holder(view: View) -> View:
     return signed_in(guarded)
 
 
+def offices(login: Login) -> QuerySet[Membership]:
+    """Where a login belongs to an organisation itself. Who works in a shop opens its till, not its owner's pages."""
+    return login.memberships.exclude(unit__channels__kind=Channel.Kind.DEPOSIT)
+
+
 def for_operator(view: View) -> View:
     """For members of the utility or the data operator."""
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not login_of(request).memberships.filter(unit__organisation__kind__in=RUNNING).exists():
+        if not offices(login_of(request)).filter(unit__organisation__kind__in=RUNNING).exists():
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
@@ -73,7 +80,7 @@ def for_kind(kind: str) -> Callable[[View], View]:
     def guard(view: View) -> View:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not login_of(request).memberships.filter(unit__organisation__kind=kind).exists():
+            if not offices(login_of(request)).filter(unit__organisation__kind=kind).exists():
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
@@ -82,9 +89,22 @@ def for_kind(kind: str) -> Callable[[View], View]:
     return guard
 
 
+def tills_of(login: Login) -> QuerySet[Channel]:
+    """The tills where a login works: those of its units and of the units right below them."""
+    units = login.memberships.values("unit_id")
+    found = Channel.objects.filter(kind=Channel.Kind.DEPOSIT, active=True)
+    return found.filter(Q(unit__in=units) | Q(unit__parent__in=units)).select_related("unit").order_by("name")
+
+
+def own_books(request: HttpRequest, kind: str) -> list[str]:
+    """The codes of the organisations of one kind that this login belongs to: whose books it may read."""
+    units = offices(login_of(request)).filter(unit__organisation__kind=kind)
+    return sorted(set(units.values_list("unit__organisation__code", flat=True)))
+
+
 def acting(request: HttpRequest, kind: str) -> Login:
     """The login of somebody who may change things for an organisation of this kind. Raises PermissionDenied for others."""
     login = login_of(request)
-    if not login.memberships.filter(unit__organisation__kind=kind, role__in=ACTING).exists():
+    if not offices(login).filter(unit__organisation__kind=kind, role__in=ACTING).exists():
         raise PermissionDenied
     return login

@@ -23,6 +23,7 @@ from duaarah.vending.operations.top_up import (
 )
 from duaarah.web.shared.templatetags.duaarah import rupiah
 from duaarah.wiring.keystores import key_store
+from duaarah.wiring.p2apst import token_source
 from duaarah.wiring.token_sources import OwnKeys
 
 CHANNEL = "WEB"
@@ -62,7 +63,7 @@ def purchase(meter: Meter, nominal_idr: int, reference: str, now: dt.datetime) -
         amount_idr=nominal_idr,
         channel=Channel.objects.get(code=CHANNEL),
         reference=reference,
-        token_source=OwnKeys(key_store()),
+        token_source=token_source(OwnKeys(key_store())),
         now=now,
     )
 

@@ -6,11 +6,36 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from duaarah.notices.forecasts import DAYS_MIN
+from duaarah.notices.models import Forecast
 from duaarah.outages.models import MeterSupply
 from duaarah.registry.models import Meter
 
+AXIS_DAYS, AXIS_MAX_DAYS = 14, 60
 # On the 28-SMS package a meter has something to say every ten days at least; the daily plan comes with its own limit.
 SILENT_AFTER = dt.timedelta(days=11)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Days:
+    """Days that the credit lasts from now on, with the 80 % band; `axis_days` is how far a drawn band reaches."""
+
+    days: float
+    low: float
+    high: float
+    ends_at: dt.datetime | None
+    known: int
+
+    @property
+    def axis_days(self) -> int:
+        """Two weeks, or what the band needs."""
+        return min(max(AXIS_DAYS, round(self.high) + 1), AXIS_MAX_DAYS)
+
+    @property
+    def band(self) -> dict[str, int]:
+        """Begin, width and middle in thousandths of the axis."""
+        low, middle, high = (min(round(1000 * one / self.axis_days), 1000) for one in (self.low, self.days, self.high))
+        return {"x": low, "width": max(high - low, 4), "middle": middle}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +49,7 @@ class Reading:
     heard_at: dt.datetime | None
     sign: str
     scale_wh: int
+    days: Days | None = None
 
     @property
     def low(self) -> bool:
@@ -37,6 +63,17 @@ def _ordered_off(meter: Meter, now: dt.datetime) -> bool:
     if state is None or not state.held_open:
         return False
     return state.held_open_until_at is None or state.held_open_until_at > now
+
+
+def days_of(meter: Meter, now: dt.datetime) -> Days | None:
+    """What the meter's forecast says from now on; None when nobody can say, or the credit was read too long ago."""
+    forecast: Forecast | None = getattr(meter, "forecast", None)
+    if forecast is None or forecast.as_of_at is None or now - forecast.as_of_at > SILENT_AFTER:
+        return None
+    left = forecast.left_at(now)
+    if left is None or forecast.days_known < DAYS_MIN:
+        return None
+    return Days(days=left.days, low=left.low, high=left.high, ends_at=forecast.ends_at, known=forecast.days_known)
 
 
 def reading(meter: Meter, now: dt.datetime) -> Reading:
@@ -59,4 +96,5 @@ def reading(meter: Meter, now: dt.datetime) -> Reading:
         heard_at=heard_at,
         sign=sign,
         scale_wh=meter.low_credit_threshold_wh * 6,
+        days=days_of(meter, now),
     )

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from duaarah.people.models import AccountHolder, Login, Organisation
+from duaarah.vending.models import Channel
 
 PORTALS: dict[str, str] = {
     Organisation.Kind.UTILITY: "/operasi/",
@@ -22,6 +23,9 @@ PORTALS: dict[str, str] = {
 
 def start_page(person: Login) -> str:
     """Where a login begins: its organisation's portal, its customers' page or its company's sites."""
+    # Who works at a till begins there, whoever owns the shop.
+    if Channel.objects.filter(unit__memberships__login=person, kind=Channel.Kind.DEPOSIT).exists():
+        return "/gerai/"
     kinds = set(person.memberships.values_list("unit__organisation__kind", flat=True))
     for kind, page in PORTALS.items():
         if kind in kinds:

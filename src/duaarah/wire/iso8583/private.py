@@ -37,7 +37,15 @@ class Part:
         return self.width + (self.form == "amount")
 
 
-Layout = tuple[Part, ...]
+Parts = tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One that can stand in a field; `echo`: only as a copy of the request in an answer that refuses."""
+
+    parts: Parts
+    echo: bool = False
 
 
 class _Misfit(Exception):
@@ -45,11 +53,11 @@ class _Misfit(Exception):
 
 
 @cache
-def _tables() -> tuple[dict[str, Layout], dict[str, tuple[Layout, ...]]]:
+def _uses() -> dict[str, tuple[Layout, ...]]:
     data = tomllib.loads((files(__package__) / "private.toml").read_text(encoding="utf-8"))
-    layouts: dict[str, Layout] = {}
+    layouts: dict[str, Parts] = {}
 
-    def layout(name: str) -> Layout:
+    def layout(name: str) -> Parts:
         if name not in layouts:
             layouts[name] = tuple(part(line.split()) for line in data["layouts"][name])
         return layouts[name]
@@ -66,12 +74,15 @@ def _tables() -> tuple[dict[str, Layout], dict[str, tuple[Layout, ...]]]:
                 return Part(name, "records", record=layout(record), most=int(most))
         raise ValueError(f"private.toml: {' '.join(words)}")
 
-    return layouts, {key: tuple(layout(name) for name in names) for key, names in data["use"].items()}
+    def choice(words: str) -> Layout:
+        return Layout(layout(words.split()[-1]), echo=words.startswith("echo "))
+
+    return {key: tuple(choice(words) for words in names) for key, names in data["use"].items()}
 
 
 def candidates(product: str, phase: str, direction: str, field: str) -> tuple[Layout, ...]:
     """The layouts that can stand there; empty when none is known. A repeated advice or reversal looks like the first."""
-    return _tables()[1].get(f"{product} {phase.removesuffix('_repeat')} {direction} {field}", ())
+    return _uses().get(f"{product} {phase.removesuffix('_repeat')} {direction} {field}", ())
 
 
 def parse(text: str, layouts: tuple[Layout, ...]) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def parse(text: str, layouts: tuple[Layout, ...]) -> dict[str, Any]:
     reasons = []
     for layout in layouts:
         try:
-            return _parse(text, layout)
+            return _parse(text, layout.parts)
         except _Misfit as misfit:
             reasons.append(str(misfit))
     raise ISOError("bad_field", reasons[0])
@@ -98,18 +109,20 @@ def build(value: object, layouts: tuple[Layout, ...]) -> str:
     reasons = []
     for layout in layouts:
         try:
-            return _build(value, layout)
+            return _build(value, layout.parts)
         except _Misfit as misfit:
             reasons.append(str(misfit))
     raise ISOError("bad_field", reasons[0])
 
 
 def whole(text: str, layouts: tuple[Layout, ...]) -> bool:
-    """Whether the text fills the first, usual layout to its end."""
-    if not layouts:
-        return True
+    """Whether the text fills one of the layouts to its end; always, where none is known."""
+    return not layouts or any(_fills(text, layout.parts) for layout in layouts if not layout.echo)
+
+
+def _fills(text: str, parts: Parts) -> bool:
     try:
-        return set(_parse(text, layouts[0])) == {part.name for part in layouts[0]}
+        return set(_parse(text, parts)) == {part.name for part in parts}
     except _Misfit:
         return False
 
@@ -117,7 +130,7 @@ def whole(text: str, layouts: tuple[Layout, ...]) -> bool:
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _parse(text: str, layout: Layout) -> dict[str, Any]:
+def _parse(text: str, layout: Parts) -> dict[str, Any]:
     found: dict[str, Any] = {}
     at = 0
     for part in layout:
@@ -177,7 +190,7 @@ def _digits(text: str) -> bool:
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def _build(value: Mapping[str, Any], layout: Layout) -> str:
+def _build(value: Mapping[str, Any], layout: Parts) -> str:
     names = [part.name for part in layout]
     if unknown := [str(name) for name in value if name not in names]:
         raise _Misfit(f"There is no {unknown[0]} in this private field.")

@@ -15,6 +15,7 @@ from duaarah.vending.operations.ppob.codes import PPOBRefused
 from duaarah.vending.operations.ppob.gate import Caller, Gate, admit
 from duaarah.vending.operations.ppob.inquiry import Customer, Found, inquire
 from duaarah.vending.operations.ppob.journal import Line, keep_lines
+from duaarah.vending.operations.ppob.new_bills import BillRefused, new_postpaid_bill, new_registration
 from duaarah.vending.operations.ppob.partners import (
     PartnerRefused,
     ask_again,
@@ -27,6 +28,7 @@ from duaarah.vending.operations.ppob.sale import Receipt
 from duaarah.vending.operations.ppob.unsold import NotUnsold, keep_unsold
 
 __all__ = [
+    "BillRefused",
     "Caller",
     "Customer",
     "Found",
@@ -48,6 +50,8 @@ __all__ = [
     "keep_lines",
     "keep_unsold",
     "new_partner",
+    "new_postpaid_bill",
+    "new_registration",
     "pay_postpaid",
     "pay_registration",
     "purchase",

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
 from dataclasses import dataclass
-from decimal import Decimal
 
 from duaarah.vending.models import Channel
 from duaarah.vending.operations.policy import WIB
@@ -39,7 +39,6 @@ class Gate:
     inquiries_max: int
     block_s: int
     inquiry_valid_s: int
-    answer_s: Decimal
     unit_phone: str
     footer: str
     network_codes: dict[str, str]
@@ -49,7 +48,7 @@ _GATE = """
 SELECT p.id, p.state, p.switchers, p.banks, p.products, p.networks, p.access_from, p.access_until,
     c.id, c.code, c.name, c.kind, c.active,
     l.cutoff_from, l.cutoff_until,
-    o.inquiries_max, o.block_s, o.inquiry_valid_s, o.answer_s, o.unit_phone, o.footer, o.network_codes
+    o.network_codes::text, o.inquiries_max, o.block_s, o.inquiry_valid_s, o.unit_phone, o.footer
 FROM (SELECT %(partner)s::text AS code) AS asked
 LEFT JOIN vending_ppobpartner p ON p.code = asked.code
 LEFT JOIN vending_channel c ON c.id = p.channel_id
@@ -60,10 +59,13 @@ CROSS JOIN LATERAL (SELECT * FROM vending_ppobpolicy
 """
 
 
-def admit(caller: Caller, *, phase: str, now: dt.datetime, address: str | None = None) -> Gate:
+def admit(caller: Caller, *, phase: str, now: dt.datetime, signed_on: bool = True, address: str | None = None) -> Gate:
     """
     Let a message of `phase` (network, inquiry, purchase, advice, reversal) in. A cut-off stops new business only: who asks
-    what became of a purchase, or takes one back, is answered. Raises PPOBRefused.
+    what became of a purchase, or takes one back, is answered. `address` is the peer's, where it is to be checked.
+
+    Raises:
+        PPOBRefused: 0032, 0006, 0009, 0011, 0008, 0033, 0031, 0090, the first that applies, in this order.
     """
     local = now.astimezone(WIB)
     found = run(_GATE, {"partner": caller.partner, "day": local.date()})
@@ -76,6 +78,8 @@ def admit(caller: Caller, *, phase: str, now: dt.datetime, address: str | None =
     _check_partner(caller, state, switchers, networks, address)
     if not channel.active:
         raise PPOBRefused(codes.INACTIVE, "The partner's channel is not active.")
+    if not signed_on:
+        raise PPOBRefused(codes.SIGN_ON_FIRST, "This connection has not signed on.")
     if access_from is not None and not within(local.time(), access_from, access_until):
         raise PPOBRefused(codes.OUTSIDE_ACCESS, "Outside the partner's access time.")
     if phase != "network":
@@ -90,11 +94,12 @@ def admit(caller: Caller, *, phase: str, now: dt.datetime, address: str | None =
         partner=caller.partner,
         bank=caller.bank,
         channel=channel,
-        **dict(zip(_POLICY, found[15:], strict=True)),
+        network_codes=json.loads(found[15]),
+        **dict(zip(_POLICY, found[16:], strict=True)),
     )
 
 
-_POLICY = ("inquiries_max", "block_s", "inquiry_valid_s", "answer_s", "unit_phone", "footer", "network_codes")
+_POLICY = ("inquiries_max", "block_s", "inquiry_valid_s", "unit_phone", "footer")
 
 
 def _check_partner(caller: Caller, state: str, switchers: list[str], networks: list[str], address: str | None) -> None:

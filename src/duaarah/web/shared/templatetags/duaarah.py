@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -14,7 +15,9 @@ from django.utils.translation import get_language, gettext, gettext_lazy
 from duaarah.headend.models import Command
 from duaarah.messaging.texts import kwh as _kwh
 from duaarah.messaging.texts import short_drn
+from duaarah.people.models import Login
 from duaarah.vending.queries import Step
+from duaarah.web.shared.supply import Days
 
 register = template.Library()
 
@@ -129,6 +132,23 @@ def kwh(energy_wh: int | None) -> str:
 def kwh_plain(energy_wh: int) -> str:
     """The figure alone, for a field: `12,4`, `12.4`."""
     return _kwh(energy_wh, _language())
+
+
+DAYS_SHOWN_MAX = 60
+
+
+@register.filter
+def days_left(days: Days) -> str:
+    """`± 3 hari (2–4)`, `± 3 days (2–4)`: whole days, since no forecast is better than that."""
+    if days.days < 1:
+        return gettext("less than a day")
+    if round(days.days) > DAYS_SHOWN_MAX:
+        return gettext("more than %(n)d days") % {"n": DAYS_SHOWN_MAX}
+    low, high = int(days.low), min(math.ceil(days.high), DAYS_SHOWN_MAX)
+    words = (
+        gettext("± %(n)d days (%(low)d–%(high)d)") if round(days.days) > 1 else gettext("± 1 day (%(low)d–%(high)d)")
+    )
+    return words % {"n": round(days.days), "low": low, "high": high}
 
 
 @register.filter
@@ -339,3 +359,23 @@ def key_result(code: str) -> str:
 def percent_of(part: int, whole: int) -> int:
     """0 to 100, for bars."""
     return 0 if not whole else max(0, min(100, 100 * part // whole))
+
+
+@register.filter
+def only_of(values: dict[str, str], names: str) -> dict[str, str]:
+    """What of an address a form keeps: `akun,buku`."""
+    return {name: values[name] for name in names.split(",") if name in values}
+
+
+@register.filter
+def plain(number: int) -> str:
+    """A figure for a program's eyes, without marks: in a hidden field."""
+    return str(number)
+
+
+@register.filter
+def member_of(user: object, kind: str) -> bool:
+    """Whether a login belongs to an organisation of this kind: menus show what opens."""
+    if not isinstance(user, Login):
+        return False
+    return user.memberships.filter(unit__organisation__kind=kind).exclude(unit__channels__kind="DEPOSIT").exists()
