@@ -16,6 +16,13 @@ from typing import Any
 from django.db import connection
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from duaarah.audit.models import AuditRecord
+from duaarah.registry.models import Meter
+from duaarah.vending.models import LedgerLine
+from duaarah.vending.operations import fill_deposit, ppob, resume_paid
+from duaarah.vending.operations.ppob.sale import Named
+from duaarah.vending.ppob_models import PPOBPartner
 from tests.conformance_ppob.invariants import check_books, check_source, paid
 from tests.conformance_ppob.world import (
     ADMIN_IDR,
@@ -30,13 +37,6 @@ from tests.conformance_ppob.world import (
     dying,
     reborn,
 )
-
-from duaarah.audit.models import AuditRecord
-from duaarah.registry.models import Meter
-from duaarah.vending.models import LedgerLine
-from duaarah.vending.operations import fill_deposit, ppob, resume_paid
-from duaarah.vending.operations.ppob.sale import Named
-from duaarah.vending.ppob_models import PPOBPartner
 
 NOMINALS_IDR = (20_000, 100_000, 1_000_000)
 PENDING, GONE = "0068", ("0063", "0098")
@@ -264,9 +264,7 @@ class PurchaseProtocol(RuleBasedStateMachine):
     def inquire(self, who: int, meter: int, amount_idr: int, option: str, seam: Any) -> Any:
         partner, asked = self.partners[who], self.meters[meter]
         code, found = self._call(
-            lambda: ppob.inquire(
-                gate=self._gate(partner, "inquiry"), number=asked.drn, by_idpel=False, now=self.now
-            ),
+            lambda: ppob.inquire(gate=self._gate(partner, "inquiry"), number=asked.drn, by_idpel=False, now=self.now),
             seam,
         )
         if code == "0000" and self._in_cut_off():

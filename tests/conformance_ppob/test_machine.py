@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+
 from tests.conformance_ppob.machine import PurchaseProtocol
 from tests.conformance_ppob.world import World
 
 pytestmark = pytest.mark.slow
-EXAMPLES, STEPS = (int(os.environ.get(f"DUAARAH_PROOF_{name}", value)) for name, value in (("EXAMPLES", 60), ("STEPS", 30)))
+EXAMPLES, STEPS = (
+    int(os.environ.get(f"DUAARAH_PROOF_{name}", value)) for name, value in (("EXAMPLES", 60), ("STEPS", 30))
+)
 DEEP = "DUAARAH_PROOF_EXAMPLES" in os.environ
 
 
