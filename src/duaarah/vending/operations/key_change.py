@@ -31,8 +31,8 @@ from duaarah.vending.models import KeyChange, KeyChangePart, Vend
 from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.issue import OBTAIN_RETRY_S, OBTAIN_RETRY_S_MAX
 from duaarah.vending.operations.key_progress import advance, fail, queue_part, withdraw
+from duaarah.vending.operations.same_key import revived
 from duaarah.vending.operations.tids import lock_tids, next_tid
-from duaarah.vending.operations.vendors.replacement import revived
 from duaarah.vending.ports import KeyChangeRequest, KeyChangeSource, KeyChangeTokens, KeyTerms, Refused, Unknown
 
 LOG = logging.getLogger(__name__)

@@ -5,13 +5,12 @@ pending again for a new token of the same nominal and lines.
 
 A token is 20 digits in somebody's hands: nobody can take them back. So the old one must be dead, and provably so: its own
 meter has refused it for good (see FINAL), it was sealed for another decoder key than a key change will ever bring back
-(`revived` holds that), and no key change was between its making and that word. All else is refused with a reason.
+(`same_key.revived` holds that), and no key change was between its making and that word. All else is refused with a reason.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,18 +24,17 @@ from duaarah.vending.models import KeyChange, LedgerEntry, Vend
 from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.corrections import reverse_entry
 from duaarah.vending.operations.issue import TopUpOutcome
+from duaarah.vending.operations.same_key import same_key
 from duaarah.vending.operations.top_up import Fees, OneWay, TopUpRefused, _KeyWasChanged, _pay, obtain_token
 from duaarah.vending.operations.vendors.errors import EngineRefused, MessageUnknown, NotReplaceable, VendorRefused
 from duaarah.vending.operations.vendors.messages import allow, claim, message_of, refused, vend_of
-from duaarah.vending.ports import KeyTerms, TokenSource
+from duaarah.vending.ports import TokenSource
 from duaarah.vending.vendor_models import Replacement, VendorKey, VendorMessage
 
 VERB = "vending.replace_token"
 # The meter's words after which the same digits are refused again and again, as long as its key is what it is:
 # not decodable with its key, or older than its key's expiry allows. `old`, `overflow` and `used` say nothing of the kind.
 FINAL = frozenset({"crc", "key_expired"})
-# What a decoder key is made from (IEC 62055-41, 6.5); the expiry number and the base date are not in it.
-_KEY = ("register", "dkga", "ea", "sgc", "ti", "krn", "kt")
 _SENTENCES = {
     Vend.State.PAID: ("pending", "There is no token yet: ask by advice."),
     Vend.State.ISSUED: (
@@ -135,21 +133,10 @@ def _check(old: Vend, to: Meter) -> None:
     if old.payment.quote.instalment_sen:
         raise NotReplaceable("instalment_taken", "An instalment of arrears was taken with it; PLN's desk decides.")
     if to.pk == old.meter_id:
-        if _same_key(key_terms(old), key_terms(to)):
+        if same_key(key_terms(old), key_terms(to)):
             raise NotReplaceable("same_key", "The meter would refuse a new token as it refused this one.")
     elif to.customer_id is None or to.customer_id != old.meter.customer_id:
         raise NotReplaceable("not_same_customer", "The other meter is not this customer's.")
-
-
-def _same_key(one: KeyTerms, other: KeyTerms) -> bool:
-    first, second = asdict(one), asdict(other)
-    return all(first[name] == second[name] for name in _KEY)
-
-
-def revived(*, meter: Meter, target: KeyTerms) -> bool:
-    """Whether this key would open a token again that another one stands for: a key change to it is refused."""
-    dead = Vend.objects.filter(meter_id=meter.pk, replacement__isnull=False)
-    return any(_same_key(key_terms(old), target) for old in dead)
 
 
 def _pay_again(buyer: Pairing | OneWay, old: Vend, reference: str, now: dt.datetime) -> Vend:
