@@ -30,10 +30,12 @@ from duaarah.vending.operations.key_change import (
     ConfigurationChanged,
     KeyChangeRefused,
     SameKey,
+    TokensReplaced,
     begin_change,
     check_target,
 )
 from duaarah.vending.operations.key_progress import withdraw
+from duaarah.vending.operations.same_key import revived
 from duaarah.vending.operations.tids import next_tid
 from duaarah.vending.ports import KeyTerms
 
@@ -166,6 +168,8 @@ def roll_if_behind(*, meter: Meter, now: dt.datetime) -> KeyChange | None:
         return None
     target = target_of(roll, meter)
     try:
+        if revived(meter=meter, target=target):
+            raise TokensReplaced("With this key the meter would take a token that another stands in the place of.")
         with transaction.atomic(durable=True):
             change = begin_change(
                 meter_id=meter.pk, old=key_terms(meter), new=target, rollover=False, roll_id=roll.pk, now=now
