@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 
 WORKERS = ("links", "headend", "messenger", "sweeper", "chores", "gateway", "bank")
 
@@ -16,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from duaarah.project.start import setup
 
+    if args.name == "bank":
+        # Six threads and the journal; the settings read it.
+        os.environ.setdefault("DUAARAH_POOL_MAX", "7")
     setup(f"worker-{args.name}")
     module = importlib.import_module(f"duaarah.workers.{args.name}")
     status: int = module.main()

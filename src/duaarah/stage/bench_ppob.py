@@ -40,7 +40,6 @@ PACED_PER_S = 50
 PATIENCE_S = 60
 DEPOSIT_IDR = 10**12
 NOMINAL_IDR = 20_000
-THREADS_AND_JOURNAL = 9
 Record = dict[str, Any]
 
 
@@ -49,7 +48,7 @@ def run(processes: Processes, seconds: int) -> Iterator[Record]:
     numbers = _register(processes)
     partners = [_partner(f"BENCH{number:02d}") for number in range(PARTNERS)]
     port = _free_port()
-    environment = {**os.environ, "DUAARAH_PPOB": f"{HOST}:{port}", "DUAARAH_POOL_MAX": str(THREADS_AND_JOURNAL)}
+    environment = {**os.environ, "DUAARAH_PPOB": f"{HOST}:{port}"}
     command = [sys.executable, "-m", "duaarah", "worker", "bank"]
     connection.close()
     with contextlib.ExitStack() as ends:

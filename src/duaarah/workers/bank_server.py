@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from duaarah.vending.operations.ppob import Line
 from duaarah.wire.iso8583 import Deframer, FrameError, FrameUnfit, Framing, ISOError, Message, decode, frame
@@ -28,6 +28,8 @@ from duaarah.workers.bank_journal import Journal
 
 LOG = logging.getLogger(__name__)
 DRAIN_S = 8.0
+ATTEMPTS_MAX = 3
+AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,14 +186,22 @@ class BankServer:
 
     def _take(self, job: _Job) -> Answer:
         session = job.line.session
-        try:
-            if job.refusal:
-                return self._desk.bad(job.message, job.text, session, job.refusal)
-            return self._desk.take(job.message, job.text, session)
-        except Exception:
-            # Money may have moved: only an advice can tell.
-            connection.close()
-            raise
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                if job.refusal:
+                    return self._desk.bad(job.message, job.text, session, job.refusal)
+                return self._desk.take(job.message, job.text, session)
+            except OperationalError as error:
+                # Rolled back in favour of another transaction: whatever a message asks for is asked for once, however often.
+                if attempt == ATTEMPTS_MAX or getattr(error.__cause__, "sqlstate", None) not in AGAIN:
+                    connection.close()
+                    raise
+                LOG.warning("%s %s goes again: %s", session.peer, job.message.kind, type(error.__cause__).__name__)
+            except Exception:
+                # Money may have moved: only an advice can tell.
+                connection.close()
+                raise
+        raise AssertionError("unreachable")
 
     def _done(self, job: _Job, done: asyncio.Future[Answer]) -> None:
         self._next(job)

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests.flows.house import House, Town
+from tests.flows.ppob_host import partner
 from tests.web.pages.conftest import SignIn
 from tests.web.vendors import vendor
 
@@ -174,6 +175,10 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-channel-file": ("/operasi/buku/rekonsiliasi/{compared}/", "get", PLN),
     "desk-channel-resolve": ("/operasi/buku/rekonsiliasi/{compared}/putuskan/", "post-redirect", PLN),
     "desk-corrections": ("/operasi/buku/koreksi/", "get", PLN),
+    "desk-banks": ("/operasi/bank/", "get", PLN),
+    "desk-bank": ("/operasi/bank/{bank}/", "get", PLN),
+    "desk-bank-turn": ("/operasi/bank/{bank}/ubah/", "post-redirect", PLN),
+    "desk-bank-again": ("/operasi/bank/tanya/{vend}/", "post-redirect", PLN),
     "desk-correct": ("/operasi/buku/koreksi/{correction}/", "post-redirect", PLN),
     "gerai": ("/gerai/", "get", {"gerai"}),
     "gerai-sale": ("/gerai/jual/?meter={drn}", "get", {"gerai"}),
@@ -325,6 +330,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **closed_rotation_and_rollout(town, household),
         **of_elsewhere(town, vend),
         **booked(town),
+        "bank": partner(filled_idr=0).code,
     }
     desk = sign_in("dataop")
     rows["rule"] = ruled(town, household).pk

@@ -70,14 +70,15 @@ FROM payment JOIN registry_meter m ON m.id = %(meter)s
 RETURNING id, payment_id, obtain_not_before_at, waits_for_id
 """
 
-# Accounts are made when first used; two first users of one account may race, both then read the winner's row.
+# Accounts are made when first used; two first users of one account may race, both then read the winner's row. What is set
+# is no key: a lock on the code would meet the lines' foreign keys at commit, in another order.
 BOOK = """
 WITH lines AS (SELECT * FROM unnest(%(codes)s::text[], %(amounts)s::bigint[]) AS l (code, amount_sen)),
 known AS (SELECT a.id, a.code FROM vending_account a WHERE a.code = ANY(%(codes)s)),
 made AS (
     INSERT INTO vending_account (code, book)
     SELECT code, %(book)s FROM lines WHERE code NOT IN (SELECT code FROM known) ORDER BY code
-    ON CONFLICT (code) DO UPDATE SET code = excluded.code RETURNING id, code),
+    ON CONFLICT (code) DO UPDATE SET book = vending_account.book RETURNING id, code),
 entry AS (
     INSERT INTO vending_ledgerentry (book, kind, at, vend_id, reference)
     VALUES (%(book)s, %(kind)s, %(at)s, %(vend)s, %(reference)s) RETURNING id)
