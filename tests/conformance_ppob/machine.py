@@ -264,9 +264,7 @@ class PurchaseProtocol(RuleBasedStateMachine):
     def inquire(self, who: int, meter: int, amount_idr: int, option: str, seam: Any) -> Any:
         partner, asked = self.partners[who], self.meters[meter]
         code, found = self._call(
-            lambda: ppob.inquire(
-                gate=self._gate(partner, "inquiry"), number=asked.drn, by_idpel=False, now=self.now
-            ),
+            lambda: ppob.inquire(gate=self._gate(partner, "inquiry"), number=asked.drn, by_idpel=False, now=self.now),
             seam,
         )
         if code == "0000" and self._in_cut_off():

@@ -16,7 +16,9 @@ from tests.conformance_ppob.machine import PurchaseProtocol
 from tests.conformance_ppob.world import World
 
 pytestmark = pytest.mark.slow
-EXAMPLES, STEPS = (int(os.environ.get(f"DUAARAH_PROOF_{name}", value)) for name, value in (("EXAMPLES", 60), ("STEPS", 30)))
+EXAMPLES, STEPS = (
+    int(os.environ.get(f"DUAARAH_PROOF_{name}", value)) for name, value in (("EXAMPLES", 60), ("STEPS", 30))
+)
 DEEP = "DUAARAH_PROOF_EXAMPLES" in os.environ
 
 
