@@ -212,6 +212,35 @@ def test_what_differs_from_the_inquiry_is_refused(bank: Bank, house: House, town
     refused("0097", bank.buy, found, option="1")
 
 
+def test_in_the_cut_off_window_nothing_new_is_sold_and_what_was_sold_is_said_again(
+    bank: Bank, house: House, town: Town
+) -> None:
+    paid, new = bank.inquire(house), bank.inquire(house)
+    sold = bank.buy(paid)
+    town.now = town.now.replace(hour=23, minute=30)
+    refused("0090", bank.buy, new)
+    refused("0090", bank.inquire, house)
+    # The first answer was lost: a refusal would make the bank give the customer's money back.
+    assert bank.buy(paid) == bank.advise(paid) == sold
+
+
+def test_a_prepaid_purchase_has_no_reversal(bank: Bank, house: House, town: Town) -> None:
+    found = bank.inquire(house)
+    sold = bank.buy(found)
+    refused(
+        "0030",
+        reverse,
+        gate=bank.gate("reversal"),
+        product="502",
+        pln_ref=found.pln_ref,
+        number=found.customer.meter_no,
+        original=Said(trace="1", sent="20260216080000", bank="4510017"),
+        amount_idr=100_000,
+        now=town.now,
+    )
+    assert bank.advise(found) == sold
+
+
 def test_an_old_inquiry_is_not_paid_any_more(bank: Bank, house: House, town: Town) -> None:
     found = bank.inquire(house)
     town.now += dt.timedelta(days=1, seconds=1)
@@ -604,7 +633,7 @@ def test_who_may_ask_for_what_and_when(bank: Bank, town: Town) -> None:
     Channel.objects.update(active=True)
     for at, said in (((23, 29, 59), "0000"), ((23, 30, 0), "0090"), ((0, 29, 59), "0090"), ((0, 30, 0), "0000")):
         town.now = town.now.replace(hour=at[0], minute=at[1], second=at[2])
-        assert (code(), code("purchase")) == (said, said)
+        assert (code(), bank.gate("purchase").cut_off) == (said, said == "0090")
         assert code("advice") == code("reversal") == code("network") == "0000"
 
 

@@ -28,7 +28,7 @@ from duaarah.vending.operations.ppob.bill_inquiry import (
     registration_found,
 )
 from duaarah.vending.operations.ppob.codes import PPOBRefused
-from duaarah.vending.operations.ppob.gate import Gate
+from duaarah.vending.operations.ppob.gate import Gate, check_cut_off
 from duaarah.vending.operations.top_up import ChannelLimitPassed, DepositTooLow, terms_of_channel
 from duaarah.vending.ppob_models import BillPayment, PostpaidBill, PPOBInquiry, Registration
 
@@ -106,8 +106,12 @@ def reverse(
 
     Raises:
         PPOBRefused: 0012 settled already: the payment stands; 0094 reversed before; 0063 nothing was paid, and nothing
-            will be; 0092 field 56 names another payment; 0097 another amount.
+            will be; 0092 field 56 names another payment; 0097 another amount; 0030 a prepaid purchase: only an advice
+            can say what became of it.
     """
+    if product == PPOBInquiry.Product.PREPAID:
+        # Its payment is not in this table: what is looked for below would be missing, and the bank told to refund.
+        raise PPOBRefused(codes.BAD_MESSAGE, "A prepaid purchase has no reversal.")
     refusal: PPOBRefused | None = None
     with transaction.atomic(durable=True):
         inquiry = _locked(gate, product, pln_ref, number)
@@ -142,6 +146,7 @@ def _once(
         if before.amount_idr != amount_idr:
             raise PPOBRefused(codes.DIFFERENT, "This reference paid another amount.")
         return
+    check_cut_off(gate.cut_off)
     if inquiry.voided_at is not None:
         raise PPOBRefused(codes.REVERSED, "This payment was reversed before it came.")
     if (now - inquiry.at).total_seconds() > gate.inquiry_valid_s:

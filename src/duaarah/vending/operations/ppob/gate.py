@@ -15,8 +15,6 @@ from duaarah.vending.operations.ppob.codes import PPOBRefused
 from duaarah.vending.operations.statement import run
 from duaarah.vending.ppob_models import PPOBPartner
 
-MEETS_CUTOFF = ("inquiry", "purchase")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -30,12 +28,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A partner that may go on, and the data of the day."""
+    """A partner that may go on, and the data of the day. `cut_off`: nothing new is sold at this moment."""
 
     partner_id: int
     partner: str
     bank: str
     channel: Channel
+    cut_off: bool
     inquiries_max: int
     block_s: int
     inquiry_valid_s: int
@@ -62,7 +61,8 @@ CROSS JOIN LATERAL (SELECT * FROM vending_ppobpolicy
 def admit(caller: Caller, *, phase: str, now: dt.datetime, signed_on: bool = True, address: str | None = None) -> Gate:
     """
     Let a message of `phase` (network, inquiry, purchase, advice, reversal) in. A cut-off stops new business only: who asks
-    what became of a purchase, or takes one back, is answered. `address` is the peer's, where it is to be checked.
+    what became of a purchase, takes one back, or says a purchase again that was paid, is answered: its verb looks at
+    `Gate.cut_off` once it knows that there is no payment yet. `address` is the peer's, where it is to be checked.
 
     Raises:
         PPOBRefused: 0032, 0006, 0009, 0011, 0008, 0033, 0031, 0090, the first that applies, in this order.
@@ -87,13 +87,15 @@ def admit(caller: Caller, *, phase: str, now: dt.datetime, signed_on: bool = Tru
             raise PPOBRefused(codes.UNKNOWN_PRODUCT, "This partner does not sell this product.")
         if banks and caller.bank not in banks:
             raise PPOBRefused(codes.UNKNOWN_BANK, "This partner has no bank of this code.")
-    if phase in MEETS_CUTOFF and within(local.time(), found[13], found[14]):
-        raise PPOBRefused(codes.CUT_OFF, "The day of money is being closed.")
+    cut_off = within(local.time(), found[13], found[14])
+    if phase == "inquiry":
+        check_cut_off(cut_off)
     return Gate(
         partner_id=found[0],
         partner=caller.partner,
         bank=caller.bank,
         channel=channel,
+        cut_off=cut_off,
         network_codes=json.loads(found[15]),
         **dict(zip(_POLICY, found[16:], strict=True)),
     )
@@ -111,6 +113,12 @@ def _check_partner(caller: Caller, state: str, switchers: list[str], networks: l
         peer = ipaddress.ip_address(address)
         if not any(peer in ipaddress.ip_network(network) for network in networks):
             raise PPOBRefused(codes.UNKNOWN_SWITCHER, "The partner does not connect from this address.")
+
+
+def check_cut_off(cut_off: bool) -> None:
+    """Whether something new may be sold. Raises PPOBRefused 0090."""
+    if cut_off:
+        raise PPOBRefused(codes.CUT_OFF, "The day of money is being closed.")
 
 
 def within(at: dt.time, begin: dt.time, end: dt.time) -> bool:

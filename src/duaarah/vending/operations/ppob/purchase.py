@@ -17,7 +17,7 @@ from duaarah.core.tariff import NOMINALS_IDR
 from duaarah.vending.models import Vend
 from duaarah.vending.operations.ppob import codes
 from duaarah.vending.operations.ppob.codes import PPOBRefused
-from duaarah.vending.operations.ppob.gate import Gate
+from duaarah.vending.operations.ppob.gate import Gate, check_cut_off
 from duaarah.vending.operations.ppob.inquiry import cap_wh, month_begin
 from duaarah.vending.operations.ppob.sale import Named, Receipt, Sale, load
 from duaarah.vending.operations.ppob.unsold import sell_unsold
@@ -142,6 +142,7 @@ def _check_same(sale: Sale, amount_idr: int, option: str) -> None:
 
 
 def _check_new(sale: Sale, gate: Gate, amount_idr: int, admin_idr: int, now: dt.datetime) -> None:
+    check_cut_off(gate.cut_off)
     if sale.voided or (now - sale.at).total_seconds() > gate.inquiry_valid_s:
         raise PPOBRefused(codes.PLN_REF_INVALID, "This reference can no longer be paid: inquire again.")
     if admin_idr != sale.admin_idr:
