@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
-from tests.conformance_ppob.world import module
 
 from duaarah.vending.models import Channel, Deposit, Vend
 from duaarah.vending.operations import ppob
 from duaarah.vending.operations.books import PENDING, book, deposit_account
 from duaarah.vending.operations.tids import next_tid
-from duaarah.vending.ports import Issued, Refused, Unknown
+from duaarah.vending.ports import Refused, Unknown
 from duaarah.vending.ppob_models import PPOBInquiry, Registration, UnsoldToken
+from tests.conformance_ppob.world import module
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 top_up, issue, purchase, unsold = (module(name) for name in ("top_up", "issue", "ppob.purchase", "ppob.unsold"))
@@ -233,7 +233,9 @@ def token_before_the_payment_is_committed(patch: pytest.MonkeyPatch) -> None:
 
 def month_cap_unlocked(patch: pytest.MonkeyPatch) -> None:
     """The cap of the month is looked at for one purchase only, not for what was bought before."""
-    patch.setattr(purchase, "_BOUGHT", purchase._BOUGHT.replace("v.paid_at >= %(month)s", "v.paid_at > %(month)s AND false"))
+    patch.setattr(
+        purchase, "_BOUGHT", purchase._BOUGHT.replace("v.paid_at >= %(month)s", "v.paid_at > %(month)s AND false")
+    )
 
 
 def reversal_forgets_the_bill(patch: pytest.MonkeyPatch) -> None:
@@ -256,7 +258,9 @@ def late_payment_after_its_reversal(patch: pytest.MonkeyPatch) -> None:
 def prepaid_reversal(patch: pytest.MonkeyPatch) -> None:
     """A reversal of a prepaid purchase finds no bill and says that nothing was paid."""
     patch.setattr(bills.PPOBInquiry.Product, "PREPAID", "none", raising=False) if False else patch.setattr(
-        bills, "PPOBInquiry", type("Other", (), {"objects": PPOBInquiry.objects, "Product": type("P", (), {"PREPAID": ""})})
+        bills,
+        "PPOBInquiry",
+        type("Other", (), {"objects": PPOBInquiry.objects, "Product": type("P", (), {"PREPAID": ""})}),
     )
 
 

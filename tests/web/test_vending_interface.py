@@ -487,8 +487,8 @@ def test_a_key_past_its_expiry_sells_nothing(town: Town, caller: Caller) -> None
     Meter.objects.update(ken=1)
     before = state_of_things()
     status, said = caller.call("vend", order(house))
-    assert (status, said["title"]) == (422, "ken_expired")
-    assert state_of_things() == before and refusals() == [("vending.sell", "ken_expired")]
+    assert (status, said["title"]) == (422, "key_expired")
+    assert state_of_things() == before and refusals() == [("vending.take_payment", "key_expired")]
 
 
 def test_a_channels_own_limit(town: Town, caller: Caller) -> None:

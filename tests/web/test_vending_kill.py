@@ -45,7 +45,7 @@ VERBS = "duaarah.vending.operations"
 # the call, before or after it; whether the sale is paid, and whether it has its token, by then
 POINTS = [
     (f"{VERBS}.vendors.sale", "claim", "after", 0, 0),
-    (f"{VERBS}.top_up", "_debit_deposit", "after", 0, 0),
+    (f"{VERBS}.top_up", "debit_channel", "after", 0, 0),
     (f"{VERBS}.vendors.sale", "obtain_token", "before", 1, 0),
     (f"{VERBS}.top_up", "record_outcome", "before", 1, 0),
     (f"{VERBS}.issue", "queue_command", "after", 1, 0),

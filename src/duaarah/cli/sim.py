@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if args.what == "ppob":
         from duaarah.sim.bank import ppob_steps
 
+        # A shell that starts it in the background has Ctrl-C ignored; who sends the signal to this process means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return ppob_steps.run(args)
     return _smsc(args)
 

@@ -57,6 +57,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "home-meter": ("/rumah/meter/{drn}/", "get", {"household"}),
     "home-now": ("/rumah/meter/{drn}/sekarang/", "get", {"household"}),
     "home-buy": ("/rumah/meter/{drn}/isi/", "get", {"household"}),
+    "home-receipt": ("/rumah/token/{vend}/struk/", "get", {"household"}),
     "home-token": ("/rumah/token/{vend}/", "get", {"household"}),
     "home-usage": ("/rumah/meter/{drn}/pemakaian/", "get", {"household"}),
     "home-token-part": ("/rumah/token/{vend}/jejak/", "get", {"household"}),
