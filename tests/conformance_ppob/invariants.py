@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from django.db import connection
+
 from tests.conformance_ppob.world import COMMISSION_IDR, Broken, Source
 
 

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
-from tests.conformance_ppob.world import module
 
 from duaarah.vending.models import Channel, Deposit, Vend
 from duaarah.vending.operations import ppob
 from duaarah.vending.operations.books import PENDING, book, deposit_account
 from duaarah.vending.operations.tids import next_tid
-from duaarah.vending.ports import Issued, Refused, Unknown
+from duaarah.vending.ports import Refused, Unknown
 from duaarah.vending.ppob_models import PPOBInquiry, Registration, UnsoldToken
+from tests.conformance_ppob.world import module
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 top_up, issue, purchase, unsold = (module(name) for name in ("top_up", "issue", "ppob.purchase", "ppob.unsold"))
@@ -170,17 +170,20 @@ def money_not_held(patch: pytest.MonkeyPatch) -> None:
 
 def unsold_sold_twice(patch: pytest.MonkeyPatch) -> None:
     """A sold token stays in the list of unsold ones."""
-    real = unsold._sell
 
-    def sell(sale: Any, gate: Any, amount_idr: int, within: Any, now: Any) -> None:
-        real(sale, gate, amount_idr, within, now)
-        sold = UnsoldToken.objects.get(payment__reference=sale.reference)
-        # The row that says who bought it is put before the one that offers it.
-        UnsoldToken.objects.filter(pk=sold.pk).update(payment=None, sold_at=None)
-        first = UnsoldToken.objects.filter(vend=sold.vend).order_by("pk").first()
-        assert first is not None
+    class Every:
+        """All kept tokens, those that were sold too."""
 
-    patch.setattr(unsold, "_sell", sell)
+        def select_for_update(self, **_said: Any) -> Any:
+            return self
+
+        def select_related(self, *_names: str) -> Any:
+            return self
+
+        def filter(self, *, payment: None, **said: Any) -> Any:
+            return UnsoldToken.objects.filter(**said).select_related("vend__payment__quote", "vend__token")
+
+    patch.setattr(unsold, "UnsoldToken", type("Unsold", (), {"objects": Every()}))
 
 
 def cut_off_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -233,7 +236,9 @@ def token_before_the_payment_is_committed(patch: pytest.MonkeyPatch) -> None:
 
 def month_cap_unlocked(patch: pytest.MonkeyPatch) -> None:
     """The cap of the month is looked at for one purchase only, not for what was bought before."""
-    patch.setattr(purchase, "_BOUGHT", purchase._BOUGHT.replace("v.paid_at >= %(month)s", "v.paid_at > %(month)s AND false"))
+    patch.setattr(
+        purchase, "_BOUGHT", purchase._BOUGHT.replace("v.paid_at >= %(month)s", "v.paid_at > %(month)s AND false")
+    )
 
 
 def reversal_forgets_the_bill(patch: pytest.MonkeyPatch) -> None:
@@ -256,7 +261,9 @@ def late_payment_after_its_reversal(patch: pytest.MonkeyPatch) -> None:
 def prepaid_reversal(patch: pytest.MonkeyPatch) -> None:
     """A reversal of a prepaid purchase finds no bill and says that nothing was paid."""
     patch.setattr(bills.PPOBInquiry.Product, "PREPAID", "none", raising=False) if False else patch.setattr(
-        bills, "PPOBInquiry", type("Other", (), {"objects": PPOBInquiry.objects, "Product": type("P", (), {"PREPAID": ""})})
+        bills,
+        "PPOBInquiry",
+        type("Other", (), {"objects": PPOBInquiry.objects, "Product": type("P", (), {"PREPAID": ""})}),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+
 from tests.conformance_ppob.machine import PurchaseProtocol
 from tests.conformance_ppob.world import World
 

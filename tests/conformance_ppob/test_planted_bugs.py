@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.conformance_ppob.planted import MACHINE
 from tests.conformance_ppob.test_machine import play
 from tests.conformance_ppob.world import Broken
