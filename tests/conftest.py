@@ -24,7 +24,14 @@ django.setup()
 
 # What takes longest begins first, so that no worker is left alone with it at the end; the rest as collected.
 LONGEST = (
-    *("flows/test_day", "flows/test_living", "browser/test_pages", "flows/test_kill_points", "cli/test_sts_key"),
+    *(
+        "conformance_ppob/test_planted_bugs",
+        "flows/test_day",
+        "flows/test_living",
+        "browser/test_pages",
+        "flows/test_kill_points",
+        "cli/test_sts_key",
+    ),
     *("interop/test_day_over_node_smpp", "web/test_notifications", "browser/test_stage", "cli/test_sts_key_killed"),
     *("cli/test_sts_with_register", "flows/test_external_database", "web/test_sts_interface", "sms/test_links"),
     *("keystore/test_ceremony", "flows/test_conversation", "people/test_approval", "sms/test_planted_bugs"),

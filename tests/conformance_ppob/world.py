@@ -78,7 +78,10 @@ class Source:
         if says == "REFUSE":
             self.truth.setdefault(request.request_id, Refused("no_token", "There will be none."))
         if meanwhile is not None:
+            # Whoever asks meanwhile hears the answer, also where this call's answer is lost.
+            mine, self.says = self.says, "REFUSE" if says == "REFUSE" else "ISSUE"
             meanwhile()
+            self.says = mine
         if self.die == "after":
             self.die = ""
             raise Died("after the source was asked")
