@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from openpyxl import load_workbook
 from tests.cli.schema import faults
 from tests.cli.schema import load as record
@@ -19,9 +20,11 @@ from tests.flows.house import START, Town
 from tests.vending.bulk import purchases
 
 from duaarah.clock import operations as clock
-from duaarah.people.models import Unit
+from duaarah.people.models import Organisation, Unit
 from duaarah.vending.ledger_models import Arrears, ChannelLimits, Settlement
-from duaarah.vending.models import Channel, Deposit
+from duaarah.vending.models import Channel, Deposit, LedgerEntry, LedgerLine
+from duaarah.vending.operations.books import CASH, book, commission_due_account, of_book
+from duaarah.vending.operations.packages import receivable_account
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -134,3 +137,29 @@ def test_what_cannot_be_is_said_in_a_sentence(database: str, tmp_path: Path) -> 
     assert Channel.objects.exclude(pk=town.channel.pk).count() == 0
     form = lines(ledger(database, "file-format", "--channel", "SMS", "--delimiter", ",")[1])[0]
     assert form["delimiter"] == "," and faults(form, record("ledger-file-format")) == []
+
+
+def test_what_the_parties_pay_each_other_is_booked_once_and_never_more_than_is_owed(
+    database: str, tmp_path: Path
+) -> None:
+    town = Town(tmp_path)
+    clock.move(at=START, rate=1, founding=True)
+    channel = Channel.objects.create(code="BANK", name="Bank", kind="DEPOSIT")
+    party = Organisation.objects.create(code="DATA", name="Data", kind="DATA_OPERATOR")
+    said = {"kind": LedgerEntry.Kind.SETTLEMENT, "at": START, "vend_id": None}
+    with transaction.atomic():
+        book(reference="s", lines_sen={commission_due_account(channel.pk): -50_000, CASH: 50_000}, **said)
+        owed = receivable_account("DATA", "OPS")
+        book(reference="i", lines_sen={owed: 70_000, of_book("DATA", "revenue"): -70_000}, entity="DATA", **said)
+    paid = ["--amount", "500", "--reference", "t1"]
+    commission = ["pay-commission", "--channel", "BANK", *paid]
+    assert lines(ledger(database, *commission)[1]) == [{"reference": "t1", "amount_idr": 500, "booked_now": True}]
+    assert lines(ledger(database, *commission)[1])[0]["booked_now"] is False
+    invoice = ["invoice-paid", "--data-operator", "DATA", "--payer", "OPS"]
+    status, _, words = ledger(database, *invoice, "--amount", "701", "--reference", "t2")
+    assert status == 1 and "Traceback" not in words and words.startswith("duaarah: More")
+    assert ledger(database, *invoice, "--amount", "700", "--reference", "t2")[0] == 0
+    status, _, words = ledger(database, "pay-share", "--data-operator", party.code, "--party", "NOBODY", *paid)
+    assert (status, words) == (1, "duaarah: There is no organisation NOBODY.\n")
+    left = LedgerLine.objects.filter(account__code__in=[commission_due_account(channel.pk), owed])
+    assert sum(left.values_list("amount_sen", flat=True)) == 0 and town.operator.code == "OPS"

@@ -26,7 +26,7 @@ def test_a_locked_distribution_may_be_used(name: str) -> None:
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        pytest.skip(f"{name} is for another platform")
+        pytest.skip(f"{name} is not installed: of another platform, or of an extra")
     assert verdict(name, declared_by(distribution), main_licence(distribution)) is None
 
 

@@ -41,9 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--channel", required=True, help="its code")
     for name in FORMAT_WORDS:
         form.add_argument(f"--{name}")
-    from duaarah.cli import ledger_setup
+    from duaarah.cli import ledger_pay, ledger_setup
 
     ledger_setup.add_arguments(verbs)
+    ledger_pay.add_arguments(verbs)
 
 
 def _days(parser: argparse.ArgumentParser) -> None:
@@ -254,6 +255,12 @@ def _setup(args: argparse.Namespace) -> int:
     return ledger_setup.run(args)
 
 
+def _pay(args: argparse.Namespace) -> int:
+    from duaarah.cli import ledger_pay
+
+    return ledger_pay.run(args)
+
+
 _VERBS = {
     "report": _report,
     "balance": _balance,
@@ -262,4 +269,7 @@ _VERBS = {
     "file-format": _file_format,
     "gerai": _setup,
     "arrears": _setup,
+    "pay-commission": _pay,
+    "invoice-paid": _pay,
+    "pay-share": _pay,
 }

@@ -29,7 +29,7 @@ COMMANDS = {
     "tokens": "tokens sold elsewhere: import a channel's file, check one, list them",
     "vendors": "third parties that sell through the API: keys, deposits, fees: new, list, revoke, fill, terms",
     "sms": "the SMS package: reconcile a month with an operator's records, and how these are written",
-    "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears",
+    "ledger": "the books: report, balance, channels, settle, reconcile, file-format, gerai, arrears, payments of the parties",
     "bank": "the PPOB host: partner (new, list, block, unblock, terms, fill), bills, unsold, pending",
     "migrate": "bring the database's schema up to date",
 }
