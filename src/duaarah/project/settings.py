@@ -94,6 +94,7 @@ FEATURES = (
     "outages",
     "vending",
     "notices",
+    "analytics",
 )
 PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "gerai", "api")
 INSTALLED_APPS = [

@@ -19,9 +19,15 @@ class NetworkNode(models.Model):
         TRANSFORMER = "TRANSFORMER", "Transformer"
 
     code = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=120, blank=True, default="")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
     unit = models.ForeignKey(Unit, null=True, on_delete=models.PROTECT)
+    latitude = models.FloatField(null=True, help_text="Degrees north, WGS 84")
+    longitude = models.FloatField(null=True, help_text="Degrees east, WGS 84")
+    rated_va = models.PositiveIntegerField(null=True, help_text="Of transformers: the name plate")
+    no_load_w = models.FloatField(null=True, help_text="Of transformers: loss without load, as tested")
+    load_loss_w = models.FloatField(null=True, help_text="Of transformers: loss at rated load, as tested")
 
 
 class Meter(models.Model):
@@ -36,6 +42,12 @@ class Meter(models.Model):
     tariff_group = models.CharField(max_length=10)
     region = models.CharField(max_length=40)
     contracted_va = models.PositiveIntegerField()
+    phase = models.CharField(
+        max_length=2,
+        blank=True,
+        default="",
+        help_text="Of single-phase meters: L1, L2 or L3 as recorded; empty: not known",
+    )
     low_credit_threshold_wh = models.PositiveIntegerField()
     reporting_plan = models.JSONField(
         null=True, help_text="core.smsplan.ReportingPlan as the meter confirmed it; null: none"
@@ -51,6 +63,25 @@ class Meter(models.Model):
     base_date = models.PositiveSmallIntegerField(help_text="Year of the STS base date: 1993, 2014 or 2035")
     dkga = models.CharField(max_length=2)
     ea = models.CharField(max_length=2)
+
+
+class NodeMeter(models.Model):
+    """
+    A meter that measures all that flows into a node of the supply tree (a total meter), over a span of time. Such a meter
+    is nobody's: it has no customer and counts in no index.
+    """
+
+    node = models.ForeignKey(NetworkNode, on_delete=models.PROTECT, related_name="total_meters")
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="measures")
+    valid = DateTimeRangeField()
+
+    class Meta:
+        constraints = [
+            ExclusionConstraint(
+                name="registry_node_meter_once",
+                expressions=[("meter", RangeOperators.EQUAL), ("valid", RangeOperators.OVERLAPS)],
+            )
+        ]
 
 
 class Site(models.Model):
