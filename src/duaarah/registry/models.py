@@ -19,7 +19,7 @@ class NetworkNode(models.Model):
         TRANSFORMER = "TRANSFORMER", "Transformer"
 
     code = models.CharField(max_length=40, unique=True)
-    name = models.CharField(max_length=120, blank=True, default="")
+    name = models.CharField(max_length=120, blank=True, db_default="", default="")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
     unit = models.ForeignKey(Unit, null=True, on_delete=models.PROTECT)
@@ -45,6 +45,7 @@ class Meter(models.Model):
     phase = models.CharField(
         max_length=2,
         blank=True,
+        db_default="",
         default="",
         help_text="Of single-phase meters: L1, L2 or L3 as recorded; empty: not known",
     )

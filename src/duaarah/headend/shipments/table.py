@@ -7,7 +7,6 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator
-from xml.etree.ElementTree import ParseError
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
@@ -77,7 +76,17 @@ def _sheet(content: bytes) -> Iterator[tuple[int, list[str]]]:
             yield number, [_cell(value) for value in row]
     except BadTable:
         raise
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, TypeError, ValueError, IndexError, OSError):
+    # openpyxl reads by lxml where that is installed; what both parsers raise is a SyntaxError.
+    except (
+        zipfile.BadZipFile,
+        InvalidFileException,
+        SyntaxError,
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        OSError,
+    ):
         raise BadTable("not_a_table", "This workbook cannot be read; save it as XLSX or CSV again.") from None
 
 

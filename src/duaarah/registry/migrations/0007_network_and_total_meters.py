@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
             name="phase",
             field=models.CharField(
                 blank=True,
+                db_default="",
                 default="",
                 help_text="Of single-phase meters: L1, L2 or L3 as recorded; empty: not known",
                 max_length=2,
@@ -41,7 +42,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="networknode",
             name="name",
-            field=models.CharField(blank=True, default="", max_length=120),
+            field=models.CharField(blank=True, db_default="", default="", max_length=120),
         ),
         migrations.AddField(
             model_name="networknode",
