@@ -1,4 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daily facts, each kind in a module of its own."""
-
-from __future__ import annotations
