@@ -53,7 +53,7 @@ def hold(folder: Path, controller_pid: int) -> None:
         from duaarah.project.start import migrate, setup
 
         setup("tests")
-        migrate()
+        migrate(cluster.conninfo(TEMPLATE))
         from django.db import connections
 
         connections["default"].close()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from duaarah.project import assets, logs
+from duaarah.project import assets, founding, logs
 from duaarah.project.database import DatabaseError, EmbeddedCluster
 from duaarah.project.places import CHECKOUT, data_dir
 from duaarah.project.ports import PortClaim
@@ -44,23 +44,31 @@ def database_ready() -> Iterator[None]:
     try:
         os.environ["DUAARAH_DATABASE_URL"] = cluster.conninfo("duaarah")
         setup("command")
-        migrate()
+        migrate(cluster.conninfo("duaarah"))
         yield
     finally:
         cluster.stop()
 
 
-def migrate() -> None:
-    """Apply the migrations under an advisory lock, so that two starting machines do not meet."""
+def migrate(embedded: str | None = None) -> None:
+    """
+    Apply the migrations under an advisory lock, so that two starting machines do not meet.
+
+    `embedded`: the conninfo of the same database when it is our own cluster's; while it is empty it is founded from a dump.
+    """
     from django.core.management import call_command
     from django.db import connection
 
+    fresh = embedded is not None and founding.is_empty(embedded)
+    founded = embedded is not None and fresh and founding.found(embedded)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         try:
             call_command("migrate", interactive=False, verbosity=0)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATION_LOCK])
+    if embedded is not None and fresh and not founded:
+        founding.keep(embedded)
 
 
 def _assets() -> None:
@@ -127,7 +135,7 @@ def up(host: str, port: int) -> int:
         os.environ["DUAARAH_DATABASE_URL"] = cluster.conninfo("duaarah")
     try:
         setup("up")
-        migrate()
+        migrate(cluster.conninfo("duaarah") if cluster is not None else None)
         from django.db import connections
 
         connections.close_all()

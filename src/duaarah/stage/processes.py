@@ -121,7 +121,7 @@ class Processes:
             self.cluster.start()
             os.environ["DUAARAH_DATABASE_URL"] = self.cluster.conninfo("duaarah")
         setup("stage")
-        migrate()
+        migrate(self.cluster.conninfo("duaarah") if self.cluster is not None else None)
 
     def open_smsc(self) -> ExternalSMSC:
         """Where to bind: the external SMSC, or the built-in one, started here."""
