@@ -29,6 +29,7 @@ from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
 from duaarah.wiring.token_sources import OwnKeys
+from duaarah.workers import chores_reliability
 from duaarah.workers.token_folder import run_token_folder
 
 LOG = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ def make_app() -> procrastinate.App:
     def records(timestamp: int) -> None:
         run_records()
 
+    chores_reliability.register(app, QUEUE)
     return app
 
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeping the daily facts up to what is known: cheap when nothing changed, resumed where a dead worker left it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import connection
+from django.db.models import Max
+
+from duaarah.analytics.models import DailyReliability, Scope, ServedCustomers
+from duaarah.analytics.reliability import sql
+from duaarah.analytics.reliability.operations import WIB, count_served, fix_threshold, recount_days
+from duaarah.outages.models import Interruption
+
+DAYS_A_RUN = 120
+# A version that was written before the last count but committed after it is found again.
+LOOK_BACK = dt.timedelta(hours=2)
+
+
+def catch_up(*, now: dt.datetime) -> int:
+    """
+    Entry of entries: customers served of each day that is not counted yet, and the facts of every day that changed.
+
+    Returns the days it worked on. A day is counted again until nothing in it is open; equal facts write nothing.
+    """
+    today = now.astimezone(WIB).date()
+    days = _unserved(today)
+    for date in days:
+        count_served(date=date, now=now)
+    changed = _changed(now)
+    for first_date, last_date in _ranges(changed):
+        recount_days(first_date=first_date, last_date=last_date, now=now)
+    fix_threshold(year=today.year, now=now)
+    return len(days) + len(changed)
+
+
+def _unserved(today: dt.date) -> list[dt.date]:
+    """Yesterday's count is final: it is made after midnight anew; today's is the count so far."""
+    utility = ServedCustomers.objects.filter(scope=Scope.UTILITY, superseded_at=None)
+    last = utility.aggregate(last=Max("date"))["last"]
+    if last is not None and last >= today:
+        return []
+    if last is None:
+        first = Interruption.objects.order_by("began_at").values_list("began_at", flat=True).first()
+        last = min(first.astimezone(WIB).date(), today) if first else today
+    # The last one was counted while it lasted; once more now that it is over.
+    return [last + dt.timedelta(days=n) for n in range(min((today - last).days + 1, DAYS_A_RUN))]
+
+
+def _changed(now: dt.datetime) -> list[dt.date]:
+    last = DailyReliability.objects.aggregate(last=Max("computed_at"))["last"]
+    since = last - LOOK_BACK if last else dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.CHANGED, {"since": since})
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def _ranges(dates: list[dt.date]) -> list[tuple[dt.date, dt.date]]:
+    """Runs of days that follow each other closely, at most a month at once."""
+    made: list[tuple[dt.date, dt.date]] = []
+    for date in dates:
+        if made and (date - made[-1][1]).days <= 2 and (date - made[-1][0]).days < 31:
+            made[-1] = made[-1][0], date
+        else:
+            made.append((date, date))
+    return made
