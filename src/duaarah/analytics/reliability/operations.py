@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -27,7 +28,7 @@ def recount_days(*, first_date: dt.date, last_date: dt.date, now: dt.datetime) -
 
     Equal facts write nothing; a changed one supersedes the former. What is open counts up to `now`.
     """
-    values = {"first": first_date, "last": last_date, "now": now}
+    values: dict[str, Any] = {"first": first_date, "last": last_date, "now": now}
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         for statement in (sql.LOCK, sql.SCOPES, sql.PIECES, "ANALYZE reliability_piece", sql.FACTS):
             cursor.execute(statement, values)
@@ -40,7 +41,7 @@ def recount_days(*, first_date: dt.date, last_date: dt.date, now: dt.datetime) -
 def count_served(*, date: dt.date, now: dt.datetime) -> int:
     """Entry: N_T of a local day for every scope; returns the rows that are new."""
     how = "day" if now.astimezone(WIB).date() - date <= dt.timedelta(days=1) else "later"
-    values = {"day": date, "now": now, "how": how}
+    values: dict[str, Any] = {"day": date, "now": now, "how": how}
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         for statement in (sql.LOCK, sql.SCOPES, sql.SERVED, sql.SERVED_CLOSE, sql.SERVED_WRITE):
             cursor.execute(statement, values)
@@ -78,7 +79,8 @@ def fix_threshold(*, year: int, now: dt.datetime) -> MedYear | None:
 
 def excluded_days() -> set[dt.date]:
     """The days that two people left out of T_MED's sample."""
-    return set(Exclusion.objects.filter(date__isnull=False).values_list("date", flat=True))
+    dates = Exclusion.objects.filter(date__isnull=False).values_list("date", flat=True)
+    return {date for date in dates if date is not None}
 
 
 def saidi_sample(*, first_date: dt.date, last_date: dt.date) -> dict[dt.date, float]:
@@ -102,9 +104,11 @@ def ask_exclusion(
     """
     if (date is None) == (interruption_id is None):
         raise ValueError("A day or an interruption, one of them.")
+    detail: dict[str, Any]
     if date is not None:
         subject, detail = f"day:{date}", {"date": date.isoformat()}
     else:
+        assert interruption_id is not None
         found = Interruption.objects.get(pk=interruption_id)
         subject = f"meter:{found.meter_id}"
         detail = {"meter": found.meter_id, "began_at": found.began_at.isoformat()}

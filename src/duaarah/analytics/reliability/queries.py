@@ -11,6 +11,7 @@ import calendar
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -232,7 +233,7 @@ def spread(
     without: Collection[dt.date] = (),
 ) -> Spread:
     """How the span's interruptions spread over customers, from the ledger itself."""
-    values = {"first": first_date, "last": last_date, "now": now, "scope": scope, "scope_id": scope_id}
+    values: dict[str, Any] = {"first": first_date, "last": last_date, "now": now, "scope": scope, "scope_id": scope_id}
     values |= {"causes": list(causes), "without": list(without)}
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in (sql.SCOPES, sql.PIECES, sql.CUSTOMERS):
