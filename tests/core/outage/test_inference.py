@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The look-alikes one by one, on a tree small enough to be read."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duaarah.core.outage import Event, Evidence, Kind, Network, State, infer
+
+T = dt.datetime(2026, 5, 1, 11, 2, tzinfo=dt.UTC)
+# Substation 1, feeders 2 and 3, transformers 4 to 9; five meters each: 41 to 45 below 4, and so on.
+TREE = Network(
+    transformer_of={node * 10 + place: node for node in range(4, 10) for place in range(1, 6)},
+    parent_of={1: None, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 3, 8: 3, 9: 3},
+    level_of={1: "SUBSTATION", 2: "FEEDER", 3: "FEEDER", **dict.fromkeys(range(4, 10), "TRANSFORMER")},
+    speaks_every_s={node * 10 + place: 3600 for node in range(4, 10) for place in range(1, 6)},
+)
+
+
+def word(meter: int, kind: Kind, at_s: float, late_s: float = 5, end_s: float | None = None) -> Evidence:
+    at = T + dt.timedelta(seconds=at_s)
+    end_at = None if end_s is None else T + dt.timedelta(seconds=end_s)
+    return Evidence(at, meter, kind, f"{meter}:{kind}:{at_s}", at + dt.timedelta(seconds=late_s), end_at)
+
+
+def gasps(*nodes: int, at_s: float = 0) -> list[Evidence]:
+    return [word(node * 10 + place, Kind.GASP, at_s + place) for node in nodes for place in (1, 2, 4)]
+
+
+def after(seconds: float) -> dt.datetime:
+    return T + dt.timedelta(seconds=seconds)
+
+
+def short(events: tuple[Event, ...]) -> list[tuple[str, int, str]]:
+    return [(event.level, event.subject, event.state) for event in events]
+
+
+def test_three_of_five_are_the_transformer_and_the_silent_ones_are_off_too() -> None:
+    picture = infer(TREE, gasps(4), after(60))
+    assert short(picture.events) == [("TRANSFORMER", 4, "DECLARED")]
+    assert picture.events[0].affected == {41, 42, 43, 44, 45}
+    assert picture.reasons[43] == "node_out_silent"
+    assert {meter for meter, state in picture.states.items() if state is State.PADAM} == {41, 42, 43, 44, 45}
+
+
+def test_two_of_three_transformers_are_the_feeder_and_both_feeders_the_substation() -> None:
+    assert short(infer(TREE, gasps(4, 5), after(60)).events) == [("FEEDER", 2, "DECLARED")]
+    assert short(infer(TREE, gasps(4, 5, 7, 9), after(60)).events) == [("SUBSTATION", 1, "DECLARED")]
+
+
+def test_one_gasp_is_one_meter_and_ends_with_its_next_word() -> None:
+    words = [word(41, Kind.GASP, 0), word(41, Kind.RESTORE, 900)]
+    assert short(infer(TREE, words, after(60)).events) == [("METER", 41, "DECLARED")]
+    picture = infer(TREE, words, after(1000))
+    assert short(picture.events) == [("METER", 41, "CLOSED")]
+    assert [(span.begin_at, span.end_at, span.source) for span in picture.spans] == [(T, after(900), "MESSAGE")]
+
+
+def test_credit_cut_with_a_gasp_is_habis_and_no_interruption() -> None:
+    for words in (
+        [word(41, Kind.CREDIT_OPEN, 0), word(41, Kind.GASP, 30)],
+        [word(41, Kind.GASP, 0), word(41, Kind.CREDIT_OPEN, 40)],
+    ):
+        picture = infer(TREE, words, after(120))
+        assert picture.states[41] is State.HABIS
+        assert picture.events == () and picture.spans == ()
+
+
+def test_a_meter_without_credit_in_a_dead_transformer_is_padam() -> None:
+    words = [*gasps(4), word(43, Kind.CREDIT_OPEN, -7200)]
+    assert infer(TREE, words, after(60)).states[43] is State.PADAM
+    back = [word(meter, Kind.RESTORE, 1800) for meter in (41, 42, 44)]
+    assert infer(TREE, words + back, after(2000)).states[43] is State.HABIS
+
+
+def test_silence_alone_is_suspected_and_the_meters_are_modem_diam() -> None:
+    words = [word(40 + place, Kind.ALIVE, 0) for place in range(1, 6)]
+    picture = infer(TREE, words, after(4 * 3600))
+    assert short(picture.events) == [("TRANSFORMER", 4, "SUSPECTED")]
+    assert picture.states[41] is State.MODEM
+    assert picture.spans == ()
+
+
+def test_a_meter_that_spoke_meanwhile_was_not_off() -> None:
+    words = [*gasps(4), word(45, Kind.INTERVAL, 900), *(word(40 + p, Kind.RESTORE, 1800) for p in (1, 2, 3))]
+    picture = infer(TREE, words, after(3600))
+    assert picture.events[0].affected == {41, 42, 43, 44}
+    assert {span.meter for span in picture.spans} == {41, 42, 43, 44}
+
+
+def test_a_transformer_that_stays_off_when_its_feeder_is_back_is_an_event_of_its_own() -> None:
+    back = [word(node * 10 + place, Kind.RESTORE, 1800) for node in (4, 5) for place in range(1, 6)]
+    later = [word(60 + place, Kind.RESTORE, 5400) for place in range(1, 6)]
+    picture = infer(TREE, gasps(4, 5, 6) + back + later, after(6000))
+    assert short(picture.events) == [("FEEDER", 2, "CLOSED"), ("TRANSFORMER", 6, "CLOSED")]
+    assert (picture.events[1].begin_at, picture.events[1].end_at) == (after(1800), after(5400))
+    assert {span.end_at for span in picture.spans if span.meter > 60} == {after(5400)}
+
+
+def test_logs_correct_and_withdraw() -> None:
+    words = [word(41, Kind.GASP, 0), word(41, Kind.ALIVE, 600)]
+    nothing = word(41, Kind.LOG_COVERS, -3600, late_s=7200, end_s=3000)
+    assert len(infer(TREE, words, after(700)).spans) == 1
+    assert infer(TREE, [*words, nothing], after(8000)).spans == ()
+    entry = word(41, Kind.LOG, -3, late_s=5000, end_s=420)
+    [span] = infer(TREE, [*words, entry], after(8000)).spans
+    assert (span.begin_at, span.end_at, span.source, span.known_at) == (after(-3), after(420), "LOG", after(5))
+
+
+STORY = [
+    *(gasps(4, 5) + gasps(7, at_s=4000)),
+    *(word(node * 10 + place, Kind.RESTORE, 1800) for node in (4, 5, 6) for place in (1, 3, 5)),
+    *(word(70 + place, Kind.RESTORE, 6000, late_s=900) for place in (2, 4)),
+    *(word(81, Kind.CREDIT_OPEN, 10), word(81, Kind.GASP, 50), word(92, Kind.GASP, 77)),
+    *(word(43, Kind.LOG, 2, late_s=9000, end_s=1790), word(92, Kind.LOG_COVERS, -99, late_s=9000, end_s=8000)),
+]
+
+
+@given(st.permutations(STORY), st.lists(st.sampled_from(STORY), max_size=10), st.integers(0, 10_000))
+def test_the_picture_depends_on_the_set_of_words_alone(order: list[Evidence], again: list[Evidence], at_s: int) -> None:
+    assert infer(TREE, order + again, after(at_s)) == infer(TREE, STORY, after(at_s))
