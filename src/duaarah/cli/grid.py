@@ -7,7 +7,13 @@ import argparse
 import importlib
 
 # Verb: its module in this package (with `add_arguments` and `run`), and what it does.
-VERBS = {"forecast": ("grid_forecast", "days left of a credit: one JSON request a line on stdin, one answer a line")}
+VERBS = {
+    "indices": ("grid_indices", "SAIDI, SAIFI and their kin from a CSV of outages"),
+    "med": ("grid_med", "the threshold of major event days from a CSV of daily SAIDI, and the days above it"),
+    "profile": ("grid_profile", "peak, load factor, coincidence and diversity of a Parquet file of readings"),
+    "balance": ("grid_balance", "losses and voltages a transformer from readings and a CSV of who hangs where"),
+    "forecast": ("grid_forecast", "days left of a credit: one JSON request a line on stdin, one answer a line"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ COMMANDS = {
     "tariff": "prices: quote a nominal on any loaded date",
     "dlms": "DLMS/COSEM: decode what any meter pushed",
     "iso8583": "the bank's messages (PLN's dialect): decode, encode",
-    "grid": "numbers of the grid: forecast (days left of a credit)",
+    "grid": "numbers of the grid from files: indices, med, profile, balance, forecast",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",
     "bench": "measure: topup, web, sts, sms, dlms, forecast, ppob",
     "audit": "the audit chain: verify",

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load profile of a set of meters: energy, peak, load factor, coincidence, diversity. Nothing is estimated."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+    from ibis.expr.types import Table
+
+# Sums of the same numbers in another order differ in the last digits: peaks this near are one peak.
+SAME = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """None is undefined: no energy, or no peak to divide by. `peak_ts` is the end of the earliest peak interval, UTC."""
+
+    energy_kwh: float
+    peak_kw: float | None
+    peak_ts: dt.datetime | None
+    load_factor: float | None
+    coincidence: float | None
+    diversity: float | None
+
+
+def load_curve(readings: Table, interval_min: float) -> Table:
+    """`ts`, `kw`: the summed power of all meters in each interval, from energy in Wh; one row a `ts` with energy."""
+    known = readings.filter(readings.energy_wh.notnull())
+    return known.group_by("ts").agg(kw=known.energy_wh.sum() * 60.0 / (1000.0 * interval_min))
+
+
+def own_peaks(readings: Table, interval_min: float) -> Table:
+    """`meter_id`, `peak_kw`: the highest interval of each meter."""
+    known = readings.filter(readings.energy_wh.notnull())
+    return known.group_by("meter_id").agg(peak_kw=known.energy_wh.max() * 60.0 / (1000.0 * interval_min))
+
+
+def profile(readings: Table, interval_min: float, connection: BaseBackend) -> Profile | None:
+    """
+    The profile of the meters in `readings` (`meter_id`, `ts` at interval end, `energy_wh`; one row a meter and instant).
+
+    load factor = energy / (peak x hours), hours from the first to the last instant plus one interval; coincidence = peak /
+    sum of the meters' own peaks; diversity = 1 / coincidence.
+
+    Returns: None without a reading.
+    """
+    curve = load_curve(readings, interval_min)
+    span: dict[str, Any] = connection.execute(
+        readings.agg(first=readings.ts.min(), last=readings.ts.max(), wh=readings.energy_wh.sum()),
+    ).to_dict("records")[0]
+    if pd.isna(span["first"]):
+        return None
+    energy_kwh = 0.0 if pd.isna(span["wh"]) else float(span["wh"]) / 1000
+    points: pd.DataFrame = connection.execute(curve)
+    if points.empty:
+        return Profile(
+            energy_kwh=energy_kwh, peak_kw=None, peak_ts=None, load_factor=None, coincidence=None, diversity=None
+        )
+    peak_kw = float(points["kw"].max())
+    own = own_peaks(readings, interval_min)
+    own_kw = float(connection.execute(own.agg(kw=own.peak_kw.sum()))["kw"].iloc[0])
+    near = points["kw"] >= peak_kw - abs(peak_kw) * SAME
+    hours = (utc(span["last"]) - utc(span["first"])).total_seconds() / 3600 + interval_min / 60
+    coincidence = peak_kw / own_kw if own_kw else None
+    return Profile(
+        energy_kwh=energy_kwh,
+        peak_kw=peak_kw,
+        peak_ts=utc(points["ts"][near].min()),
+        load_factor=energy_kwh / (peak_kw * hours) if peak_kw else None,
+        coincidence=coincidence,
+        diversity=1 / coincidence if coincidence else None,
+    )
+
+
+def utc(value: pd.Timestamp) -> dt.datetime:
+    """A result's instant as Python's, in UTC, whether or not the engine named the zone."""
+    plain: dt.datetime = value.to_pydatetime()
+    return plain.replace(tzinfo=dt.UTC) if plain.tzinfo is None else plain.astimezone(dt.UTC)
