@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         connection.disconnect()
     for one in found:
-        write({**dataclasses.asdict(one), "v_min_ts": utc_text(one.v_min_ts)})
+        write({**dataclasses.asdict(one), "v_min_ts": utc_text(one.v_min_at)})
     return 0
 
 

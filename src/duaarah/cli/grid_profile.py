@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         {
             "energy_kwh": found.energy_kwh,
             "peak_kw": found.peak_kw,
-            "peak_ts": utc_text(found.peak_ts),
+            "peak_ts": utc_text(found.peak_at),
             "load_factor": found.load_factor,
             "coincidence": found.coincidence,
             "diversity": found.diversity,

@@ -37,7 +37,7 @@ class Balance:
     loss_pct: float | None
     completeness: float
     v_min: float | None
-    v_min_ts: dt.datetime | None
+    v_min_at: dt.datetime | None
     v_min_meter: str | None
     below_198_intervals: int
     below_198_meters: int
@@ -125,7 +125,7 @@ def _balance(
         loss_pct=100 * loss_kwh / input_kwh if input_kwh and loss_kwh is not None else None,
         completeness=int(sums["rows"].sum()) / (len(meters) * steps),
         v_min=None if lowest is None else float(lowest["v_min"]),
-        v_min_ts=None if lowest is None else utc(lowest["ts"]),
+        v_min_at=None if lowest is None else utc(lowest["ts"]),
         v_min_meter=None if lowest is None else str(lowest["meter_id"]),
         below_198_intervals=_count(customers["low"]),
         below_198_meters=int((customers["low"].fillna(0) > 0).sum()),

@@ -19,11 +19,11 @@ SAME = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """None is undefined: no energy, or no peak to divide by. `peak_ts` is the end of the earliest peak interval, UTC."""
+    """None is undefined: no energy, or no peak to divide by. `peak_at` is the end of the earliest peak interval, UTC."""
 
     energy_kwh: float
     peak_kw: float | None
-    peak_ts: dt.datetime | None
+    peak_at: dt.datetime | None
     load_factor: float | None
     coincidence: float | None
     diversity: float | None
@@ -60,7 +60,7 @@ def profile(readings: Table, interval_min: float, connection: BaseBackend) -> Pr
     points: pd.DataFrame = connection.execute(curve)
     if points.empty:
         return Profile(
-            energy_kwh=energy_kwh, peak_kw=None, peak_ts=None, load_factor=None, coincidence=None, diversity=None
+            energy_kwh=energy_kwh, peak_kw=None, peak_at=None, load_factor=None, coincidence=None, diversity=None
         )
     peak_kw = float(points["kw"].max())
     own = own_peaks(readings, interval_min)
@@ -71,7 +71,7 @@ def profile(readings: Table, interval_min: float, connection: BaseBackend) -> Pr
     return Profile(
         energy_kwh=energy_kwh,
         peak_kw=peak_kw,
-        peak_ts=utc(points["ts"][near].min()),
+        peak_at=utc(points["ts"][near].min()),
         load_factor=energy_kwh / (peak_kw * hours) if peak_kw else None,
         coincidence=coincidence,
         diversity=1 / coincidence if coincidence else None,
@@ -80,5 +80,5 @@ def profile(readings: Table, interval_min: float, connection: BaseBackend) -> Pr
 
 def utc(value: pd.Timestamp) -> dt.datetime:
     """A result's instant as Python's, in UTC, whether or not the engine named the zone."""
-    plain: dt.datetime = value.to_pydatetime()
-    return plain.replace(tzinfo=dt.UTC) if plain.tzinfo is None else plain.astimezone(dt.UTC)
+    local: dt.datetime = value.to_pydatetime()
+    return local.replace(tzinfo=dt.UTC) if local.tzinfo is None else local.astimezone(dt.UTC)
