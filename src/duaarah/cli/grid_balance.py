@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     finally:
         connection.disconnect()
     for one in found:
-        write({**dataclasses.asdict(one), "v_min_ts": utc_text(one.v_min_at)})
+        fields = {**dataclasses.asdict(one), "v_min_at": utc_text(one.v_min_at)}
+        write({"v_min_ts" if name == "v_min_at" else name: value for name, value in fields.items()})
     return 0
 
 
