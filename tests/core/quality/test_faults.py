@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from tests.core.quality.households import DAY, MONDAY_S, PERIOD_S, Homes, homes
 
 from duaarah.core.quality.block import Block, Rows, layout
 from duaarah.core.quality.faults import Fault, words
 from duaarah.core.quality.verdict import Quality, judge
-
-from .households import DAY, MONDAY_S, PERIOD_S, Homes, homes
 
 METERS, DAYS = 60, 7
 

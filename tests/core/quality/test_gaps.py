@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.core.quality.households import DAY, MONDAY_S, Homes, homes
 
 from duaarah.core.quality.block import Block, layout
 from duaarah.core.quality.gaps import How
 from duaarah.core.quality.verdict import Quality, judge, reasons
-
-from .households import DAY, MONDAY_S, Homes, homes
 
 
 def block_of(town: Homes, keep: np.ndarray | None = None, off: np.ndarray | None = None) -> Block:

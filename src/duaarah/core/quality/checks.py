@@ -32,6 +32,7 @@ def check(block: Block, rules: Rules = DEFAULT) -> Checked:
     """All checks over a block; raises nothing, alters nothing of it."""
     faults = block.faults.copy()
     energy, register = block.energy_wh.copy(), block.register_wh.copy()
+    _zeros_of_nothing(block, energy, register, faults)
     # First: the doubled energy may pass the fuse's limit.
     _repeated(block, energy, register, faults, rules)
     _energies(block, energy, faults)
@@ -42,6 +43,17 @@ def check(block: Block, rules: Rules = DEFAULT) -> Checked:
     _sums(energy, register, epoch, faults, rules)
     faults[block.off & (energy > rules.tolerance_wh)] |= Fault.OUTAGE_USE
     return Checked(faults, energy, register, epoch)
+
+
+def _zeros_of_nothing(block: Block, energy: Floats, register: Floats, faults: Ints) -> None:
+    """
+    A file that stores what is missing as 0: no energy at no voltage and no register. A meter without supply told its
+    register nevertheless, or its outage is in the log.
+    """
+    nothing = (energy == 0) & (block.voltage_v == 0) & ~block.off & (np.nan_to_num(register) == 0)
+    faults[nothing] |= Fault.GAP
+    energy[nothing] = np.nan
+    register[nothing] = np.nan
 
 
 def _energies(block: Block, energy: Floats, faults: Ints) -> None:
@@ -93,7 +105,7 @@ def _lone_registers(block: Block, energy: Floats, register: Floats, faults: Ints
     later, ahead = _after(register)
     limit, tolerance = block.limit_wh[:, None], rules.tolerance_wh
     across = later - former
-    fits = (across >= -tolerance) & (across <= limit * (back + ahead) + tolerance)
+    fits = (across >= -tolerance) & (across <= limit * np.maximum(back + ahead, 1) + tolerance)
     dip = (register < former - tolerance) & fits
     hump = (register > later + tolerance) & fits & ~dip
     # Energies that are told say more: the register is off by the same amount from both sides.
