@@ -31,37 +31,37 @@ class Checked:
 def check(block: Block, rules: Rules = DEFAULT) -> Checked:
     """All checks over a block; raises nothing, alters nothing of it."""
     faults = block.faults.copy()
-    energy, register = block.energy_wh.copy(), block.register_wh.copy()
-    _zeros_of_nothing(block, energy, register, faults)
+    energy_wh, register = block.energy_wh.copy(), block.register_wh.copy()
+    _zeros_of_nothing(block, energy_wh, register, faults)
     # First: the doubled energy may pass the fuse's limit.
-    _repeated(block, energy, register, faults, rules)
-    _energies(block, energy, faults)
+    _repeated(block, energy_wh, register, faults, rules)
+    _energies(block, energy_wh, faults)
     _instant_values(block, faults, rules)
-    _lone_registers(block, energy, register, faults, rules)
-    _stuck(block, energy, register, faults, rules)
+    _lone_registers(block, energy_wh, register, faults, rules)
+    _stuck(block, energy_wh, register, faults, rules)
     register, epoch = _continued(block, register, faults, rules)
-    _sums(energy, register, epoch, faults, rules)
-    faults[block.off & (energy > rules.tolerance_wh)] |= Fault.OUTAGE_USE
-    return Checked(faults, energy, register, epoch)
+    _sums(energy_wh, register, epoch, faults, rules)
+    faults[block.off & (energy_wh > rules.tolerance_wh)] |= Fault.OUTAGE_USE
+    return Checked(faults, energy_wh, register, epoch)
 
 
-def _zeros_of_nothing(block: Block, energy: Floats, register: Floats, faults: Ints) -> None:
+def _zeros_of_nothing(block: Block, energy_wh: Floats, register: Floats, faults: Ints) -> None:
     """
     A file that stores what is missing as 0: no energy at no voltage and no register. A meter without supply told its
     register nevertheless, or its outage is in the log.
     """
-    nothing = (energy == 0) & (block.voltage_v == 0) & ~block.off & (np.nan_to_num(register) == 0)
+    nothing = (energy_wh == 0) & (block.voltage_v == 0) & ~block.off & (np.nan_to_num(register) == 0)
     faults[nothing] |= Fault.GAP
-    energy[nothing] = np.nan
+    energy_wh[nothing] = np.nan
     register[nothing] = np.nan
 
 
-def _energies(block: Block, energy: Floats, faults: Ints) -> None:
-    negative = energy < 0
-    spike = energy > block.limit_wh[:, None]
+def _energies(block: Block, energy_wh: Floats, faults: Ints) -> None:
+    negative = energy_wh < 0
+    spike = energy_wh > block.limit_wh[:, None]
     faults[negative] |= Fault.NEGATIVE
     faults[spike] |= Fault.SPIKE
-    energy[negative | spike] = np.nan
+    energy_wh[negative | spike] = np.nan
 
 
 def _flow_wh(block: Block, rules: Rules) -> Floats:
@@ -99,7 +99,7 @@ def _after(values: Floats) -> tuple[Floats, Ints]:
     return later[:, ::-1], distance[:, ::-1]
 
 
-def _lone_registers(block: Block, energy: Floats, register: Floats, faults: Ints, rules: Rules) -> None:
+def _lone_registers(block: Block, energy_wh: Floats, register: Floats, faults: Ints, rules: Rules) -> None:
     """One register that fits neither neighbour while the neighbours fit each other is not believed."""
     former, back = _before(register)
     later, ahead = _after(register)
@@ -109,8 +109,8 @@ def _lone_registers(block: Block, energy: Floats, register: Floats, faults: Ints
     dip = (register < former - tolerance) & fits
     hump = (register > later + tolerance) & fits & ~dip
     # Energies that are told say more: the register is off by the same amount from both sides.
-    left = register - former - energy
-    right = later - register - np.concatenate([energy[:, 1:], np.full((len(energy), 1), np.nan)], axis=1)
+    left = register - former - energy_wh
+    right = later - register - np.concatenate([energy_wh[:, 1:], np.full((len(energy_wh), 1), np.nan)], axis=1)
     beside = (back == 1) & (ahead == 1)
     crooked = (
         beside & (np.abs(left) > tolerance) & (np.abs(right) > tolerance) & (np.abs(left + right) <= 2 * tolerance)
@@ -123,14 +123,14 @@ def _lone_registers(block: Block, energy: Floats, register: Floats, faults: Ints
     register[dip | hump | crooked] = np.nan
     # Where the energy was but the register's difference, it is as wrong.
     spoilt = (dip | hump) & (np.abs(left) <= tolerance)
-    energy[spoilt] = np.nan
+    energy_wh[spoilt] = np.nan
 
 
-def _stuck(block: Block, energy: Floats, register: Floats, faults: Ints, rules: Rules) -> None:
+def _stuck(block: Block, energy_wh: Floats, register: Floats, faults: Ints, rules: Rules) -> None:
     """A register that stands over `stuck_slots` intervals or more while the meter draws what it should have counted."""
     former, _ = _before(register)
     same = register == former
-    drawn = np.fmax(np.nan_to_num(energy), np.nan_to_num(rules.power_factor_min * _flow_wh(block, rules)))
+    drawn = np.fmax(np.nan_to_num(energy_wh), np.nan_to_num(rules.power_factor_min * _flow_wh(block, rules)))
     change = ~(same | np.isnan(register))
     run = np.cumsum(change, axis=1) + np.arange(len(register))[:, None] * (register.shape[1] + 1)
     # Counted over the run without its first reading, which is the last true one; a run begun before the block has none.
@@ -140,7 +140,7 @@ def _stuck(block: Block, energy: Floats, register: Floats, faults: Ints, rules: 
     stuck = same & stuck_run[run]
     faults[stuck] |= Fault.STUCK
     register[stuck] = np.nan
-    energy[stuck & ~(energy > 0)] = np.nan
+    energy_wh[stuck & ~(energy_wh > 0)] = np.nan
 
 
 def _continued(block: Block, register: Floats, faults: Ints, rules: Rules) -> tuple[Floats, Ints]:
@@ -160,21 +160,21 @@ def _continued(block: Block, register: Floats, faults: Ints, rules: Rules) -> tu
     )
 
 
-def _repeated(block: Block, energy: Floats, register: Floats, faults: Ints, rules: Rules) -> None:
+def _repeated(block: Block, energy_wh: Floats, register: Floats, faults: Ints, rules: Rules) -> None:
     """
     The former register told again (energy 0), then the energy of both. The current says what should have been there;
     without it, the neighbours must.
     """
-    slots = energy.shape[1]
+    slots = energy_wh.shape[1]
     if slots < 4:
         return
     now, then = slice(1, slots - 2), slice(2, slots - 1)
-    first, second, left, right = energy[:, now], energy[:, then], energy[:, : slots - 3], energy[:, 3:]
+    first, second, left, right = energy_wh[:, now], energy_wh[:, then], energy_wh[:, : slots - 3], energy_wh[:, 3:]
     standing = (register[:, now] == register[:, : slots - 3]) & (first <= 0)
     flow = _flow_wh(block, rules)
     due, due_next = flow[:, now], flow[:, then]
     by_flow = (due * rules.power_factor_min >= 2 * rules.tolerance_wh) & (
-        np.abs(second - (due + due_next) * _factor(energy, flow)) <= 0.3 * (due + due_next)
+        np.abs(second - (due + due_next) * _factor(energy_wh, flow)) <= 0.3 * (due + due_next)
     )
     by_flow &= second - due_next > rules.tolerance_wh
     usual = (left + right) / 2
@@ -184,22 +184,22 @@ def _repeated(block: Block, energy: Floats, register: Floats, faults: Ints, rule
     rows, at = np.nonzero(repeated)
     for shift in (1, 2):
         faults[rows, at + shift] |= Fault.REPEATED
-        energy[rows, at + shift] = np.nan
+        energy_wh[rows, at + shift] = np.nan
     register[rows, at + 1] = np.nan
 
 
-def _factor(energy: Floats, flow: Floats) -> Floats:
+def _factor(energy_wh: Floats, flow: Floats) -> Floats:
     """A meter's own power factor over the block, (meters, 1); 1 where nothing is told."""
-    known = np.isfinite(energy) & np.isfinite(flow)
-    drawn, due = np.where(known, energy, 0).sum(axis=1), np.where(known, flow, 0).sum(axis=1)
+    known = np.isfinite(energy_wh) & np.isfinite(flow)
+    drawn, due = np.where(known, energy_wh, 0).sum(axis=1), np.where(known, flow, 0).sum(axis=1)
     return np.where(due > 0, drawn / np.maximum(due, 1e-9), 1.0)[:, None]
 
 
-def _sums(energy: Floats, register: Floats, epoch: Ints, faults: Ints, rules: Rules) -> None:
+def _sums(energy_wh: Floats, register: Floats, epoch: Ints, faults: Ints, rules: Rules) -> None:
     """Between two registers the energies told have to add up to their difference."""
-    slots = energy.shape[1]
-    whole = np.isfinite(energy)
-    total = np.cumsum(np.where(whole, energy, 0.0), axis=1)
+    slots = energy_wh.shape[1]
+    whole = np.isfinite(energy_wh)
+    total = np.cumsum(np.where(whole, energy_wh, 0.0), axis=1)
     missing = np.cumsum(~whole, axis=1)
     former, back = _before(register)
     at = np.maximum(np.arange(slots) - back, 0)
@@ -212,22 +212,22 @@ def _sums(energy: Floats, register: Floats, epoch: Ints, faults: Ints, rules: Ru
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         span = slice(column - back[row, column] + 1, column + 1)
         faults[row, span] |= Fault.SUM_MISMATCH
-        energy[row, span] = np.nan
+        energy_wh[row, span] = np.nan
     # Many small differences of one sign: no single interval is to blame, but the run does not add up.
-    whole = np.isfinite(energy)
+    whole = np.isfinite(energy_wh)
     missing = np.cumsum(~whole, axis=1)
-    balance = np.where(np.isfinite(register), register - np.cumsum(np.where(whole, energy, 0.0), axis=1), np.nan)
+    off_by_wh = np.where(np.isfinite(register), register - np.cumsum(np.where(whole, energy_wh, 0.0), axis=1), np.nan)
     piece = missing * slots + epoch  # constant in a run without a missing energy
-    _drifting(balance, piece, faults, rules)
+    _drifting(off_by_wh, piece, faults, rules)
 
 
-def _drifting(balance: Floats, piece: Ints, faults: Ints, rules: Rules) -> None:
+def _drifting(off_by_wh: Floats, piece: Ints, faults: Ints, rules: Rules) -> None:
     """Marks runs whose register runs away from the sum of their energies by more than the tolerance."""
-    rows, columns = np.nonzero(np.isfinite(balance))
+    rows, columns = np.nonzero(np.isfinite(off_by_wh))
     if not len(rows):
         return
     key = rows.astype(np.int64) * (int(piece.max()) + 1) + piece[rows, columns]
-    values = balance[rows, columns]
+    values = off_by_wh[rows, columns]
     begins = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
     spread = np.maximum.reduceat(values, begins) - np.minimum.reduceat(values, begins)
     lengths = np.diff(np.r_[begins, len(key)])

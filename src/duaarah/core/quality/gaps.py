@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What can be said of an interval whose energy is not told or not believed.
+What can be said of an interval whose energy_wh is not told or not believed.
 
 The register counts through a gap. Where both its ends are known, up to two hours are drawn as a line between the
 neighbours and longer gaps like the same hours of the same weekday within four weeks; either is scaled so that the
@@ -63,20 +63,20 @@ class _Gaps:
 
 def fill(block: Block, checked: Checked, rules: Rules = DEFAULT) -> Filled:
     """Estimates over a block; like days are those within it, so it should reach four weeks to either side."""
-    energy = checked.energy_wh.copy()
-    how = np.zeros(energy.shape, np.int8)
+    energy_wh = checked.energy_wh.copy()
+    how = np.zeros(energy_wh.shape, np.int8)
     forwards, backwards, epoch_f, epoch_b = _carried(checked)
-    gaps = _find(energy, checked, forwards, backwards, epoch_f, epoch_b)
+    gaps = _find(energy_wh, checked, forwards, backwards, epoch_f, epoch_b)
     length = gaps.last - gaps.first + 1
     ended = np.isfinite(gaps.total_wh)
     short = ended & (length * rules.period_s <= rules.linear_s)
     out = block.off & ~np.isfinite(checked.energy_wh)
     for size in np.unique(length[short]).tolist():
-        _lines(energy, how, gaps, np.flatnonzero(short & (length == size)), size, out)
+        _lines(energy_wh, how, gaps, np.flatnonzero(short & (length == size)), size, out)
     rest = np.flatnonzero(~short)
     if len(rest):
-        _like_days(energy, how, gaps, rest, checked.energy_wh, out, rules)
-    return Filled(energy, _registers(checked, energy), how)
+        _like_days(energy_wh, how, gaps, rest, checked.energy_wh, out, rules)
+    return Filled(energy_wh, _registers(checked, energy_wh), how)
 
 
 def open_gaps(block: Block, checked: Checked, rules: Rules = DEFAULT) -> Bools:
@@ -92,29 +92,31 @@ def _carried(checked: Checked) -> tuple[Floats, Floats, Ints, Ints]:
     """The register at each interval's end as known from before it and from after it, and the epochs of what is known."""
     forwards, epoch_f = _carry(checked.register_wh, checked.energy_wh, checked.epoch)
     # From after: at the end of t = the register at the end of t+1 less the energy of t+1, and so on.
-    energy = np.concatenate([checked.energy_wh[:, 1:], np.full((len(checked.energy_wh), 1), np.nan)], axis=1)
-    backwards, epoch_b = _carry(checked.register_wh[:, ::-1], -energy[:, ::-1], checked.epoch[:, ::-1])
+    energy_wh = np.concatenate([checked.energy_wh[:, 1:], np.full((len(checked.energy_wh), 1), np.nan)], axis=1)
+    backwards, epoch_b = _carry(checked.register_wh[:, ::-1], -energy_wh[:, ::-1], checked.epoch[:, ::-1])
     return forwards, backwards[:, ::-1], epoch_f, epoch_b[:, ::-1]
 
 
-def _carry(register: Floats, energy: Floats, epoch: Ints) -> tuple[Floats, Ints]:
+def _carry(register: Floats, energy_wh: Floats, epoch: Ints) -> tuple[Floats, Ints]:
     slots = register.shape[1]
     last = np.maximum.accumulate(np.where(np.isfinite(register), np.arange(slots), -1), axis=1)
     at = np.maximum(last, 0)
-    whole = np.isfinite(energy)
-    total, missing = np.cumsum(np.where(whole, energy, 0.0), axis=1), np.cumsum(~whole, axis=1)
+    whole = np.isfinite(energy_wh)
+    total, missing = np.cumsum(np.where(whole, energy_wh, 0.0), axis=1), np.cumsum(~whole, axis=1)
     known = np.take_along_axis(register, at, axis=1) + total - np.take_along_axis(total, at, axis=1)
     known[(last < 0) | (missing != np.take_along_axis(missing, at, axis=1))] = np.nan
     return known, np.take_along_axis(epoch, at, axis=1)
 
 
-def _find(energy: Floats, checked: Checked, forwards: Floats, backwards: Floats, epoch_f: Ints, epoch_b: Ints) -> _Gaps:
-    slots = energy.shape[1]
-    empty = ~np.isfinite(energy)
+def _find(
+    energy_wh: Floats, checked: Checked, forwards: Floats, backwards: Floats, epoch_f: Ints, epoch_b: Ints
+) -> _Gaps:
+    slots = energy_wh.shape[1]
+    empty = ~np.isfinite(energy_wh)
     # A register within a gap ends one stretch and begins the next.
     cut = np.isfinite(checked.register_wh)
-    before = np.concatenate([np.zeros((len(energy), 1), bool), (empty & ~cut)[:, :-1]], axis=1)
-    after = np.concatenate([empty[:, 1:], np.zeros((len(energy), 1), bool)], axis=1)
+    before = np.concatenate([np.zeros((len(energy_wh), 1), bool), (empty & ~cut)[:, :-1]], axis=1)
+    after = np.concatenate([empty[:, 1:], np.zeros((len(energy_wh), 1), bool)], axis=1)
     row, first = np.nonzero(empty & ~before)
     _, last = np.nonzero(empty & (cut | ~after))
     start = np.where(first > 0, forwards[row, first - 1], np.nan)
@@ -140,19 +142,19 @@ def _scaled(shape: Floats, out: Bools, total: Floats) -> Floats:
 
 
 def _lines(
-    energy: Floats, how: NDArray[np.int8], gaps: _Gaps, chosen: NDArray[np.int64], size: int, out: Bools
+    energy_wh: Floats, how: NDArray[np.int8], gaps: _Gaps, chosen: NDArray[np.int64], size: int, out: Bools
 ) -> None:
     row, first, last = gaps.row[chosen], gaps.first[chosen], gaps.last[chosen]
-    slots = energy.shape[1]
+    slots = energy_wh.shape[1]
     columns = first[:, None] + np.arange(size)
-    left = np.where(first > 0, energy[row, first - 1], np.nan)
-    right = np.where(last + 1 < slots, energy[row, np.minimum(last + 1, slots - 1)], np.nan)
+    left = np.where(first > 0, energy_wh[row, first - 1], np.nan)
+    right = np.where(last + 1 < slots, energy_wh[row, np.minimum(last + 1, slots - 1)], np.nan)
     left, right = np.where(np.isnan(left), right, left), np.where(np.isnan(right), left, right)
     place = (np.arange(size) + 1) / (size + 1)
     shape = left[:, None] * (1 - place) + right[:, None] * place
     shape[np.isnan(shape)] = 1.0
     outage = out[row[:, None], columns]
-    energy[row[:, None], columns] = _scaled(shape, outage, gaps.total_wh[chosen])
+    energy_wh[row[:, None], columns] = _scaled(shape, outage, gaps.total_wh[chosen])
     how[row[:, None], columns] = np.where(outage, How.OUTAGE, How.REGISTER if size == 1 else How.LINE)
 
 
@@ -182,7 +184,13 @@ def _mean_of_shifts(told: Floats, shifts: list[int]) -> Floats:
 
 
 def _like_days(
-    energy: Floats, how: NDArray[np.int8], gaps: _Gaps, rest: NDArray[np.int64], told: Floats, out: Bools, rules: Rules
+    energy_wh: Floats,
+    how: NDArray[np.int8],
+    gaps: _Gaps,
+    rest: NDArray[np.int64],
+    told: Floats,
+    out: Bools,
+    rules: Rules,
 ) -> None:
     meters, inverse = np.unique(gaps.row[rest], return_inverse=True)
     profile = _profile(told[meters], rules)
@@ -197,11 +205,11 @@ def _like_days(
         else:
             values = np.where(outage, 0.0, shape)
             word = How.AVERAGE
-        energy[row, span] = values
+        energy_wh[row, span] = values
         how[row, span] = np.where(outage, How.OUTAGE, np.where(np.isfinite(values), word, How.NOTHING))
 
 
-def _registers(checked: Checked, energy: Floats) -> Floats:
+def _registers(checked: Checked, energy_wh: Floats) -> Floats:
     """Registers told stay; between them they are carried on by the energies, as far as these are known."""
-    carried, _ = _carry(checked.register_wh, energy, checked.epoch)
+    carried, _ = _carry(checked.register_wh, energy_wh, checked.epoch)
     return np.where(np.isfinite(checked.register_wh), checked.register_wh, carried)

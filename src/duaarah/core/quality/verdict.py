@@ -47,16 +47,16 @@ def judge(block: Block, rules: Rules = DEFAULT, checked: Checked | None = None) 
     checked = check(block, rules) if checked is None else checked
     filled = fill(block, checked, rules)
     faults = checked.faults
-    energy = filled.energy_wh
+    energy_wh = filled.energy_wh
     # Not believed and nothing better to say: what the meter told stands, as raw.
-    stands = np.isnan(energy) & np.isfinite(block.energy_wh)
-    energy = np.where(stands, block.energy_wh, energy)
+    stands = np.isnan(energy_wh) & np.isfinite(block.energy_wh)
+    energy_wh = np.where(stands, block.energy_wh, energy_wh)
     # The register as the meter shows it: over a rollover ours has more digits than its display.
     register = np.where(
         np.isfinite(checked.register_wh), block.register_wh, np.mod(filled.register_wh, rules.register_modulus_wh)
     )
-    estimated = np.isfinite(energy) & (filled.how > How.TOLD) & (filled.how < How.NOTHING) & ~stands
-    quality = np.full(energy.shape, Quality.VALIDATED, np.int8)
+    estimated = np.isfinite(energy_wh) & (filled.how > How.TOLD) & (filled.how < How.NOTHING) & ~stands
+    quality = np.full(energy_wh.shape, Quality.VALIDATED, np.int8)
     quality[(faults & DOUBTFUL) != 0] = Quality.RAW
     quality[stands] = Quality.RAW
     # The energy agrees with what came later and only the register was mistold: the value is sound.
@@ -64,12 +64,12 @@ def judge(block: Block, rules: Rules = DEFAULT, checked: Checked | None = None) 
         Quality.VALIDATED
     )
     quality[estimated] = Quality.ESTIMATED
-    nothing = np.isnan(energy) & np.isnan(register)
+    nothing = np.isnan(energy_wh) & np.isnan(register)
     quality[nothing & ~block.present] = Quality.ABSENT
-    quality[np.isnan(energy) & block.present] = Quality.RAW
+    quality[np.isnan(energy_wh) & block.present] = Quality.RAW
     bad_volts, bad_amperes = (faults & Fault.VOLTAGE) != 0, (faults & Fault.CURRENT) != 0
     return Verdict(
-        energy,
+        energy_wh,
         register,
         np.where(bad_volts, np.nan, block.voltage_v),
         np.where(bad_amperes, np.nan, block.current_a),
