@@ -23,6 +23,7 @@ WORST = {
     "code": "K7P",
     "token": "1234 5678 9012 3456 7890",
     "time": "23/11 18.40",
+    **dict.fromkeys(("since", "until", "begin", "end"), "23/11 18.40"),
     "total": "Rp1.010.000",
     "old": "14...789",
     "wallet": "Rp9.999.999.999",

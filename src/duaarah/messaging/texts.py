@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from duaarah.core.gsm7 import one_segment
 from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
 from duaarah.messaging.correction_texts import CORRECTION_TEXTS
+from duaarah.messaging.outage_texts import OUTAGE_TEXTS
 from duaarah.messaging.price_texts import PRICE_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
@@ -163,6 +164,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Token SMS of meter {meter} are used up this month. Tokens still load: {price} per SMS until {day}.",
     },
     **CONVERSATION_TEXTS,
+    **OUTAGE_TEXTS,
     **PRICE_TEXTS,
     **CORRECTION_TEXTS,
 }

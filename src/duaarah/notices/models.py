@@ -66,3 +66,4 @@ from duaarah.notices.auto_models import AutoRuleMeter as AutoRuleMeter  # noqa: 
 from duaarah.notices.auto_models import AutoRuleVersion as AutoRuleVersion  # noqa: E402
 from duaarah.notices.auto_models import TopUpRequest as TopUpRequest  # noqa: E402
 from duaarah.notices.forecast_models import Forecast as Forecast  # noqa: E402
+from duaarah.notices.padam_models import OutageNotice as OutageNotice  # noqa: E402

@@ -45,9 +45,11 @@ from duaarah.messaging.texts import about_days, kwh, local_time, render, rupiah
 from duaarah.notices.covered import is_covered
 from duaarah.notices.forecasts import days_known, days_warned_at, forget_warnings, mark_read, note_warning
 from duaarah.notices.models import ReplyCode
+from duaarah.notices.padam import told_padam
 from duaarah.notices.preferences import wants_no_warning
 from duaarah.notices.settings import record_setting
 from duaarah.notices.used_up import tell_used_up
+from duaarah.outages.evidence import note_report
 from duaarah.outages.models import MeterSupply
 from duaarah.outages.operations import record_supply
 from duaarah.registry.models import Pairing
@@ -101,6 +103,7 @@ def _refuse(inbound: InboundSms, error: FrameRefused, now: dt.datetime) -> str:
 
 def act_on(accepted: AcceptedFrame, now: dt.datetime) -> str:
     """Joining: everything that follows from a meter's word, whatever carried it; the outcome's code."""
+    note_report(meter_id=accepted.pairing.meter_id, report=accepted.report, now=now)
     outcome = _act_on(accepted, now)
     # It is heard, so it can be told: the oldest token that it never answered, if there is one.
     ask_again(meter_id=accepted.pairing.meter_id, now=now)
@@ -211,7 +214,12 @@ def queue_low_credit(*, pairing: Pairing, remaining_wh: int, days: float | None,
 
 
 def warn_exhausted(*, pairing: Pairing, now: dt.datetime) -> None:
-    """Joining: the supply was cut because the credit is gone, not because the grid failed."""
+    """
+    Joining: the supply was cut because the credit is gone, not because the grid failed. Who was told of this same dark that
+    it is padam is not told the contrary.
+    """
+    if told_padam(meter_id=pairing.meter_id, now=now):
+        return
     language = language_of(pairing)
     code = issue_reply_code(pairing=pairing, nominal_idr=SUGGESTED_IDR, now=now)
     text = render(

@@ -26,6 +26,7 @@ from duaarah.headend.ports import KeyUnwrapper
 from duaarah.headend.push_ports import PushReader
 from duaarah.notices.forecasts import mark_read
 from duaarah.notices.operations import act_on
+from duaarah.outages.evidence import note_report
 from duaarah.registry.access import pairing_of_meter
 
 LOG = logging.getLogger(__name__)
@@ -111,10 +112,12 @@ def _act(push: ReadPush, now: dt.datetime) -> str:
     report = push.report
     assert report is not None
     if isinstance(report, KEPT_ONLY):
+        note_report(meter_id=push.row.meter_id, report=report, now=now)
         return KINDS[type(report)].value.lower()
     pairing = pairing_of_meter(meter_id=push.row.meter_id, at=now)
     if pairing is None:
-        # Nobody is told and nothing follows; the event stands.
+        # Nobody is told and nothing follows; the event stands, and what it says of the grid.
+        note_report(meter_id=push.row.meter_id, report=report, now=now)
         return "unpaired"
     key_number = InvocationCounter.objects.values_list("key_number", flat=True).get(pk=push.row.meter_id)
     command_id, correlation, _ = answered_by(push.row.meter_id, report, key_number)

@@ -144,3 +144,8 @@ class Interruption(models.Model):
             models.Index(fields=["began_at"], name="outages_interruption_begin"),
             models.Index(fields=["meter", "began_at"], name="outages_interruption_meter"),
         ]
+
+
+# Django looks for models in this module only.
+from duaarah.outages.evidence_models import MeterWord as MeterWord  # noqa: E402
+from duaarah.outages.evidence_models import Watch as Watch  # noqa: E402

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Running the inference over what is new: the trees that new words touch, from a little before them on.
+
+One runner at a time (an advisory lock). Everything that a run concludes commits with the words marked as seen: a run that
+dies has changed nothing, and the next one finds the same words.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models import Min, Q
+
+from duaarah.core.outage import Evidence, Kind, Network, Picture, infer
+from duaarah.outages.ledger import write_picture
+from duaarah.outages.models import Interruption, MeterWord, Watch
+from duaarah.registry.models import NodeMeter
+
+LOG = logging.getLogger(__name__)
+LOCK = 7_031_008
+WORDS_MAX = 5_000
+# Before the first new word: what may belong to the same event; and before that, what is only read as its past.
+BACK, PAST = dt.timedelta(minutes=40), dt.timedelta(hours=3)
+# For so long words are gathered before an event is told of: what looks like one meter may be its transformer.
+GATHER = dt.timedelta(seconds=25)
+LOOK_AGAIN = dt.timedelta(seconds=60)
+# A word of ALIVE counts for the usual pause of a meter when there are at least so many.
+PAUSES_MIN, PAUSE_S_MAX = 5, 2 * 3600
+
+_NEW = """
+SELECT id, meter_id, meter_at FROM outages_meterword WHERE NOT seen ORDER BY id LIMIT %s
+"""
+_ROOTS = """
+WITH RECURSIVE up AS (
+    SELECT m.id AS meter_id, n.id, n.parent_id FROM registry_meter m JOIN registry_networknode n ON n.id = m.transformer_id
+    WHERE m.id = ANY(%s)
+    UNION ALL
+    SELECT up.meter_id, n.id, n.parent_id FROM up JOIN registry_networknode n ON n.id = up.parent_id)
+SELECT meter_id, id FROM up WHERE parent_id IS NULL
+"""
+_TREE = """
+WITH RECURSIVE down AS (
+    SELECT id, parent_id, kind FROM registry_networknode WHERE id = %s
+    UNION ALL
+    SELECT n.id, n.parent_id, n.kind FROM registry_networknode n JOIN down ON n.parent_id = down.id)
+SELECT id, parent_id, kind FROM down
+"""
+# The latest word of each meter's credit, however old: it says what a meter goes back to.
+_CREDIT = """
+SELECT DISTINCT ON (meter_id) id, meter_id, kind, meter_at, end_at, arrived_at FROM outages_meterword
+WHERE meter_id = ANY(%s) AND kind IN ('CREDIT_OPEN', 'CREDIT_CLOSED', 'BALANCE_EMPTY') AND meter_at < %s
+ORDER BY meter_id, meter_at DESC
+"""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one run looks at: a tree (or meters of none), and from when on its rows are rewritten."""
+
+    root_id: int | None
+    meters: list[int]
+    since_at: dt.datetime
+
+
+def run_outages(*, now: dt.datetime, limit: int = WORDS_MAX) -> int:
+    """Entry: infer what follows from new words and from time; returns how many words and trees were looked at."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+            if not cursor.fetchone()[0]:
+                return 0
+            cursor.execute(_NEW, [limit])
+            new = cursor.fetchall()
+        due = list(Watch.objects.filter(due_at__lte=now).values_list("root_id", flat=True))
+        if not new and not due:
+            return 0
+        for scope in _scopes(new, due, now):
+            _run(scope, now)
+        MeterWord.objects.filter(pk__in=[row[0] for row in new]).update(seen=True)
+    return len(new) + len(due)
+
+
+def _scopes(new: list[tuple[int, int, dt.datetime]], due: list[int], now: dt.datetime) -> list[Scope]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ROOTS, [sorted({meter_id for _, meter_id, _ in new})])
+        root_of = dict(cursor.fetchall())
+    first: dict[int | None, dt.datetime] = dict.fromkeys(due, now)
+    loose = set()
+    for _, meter_id, meter_at in new:
+        root = root_of.get(meter_id)
+        first[root] = min(first.get(root, now), meter_at)
+        if root is None:
+            loose.add(meter_id)
+    found = []
+    for root, at in sorted(first.items(), key=lambda item: item[0] or 0):
+        meters = sorted(loose) if root is None else sorted(network_of(root).transformer_of)
+        found.append(Scope(root, meters, _since(root, meters, at) - BACK))
+    return found
+
+
+def _since(root: int | None, meters: list[int], at: dt.datetime) -> dt.datetime:
+    """Back to whatever is still open."""
+    open_at = Interruption.objects.filter(
+        meter_id__in=meters, superseded_at=None, ended_at=None, began_at__lt=at
+    ).aggregate(first=Min("began_at"))["first"]
+    return min(at, open_at) if open_at else at
+
+
+def network_of(root_id: int) -> Network:
+    """The tree below a root, without total meters: they are nobody's supply."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TREE, [root_id])
+        nodes = cursor.fetchall()
+        cursor.execute(
+            "SELECT id, transformer_id FROM registry_meter WHERE transformer_id = ANY(%s)", [[row[0] for row in nodes]]
+        )
+        meters = dict(cursor.fetchall())
+    total = NodeMeter.objects.filter(meter_id__in=list(meters), valid__endswith=None).values_list("meter_id", flat=True)
+    for meter_id in total:
+        del meters[meter_id]
+    return Network(
+        transformer_of=meters,
+        parent_of={row[0]: row[1] for row in nodes},
+        level_of={row[0]: row[2] for row in nodes},
+    )
+
+
+def _run(scope: Scope, now: dt.datetime) -> None:
+    words = list(_evidence(scope))
+    if scope.root_id is None:
+        network = Network(transformer_of={}, parent_of={}, level_of={})
+    else:
+        network = network_of(scope.root_id)
+    network.speaks_every_s.update(usual_pauses(words))
+    picture = infer(network, words, now)
+    # An event that is only seconds old waits for more words; then it is told as what it is.
+    young = [event.known_at for event in picture.events if now - event.known_at < GATHER and event.state != "SUSPECTED"]
+    # A meter without a tree has nobody to wait for.
+    told = _of_age(picture, now) if scope.root_id is not None else picture
+    write_picture(picture=told, meters=scope.meters, since_at=scope.since_at, now=now)
+    _watch(scope.root_id, told, young, now)
+
+
+def _of_age(picture: Picture, now: dt.datetime) -> Picture:
+    too_young = {
+        (event.level, event.subject, event.begin_at)
+        for event in picture.events
+        if event.state != "SUSPECTED" and now - event.known_at < GATHER
+    }
+    names = {(level, subject) for level, subject, _ in too_young}
+    return Picture(
+        picture.states,
+        picture.reasons,
+        tuple(e for e in picture.events if (e.level, e.subject, e.begin_at) not in too_young),
+        tuple(s for s in picture.spans if s.event not in names or now - s.known_at >= GATHER),
+    )
+
+
+def _watch(root_id: int | None, picture: Picture, young: list[dt.datetime], now: dt.datetime) -> None:
+    if root_id is None:
+        return
+    open_now = any(event.end_at is None for event in picture.events)
+    if young:
+        due_at = min(min(young) + GATHER, now + LOOK_AGAIN)
+    elif open_now:
+        due_at = now + LOOK_AGAIN
+    else:
+        Watch.objects.filter(root_id=root_id).delete()
+        return
+    Watch.objects.update_or_create(root_id=root_id, defaults={"due_at": due_at})
+
+
+def _evidence(scope: Scope) -> Iterable[Evidence]:
+    from_at = scope.since_at - PAST
+    rows = list(
+        MeterWord.objects.filter(meter_id__in=scope.meters)
+        .filter(Q(meter_at__gte=from_at) | Q(end_at__gte=from_at))
+        .values_list("id", "meter_id", "kind", "meter_at", "end_at", "arrived_at")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_CREDIT, [scope.meters, from_at])
+        rows += cursor.fetchall()
+    for pk, meter, kind, meter_at, end_at, arrived_at in rows:
+        yield Evidence(meter_at, meter, Kind(kind), str(pk), arrived_at, end_at)
+
+
+def usual_pauses(words: Iterable[Evidence]) -> dict[int, float]:
+    """Of meters that speak often, how long they usually pause, in seconds; of the others silence says nothing."""
+    heard: dict[int, set[dt.datetime]] = {}
+    for word in words:
+        if word.kind in (Kind.ALIVE, Kind.INTERVAL):
+            heard.setdefault(word.meter, set()).add(word.arrived_at)
+    found = {}
+    for meter, instants in heard.items():
+        ordered = sorted(instants)
+        if len(ordered) < PAUSES_MIN:
+            continue
+        gaps = sorted((after - before).total_seconds() for before, after in itertools.pairwise(ordered))
+        usual_s = gaps[len(gaps) // 2]
+        if 30 <= usual_s <= PAUSE_S_MAX:
+            found[meter] = usual_s
+    return found
