@@ -25,14 +25,14 @@ def limits_of(date: dt.date) -> Limits:
 
 def last_voltage_date() -> dt.date | None:
     """The newest local day with a voltage fact."""
-    newest: dt.date | None = DailyVoltage.objects.filter(superseded_at=None).aggregate(day=Max("date"))["day"]
-    return newest
+    last_date: dt.date | None = DailyVoltage.objects.filter(superseded_at=None).aggregate(day=Max("date"))["day"]
+    return last_date
 
 
 def last_load_date() -> dt.date | None:
     """The newest local day with a load fact."""
-    newest: dt.date | None = DailyLoad.objects.filter(superseded_at=None).aggregate(day=Max("date"))["day"]
-    return newest
+    last_date: dt.date | None = DailyLoad.objects.filter(superseded_at=None).aggregate(day=Max("date"))["day"]
+    return last_date
 
 
 def voltages(first_date: dt.date, last_date: dt.date) -> QuerySet[DailyVoltage]:
