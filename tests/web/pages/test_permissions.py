@@ -181,6 +181,9 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-bank-turn": ("/operasi/bank/{bank}/ubah/", "post-redirect", PLN),
     "desk-bank-again": ("/operasi/bank/tanya/{vend}/", "post-redirect", PLN),
     "desk-correct": ("/operasi/buku/koreksi/{correction}/", "post-redirect", PLN),
+    "desk-reliability": ("/operasi/keandalan/", "get", PLN),
+    "desk-exclude": ("/operasi/keandalan/kecualikan/", "post-redirect", PLN),
+    "desk-exclude-decide": ("/operasi/keandalan/kecualikan/{exclusion}/", "post-redirect", PLN),
     "gerai": ("/gerai/", "get", {"gerai"}),
     "gerai-sale": ("/gerai/jual/?meter={drn}", "get", {"gerai"}),
     # Of the household's own purchase, which no till sold.
@@ -419,7 +422,16 @@ def booked(town: Town) -> dict[str, object]:
         requested_at=town.now,
         expires_at=town.now + dt.timedelta(days=1),
     )
-    return {**made, "compared": compared.pk, "correction": refused.pk}
+    left_in = {"verb": "reliability.exclude", "subject": "day:2026-01-01", "detail": {"date": "2026-01-01"}}
+    exclusion = Approval.objects.create(
+        **left_in,
+        reason="x",
+        state="REFUSED",
+        requested_by=refused.requested_by,
+        requested_at=town.now,
+        expires_at=town.now + dt.timedelta(days=1),
+    )
+    return {**made, "compared": compared.pk, "correction": refused.pk, "exclusion": exclusion.pk}
 
 
 def withdrawn(town: Town, household: House) -> KeyChange:

@@ -24,8 +24,10 @@ from duaarah.web.utility import (
     vendors,
     views,
 )
+from duaarah.web.utility.index_urls import index_urls
 
 urlpatterns = [
+    *index_urls,
     path("", views.desk, name="desk"),
     path("meter/", views.find, name="desk-find"),
     path("meter/<str:drn>/", views.meter, name="desk-meter"),

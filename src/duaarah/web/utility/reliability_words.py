@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of reliability as a page and its files say them: names, numbers in the reader's language, columns of a chart."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
+
+from duaarah.analytics.models import Scope
+from duaarah.analytics.reliability.queries import Spread, View
+from duaarah.people.models import Unit
+from duaarah.registry.models import NetworkNode
+
+SCOPES = {
+    Scope.UTILITY: gettext_lazy("Whole utility"),
+    Scope.UNIT: gettext_lazy("Service unit"),
+    Scope.SUBSTATION: gettext_lazy("Substation"),
+    Scope.FEEDER: gettext_lazy("Feeder"),
+    Scope.TRANSFORMER: gettext_lazy("Transformer"),
+}
+BASES = {
+    "all": gettext_lazy("All interruptions"),
+    "unplanned": gettext_lazy("Unplanned"),
+    "planned": gettext_lazy("Planned"),
+    "supply": gettext_lazy("Loss of supply from above"),
+    "force_majeure": gettext_lazy("Force majeure"),
+}
+_DASH = "-"
+
+
+def figure(value: float | None, decimals: int) -> str:
+    """`1.234,50` or `1,234.50`; a dash where an index is undefined."""
+    if value is None:
+        return _DASH
+    text = f"{value:,.{decimals}f}"
+    return text if (get_language() or "id").startswith("en") else text.translate(str.maketrans(",.", ".,"))
+
+
+def exact(value: float | None) -> Decimal | str:
+    """A figure of a file, six decimals."""
+    return "" if value is None else Decimal(f"{value:.6f}")
+
+
+def scope_name(scope: str, scope_id: int) -> str:
+    """`Feeder P3`; the number alone when it is gone."""
+    if scope == Scope.UTILITY:
+        return str(SCOPES[Scope.UTILITY])
+    if scope == Scope.UNIT:
+        named = Unit.objects.filter(pk=scope_id).values_list("name", flat=True).first()
+    else:
+        named = NetworkNode.objects.filter(pk=scope_id).values_list("code", flat=True).first()
+    return f"{SCOPES[Scope(scope)]} {named or scope_id}"
+
+
+def below(scope: str, scope_id: int) -> list[tuple[str, int, str]]:
+    """What lies under a scope in the tree: (scope, number, name)."""
+    nodes = NetworkNode.objects.order_by("code")
+    if scope == Scope.UTILITY:
+        units = Unit.objects.filter(networknode__isnull=False).distinct().order_by("name")
+        found = [(str(Scope.UNIT), unit.pk, unit.name) for unit in units]
+        return found + [(node.kind, node.pk, node.code) for node in nodes.filter(parent=None)]
+    if scope == Scope.UNIT:
+        nodes = nodes.filter(unit_id=scope_id).exclude(parent__unit_id=scope_id)
+    else:
+        nodes = nodes.filter(parent_id=scope_id)
+    return [(node.kind, node.pk, node.code) for node in nodes]
+
+
+def above(scope: str, scope_id: int) -> list[tuple[str, int, str]]:
+    """The way from the whole utility down to a scope, without itself."""
+    way: list[tuple[str, int, str]] = []
+    if scope not in (Scope.UTILITY, Scope.UNIT):
+        node = NetworkNode.objects.select_related("parent").filter(pk=scope_id).first()
+        while node is not None and node.parent is not None and len(way) < 9:
+            node = node.parent
+            way.insert(0, (node.kind, node.pk, node.code))
+    if scope != Scope.UTILITY:
+        way.insert(0, (str(Scope.UTILITY), 0, str(SCOPES[Scope.UTILITY])))
+    return way
+
+
+def index_rows(whole: View, without: View, spread: Spread) -> list[tuple[str, str, float | None, float | None, int]]:
+    """(name, what it is, with major event days, without them, decimals) of IEEE's indices."""
+    a, b = whole.indices, without.indices
+    served = whole.served
+    rows: list[tuple[str, str, float | None, float | None, int]] = [
+        ("SAIDI", _("minutes a customer"), a.saidi_min, b.saidi_min, 2),
+        ("SAIFI", _("times a customer"), a.saifi, b.saifi, 4),
+        ("CAIDI", _("minutes an interruption"), a.caidi_min, b.caidi_min, 2),
+        ("CTAIDI", _("minutes an interrupted customer"), a.ctaidi_min, None, 2),
+        ("CAIFI", _("times an interrupted customer"), a.caifi, None, 4),
+        ("ASAI", _("% of the time with supply"), _percent(a.asai), _percent(b.asai), 5),
+        ("MAIFI", _("momentary operations a customer"), a.maifi, b.maifi, 4),
+        ("MAIFI_E", _("momentary events a customer"), a.maifi_e, b.maifi_e, 4),
+        ("CEMI-3", _("% of customers with more than 3 interruptions"), _percent(spread.cemi(3, served)), None, 3),
+        ("CEMSMI-5", _("% with more than 5, momentary too"), _percent(spread.cemsmi(5, served)), None, 3),
+        ("CELID-s 8", _("% with one of 8 hours or more"), _percent(spread.celid_s(8, served)), None, 3),
+        ("CELID-t 12", _("% with 12 hours or more in all"), _percent(spread.celid_t(12, served)), None, 3),
+    ]
+    return rows
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else share * 100
+
+
+def chart(values: Sequence[tuple[dt.date, str, float | None, bool]]) -> dict[str, Any]:
+    """Columns of an SVG, 720 wide: (day, label, minutes, marked); the highest says its figure."""
+    width, base, top = 720, 150, 20
+    most = max((value for _date, _label, value, _mark in values if value), default=0)
+    step = width / max(len(values), 1)
+    columns = []
+    for n, (date, label, value, marked) in enumerate(values):
+        height = round((value or 0) / most * (base - top), 1) if most else 0
+        columns.append(
+            {
+                "date": date,
+                "label": label,
+                "text": figure(value, 2),
+                "x": f"{n * step + step * 0.15:.1f}",
+                "middle": f"{(n + 0.5) * step:.1f}",
+                "y": f"{base - height:.1f}",
+                "figure_y": f"{base - height - 4:.1f}",
+                "height": f"{height:.1f}" if height else "",
+                "marked": marked,
+                "most": bool(most) and value == most,
+            }
+        )
+    return {
+        "width": width,
+        "height": 172,
+        "base": base,
+        "label_y": 166,
+        "column": f"{step * 0.7:.1f}",
+        "columns": columns,
+    }
