@@ -67,14 +67,14 @@ def asked_of(request: HttpRequest, today: dt.date) -> Asked:
         raise Http404
     try:
         if year:
-            first, last = dt.date(int(year), 1, 1), dt.date(int(year), 12, 31)
+            first, last_date = dt.date(int(year), 1, 1), dt.date(int(year), 12, 31)
         else:
-            first, last = queries.month_ends(dt.date.fromisoformat(f"{month}-01") if month else today)
+            first, last_date = queries.month_ends(dt.date.fromisoformat(f"{month}-01") if month else today)
         if not 2000 <= first.year <= 2200:
             raise Http404
     except ValueError as error:
         raise Http404 from error
-    return Asked(scope=scope, scope_id=int(number), first_date=first, last_date=last, monthly=not year, basis=basis)
+    return Asked(scope=scope, scope_id=int(number), first_date=first, last_date=last_date, monthly=not year, basis=basis)
 
 
 @for_pln
@@ -83,10 +83,10 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
     at = now()
     today = at.astimezone(WIB).date()
     asked = asked_of(request, today)
-    last = min(asked.last_date, max(today, asked.first_date))
-    where = {**asked.where, "last_date": last}
+    last_date = min(asked.last_date, max(today, asked.first_date))
+    where = {**asked.where, "last_date": last_date}
     days = queries.days_of(**where)
-    meds = queries.med_dates(first_date=asked.first_date, last_date=last)
+    meds = queries.med_dates(first_date=asked.first_date, last_date=last_date)
     spread = queries.spread(**where, now=at)
     whole = queries.view(days, distinct=spread.distinct)
     without = queries.view(days, without=meds)
@@ -99,7 +99,7 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
         "asked": asked,
         "name": words.scope_name(asked.scope, asked.scope_id),
         "way": words.above(asked.scope, asked.scope_id),
-        "children": _children(asked, last),
+        "children": _children(asked, last_date),
         "basis_names": words.BASES.items(),
         "basis_name": words.BASES[asked.basis],
         "period": f"bulan={asked.first_date:%Y-%m}" if asked.monthly else f"tahun={asked.first_date.year}",
@@ -109,15 +109,15 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
         "served": words.figure(whole.served, 0),
         "rows": [(n, w, words.figure(a, d), words.figure(b, d)) for n, w, a, b, d in rows],
         "meds": meds,
-        "threshold": _threshold_words(asked.first_date.year, last),
-        **_pln(asked, last, days, meds),
-        **_exclusions(request, asked, last, at),
+        "threshold": _threshold_words(asked.first_date.year, last_date),
+        **_pln(asked, last_date, days, meds),
+        **_exclusions(request, asked, last_date, at),
     }
     return render(request, "utility/reliability.html", context)
 
 
-def _threshold_words(year: int, last: dt.date) -> dict[str, Any] | None:
-    found = queries.threshold(year=year, until_date=last)
+def _threshold_words(year: int, last_date: dt.date) -> dict[str, Any] | None:
+    found = queries.threshold(year=year, until_date=last_date)
     if found is None:
         return None
     return {
@@ -130,13 +130,13 @@ def _threshold_words(year: int, last: dt.date) -> dict[str, Any] | None:
     }
 
 
-def _pln(asked: Asked, last: dt.date, days: dict[dt.date, queries.Day], meds: list[dt.date]) -> dict[str, Any]:
+def _pln(asked: Asked, last_date: dt.date, days: dict[dt.date, queries.Day], meds: list[dt.date]) -> dict[str, Any]:
     """PLN's months of the year so far, the columns of the chart, and the day rows of a month."""
     year = asked.first_date.replace(month=1)
-    of_year = queries.days_of(**{**asked.where, "first_date": year, "last_date": last}) if asked.monthly else days
+    of_year = queries.days_of(**{**asked.where, "first_date": year, "last_date": last_date}) if asked.monthly else days
     months = queries.pln_months(of_year)
     clean = queries.pln_months(
-        of_year, without=queries.med_dates(first_date=year, last_date=last) if asked.monthly else meds
+        of_year, without=queries.med_dates(first_date=year, last_date=last_date) if asked.monthly else meds
     )
     shown = [
         {
@@ -176,7 +176,7 @@ def _minutes(day: queries.Day) -> float | None:
     return day.interrupted_us / 60e6 / day.served if day.served else None
 
 
-def _children(asked: Asked, last: dt.date) -> list[dict[str, Any]]:
+def _children(asked: Asked, last_date: dt.date) -> list[dict[str, Any]]:
     """What lies below, each with its SAIDI and SAIFI of the same span."""
     below = words.below(asked.scope, asked.scope_id)
     kinds = {kind for kind, _number, _name in below}
@@ -187,7 +187,7 @@ def _children(asked: Asked, last: dt.date) -> list[dict[str, Any]]:
             scope=kind,
             scope_ids=ids,
             first_date=asked.first_date,
-            last_date=last,
+            last_date=last_date,
             causes=queries.BASES[asked.basis],
         )
         found.update({(kind, number): each for number, each in sums.items()})
@@ -208,13 +208,13 @@ def _children(asked: Asked, last: dt.date) -> list[dict[str, Any]]:
     return sorted(made, key=lambda row: (-row["weight"], row["name"]))
 
 
-def _exclusions(request: HttpRequest, asked: Asked, last: dt.date, at: dt.datetime) -> dict[str, Any]:
+def _exclusions(request: HttpRequest, asked: Asked, last_date: dt.date, at: dt.datetime) -> dict[str, Any]:
     waits = Approval.objects.filter(
         verb=verbs.VERB, state__in=[Approval.State.REQUESTED, Approval.State.APPROVED], expires_at__gt=at
     )
     made = list(Exclusion.objects.select_related("approval__requested_by", "approval__decided_by").order_by("-pk"))
     drn = dict(Meter.objects.filter(pk__in=[one.meter_id for one in made if one.meter_id]).values_list("pk", "drn"))
-    longest = queries.longest(first_date=asked.first_date, last_date=last, now=at, limit=LONGEST)
+    longest = queries.longest(first_date=asked.first_date, last_date=last_date, now=at, limit=LONGEST)
     return {
         "excluded": [{"row": one, "drn": drn.get(one.meter_id or 0)} for one in made],
         "waits": waits.select_related("requested_by").order_by("pk"),
