@@ -74,7 +74,9 @@ def asked_of(request: HttpRequest, today: dt.date) -> Asked:
             raise Http404
     except ValueError as error:
         raise Http404 from error
-    return Asked(scope=scope, scope_id=int(number), first_date=first, last_date=last_date, monthly=not year, basis=basis)
+    return Asked(
+        scope=scope, scope_id=int(number), first_date=first, last_date=last_date, monthly=not year, basis=basis
+    )
 
 
 @for_pln
