@@ -61,6 +61,7 @@ PER_TEMPLATE = {
     "auto_budget": {"budget": "Rp10.000.000.000"},
     "balance_days": {"days": ">60 hari"},
     "credit_exhausted": {"nominal_plain": "50000"},
+    "compensation": {"month": "12/2026"},
     # A number that is not the reader's own meter has no name for him.
     **{name: {"meter": "14...789"} for name in ("taken_back", "moved", "not_moved")},
 }

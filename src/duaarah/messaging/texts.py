@@ -16,6 +16,7 @@ from duaarah.messaging.conversation_texts import CONVERSATION_TEXTS
 from duaarah.messaging.correction_texts import CORRECTION_TEXTS
 from duaarah.messaging.outage_texts import OUTAGE_TEXTS
 from duaarah.messaging.price_texts import PRICE_TEXTS
+from duaarah.messaging.tmp_texts import TMP_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
     "low_credit": {
@@ -167,6 +168,7 @@ TEXTS: dict[str, dict[str, str]] = {
     **OUTAGE_TEXTS,
     **PRICE_TEXTS,
     **CORRECTION_TEXTS,
+    **TMP_TEXTS,
 }
 
 TOKEN_STATES = {
