@@ -79,12 +79,15 @@ def fill(block: Block, checked: Checked, rules: Rules = DEFAULT) -> Filled:
     return Filled(energy_wh, _registers(checked, energy_wh), how)
 
 
-def open_gaps(block: Block, checked: Checked, rules: Rules = DEFAULT) -> Bools:
-    """Meters (a mask) whose gaps need like days: longer than a line reaches, or without both registers in the block."""
+def open_gaps(block: Block, checked: Checked, first: int, last: int, rules: Rules = DEFAULT) -> Bools:
+    """
+    Meters (a mask) of whose gaps one touches the columns `first` to `last` and needs like days: longer than a line
+    reaches, or without both registers in the block.
+    """
     gaps = _find(checked.energy_wh, checked, *_carried(checked))
     needs = ~np.isfinite(gaps.total_wh) | ((gaps.last - gaps.first + 1) * rules.period_s > rules.linear_s)
     mask = np.zeros(len(checked.energy_wh), bool)
-    mask[gaps.row[needs]] = True
+    mask[gaps.row[needs & (gaps.first <= last) & (gaps.last >= first)]] = True
     return mask
 
 
