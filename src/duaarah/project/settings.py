@@ -198,6 +198,8 @@ VENDING_API_NETWORKS = _vending_networks()
 VENDING_API_PROXY = "proxy" in [one.strip() for one in os.environ.get("DUAARAH_VENDING_API", "").split(",")]
 KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah"))
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
+# Day files of the interval store; for several machines and a Spark cluster a folder that all of them see.
+READINGS_FOLDER = Path(os.environ.get("DUAARAH_READINGS", DATA_DIR / "readings"))
 # Where channels drop files of tokens that they sold; nothing is read where the variable is not set.
 TOKEN_FOLDER = Path(os.environ["DUAARAH_TOKEN_FOLDER"]) if os.environ.get("DUAARAH_TOKEN_FOLDER") else None
 # Where tokens are bought from P2APST instead of made with our own keys; wiring/p2apst.py reads these.

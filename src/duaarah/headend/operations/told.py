@@ -13,10 +13,12 @@ from django.db import connection
 from duaarah.core.intent import DailySummary, Report
 from duaarah.core.reports import LoadProfile, ModemStatus
 from duaarah.headend.operations.paces import note_cell
-from duaarah.readings.operations import Landed, Value, land
+from duaarah.readings.landing import land_rows
+from duaarah.readings.operations import AHEAD, OLDEST, Landed, Value, land
 from duaarah.registry.models import Meter
 
 DAY_S = 86_400
+ABSENT = float("nan")
 # The reports that are kept elsewhere too.
 TOLD = (LoadProfile, DailySummary, ModemStatus)
 
@@ -34,9 +36,12 @@ def keep_told(*, meter: Meter, report: Report, counter: int, now: dt.datetime) -
     """Land what a report says of intervals and days, note what it says of its modem; what landed, if anything could."""
     match report:
         case LoadProfile():
-            return land(
+            landed = land(
                 meter_id=meter.pk, period_s=report.period_s, values=_intervals(report), counter=counter, now=now
             )
+            if landed.kept:
+                land_rows(interval_rows(meter_id=meter.pk, report=report, counter=counter, now=now))
+            return landed
         case DailySummary():
             return land(
                 meter_id=meter.pk, period_s=DAY_S, values=day_values(report, meter.zone), counter=counter, now=now
@@ -47,6 +52,22 @@ def keep_told(*, meter: Meter, report: Report, counter: int, now: dt.datetime) -
                 cursor.execute(_STATUS, [meter.pk, *words, counter, now])
             note_cell(meter_id=meter.pk, cell=report.cell or "")
     return None
+
+
+def interval_rows(*, meter_id: int, report: LoadProfile, counter: int, now: dt.datetime) -> list[tuple[Any, ...]]:
+    """Rows for the interval store: volts and amperes of the phases that were told, of several the lowest volt, the highest A."""
+    rows: list[tuple[Any, ...]] = []
+    for one in report.intervals:
+        told = {name: value for name, value in zip(report.channels, one.values, strict=True) if value is not None}
+        if not told or not now - OLDEST <= one.start_at <= now + AHEAD:
+            continue
+        volts = [value / 1000 for name, value in told.items() if name.startswith("voltage_l")]
+        amperes = [value / 1000 for name, value in told.items() if name.startswith("current_l")]
+        ts = one.start_at + dt.timedelta(seconds=report.period_s)
+        known = [float(told.get("energy_wh", ABSENT)), float(told.get("register_wh", ABSENT))]
+        known += [min(volts, default=ABSENT), max(amperes, default=ABSENT)]
+        rows.append((meter_id, ts, report.period_s, *known, one.status, counter))
+    return rows
 
 
 def _intervals(report: LoadProfile) -> list[Value]:
