@@ -36,6 +36,7 @@ PAGES = {
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
         *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
+        *("/operasi/padam/", "/operasi/padam/rencana/"),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

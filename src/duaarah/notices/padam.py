@@ -88,7 +88,7 @@ def _note_restored(now: dt.datetime, limit: int) -> int:
     OutageNotice.objects.filter(pk__in=ids).update(over_at=now)
     # Whoever was not told yet hears nothing: it is over.
     OutageNotice.objects.filter(pk__in=ids, state=State.WAITING).update(state=State.DROPPED)
-    made = _rows(Kind.NYALA, [(r.meter_id, r.phone, r.operator_id, r.outage_id, r.planned_id) for r in told], now)
+    made = write_rows(Kind.NYALA, [(r.meter_id, r.phone, r.operator_id, r.outage_id, r.planned_id) for r in told], now)
     return len(rows) + made
 
 
@@ -106,13 +106,17 @@ def write_notices(*, kind: str, outage_of: Mapping[int, int | None], planned_id:
     with connection.cursor() as cursor:
         cursor.execute(_PHONES, {"meters": sorted(outage_of), "now": now})
         found = [(meter, phone, operator, outage_of[meter], planned_id) for meter, phone, operator in cursor.fetchall()]
-    return _rows(kind, found, now)
+    return write_rows(kind, found, now)
 
 
 Row = tuple[int, str, int, int | None, int | None]
 
 
-def _rows(kind: str, found: Sequence[Row], now: dt.datetime) -> int:
+def write_rows(kind: str, found: Sequence[Row], now: dt.datetime) -> int:
+    """Joining: notices of (meter, phone, operator, outage, planned), each behind those that wait; how many are new."""
+    wide = set(
+        Outage.objects.filter(pk__in={row[3] for row in found if row[3]}, wide=True).values_list("pk", flat=True)
+    )
     turns = _Turns(now)
     notices = [
         OutageNotice(
@@ -123,7 +127,7 @@ def _rows(kind: str, found: Sequence[Row], now: dt.datetime) -> int:
             outage_id=outage,
             planned_id=planned,
             created_at=now,
-            due_at=turns.next_of(operator),
+            due_at=turns.next_of(operator, burst=0 if outage in wide else BURST),
         )
         for meter, phone, operator, outage, planned in found
     ]
@@ -141,10 +145,10 @@ class _Turns:
         waiting = OutageNotice.objects.filter(state=State.WAITING).values("operator").annotate(last=Max("due_at"))
         self._last = {row["operator"]: row["last"] for row in waiting}
 
-    def next_of(self, operator: int) -> dt.datetime:
+    def next_of(self, operator: int, *, burst: int) -> dt.datetime:
         taken = self._taken[operator] = self._taken.get(operator, 0) + 1
         begin_at = max(self._now, self._last.get(operator, self._now))
-        return begin_at + dt.timedelta(seconds=max(taken - BURST, 0) / PACE_PER_S)
+        return begin_at + dt.timedelta(seconds=max(taken - burst, 0) / PACE_PER_S)
 
 
 def tell_outages(*, now: dt.datetime, limit: int = BATCH_MAX) -> int:

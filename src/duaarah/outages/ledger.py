@@ -8,6 +8,7 @@ cause) goes along. An outage keeps its row while its begin, end and level are co
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +20,8 @@ from duaarah.outages.models import Cause, Interruption, MeterSupply, Outage, Pla
 from duaarah.registry.models import Meter
 
 NEAR = dt.timedelta(minutes=10)
+# From so many customers on an outage is wide by itself: its notices are paced.
+WIDE_FROM = 200
 PLAN_SLACK = dt.timedelta(minutes=30)
 OPEN = (Outage.State.SUSPECTED, Outage.State.DECLARED)
 
@@ -90,6 +93,7 @@ def _fill(row: Outage, event: Event, now: dt.datetime) -> None:
     row.began_at = event.begin_at
     row.known_at = min(row.known_at, event.known_at)
     row.affected = len(event.affected)
+    row.wide = row.wide or row.affected >= WIDE_FROM
     by_hand = {key: row.evidence[key] for key in ("closed_by", "declared_by", "estimated_by") if key in row.evidence}
     row.evidence = {**dict(event.counts), **by_hand, **({"nested": True} if event.nested else {})}
     if "closed_by" not in by_hand or event.end_at is not None:
@@ -156,6 +160,14 @@ def _write_interruptions(
         if old is not None:
             mine.remove(old)
         outage = _outage_of(span, outages)
+        if (
+            span.end_at is None
+            and outage is not None
+            and outage.ended_at is not None
+            and "closed_by" in outage.evidence
+        ):
+            # An operator closed it; until the meter itself says when, his word holds.
+            span = dataclasses.replace(span, end_at=max(outage.ended_at, span.begin_at))
         if old is not None and _unchanged(old, span, outage):
             continue
         if old is not None:

@@ -16,6 +16,7 @@ from duaarah.notices.day_warnings import compute_due
 from duaarah.notices.padam import note_outages, tell_outages
 from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.outages.inferring import run_outages
+from duaarah.outages.planning import end_plans
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.vending.operations.key_roll import give_up_slow_rolls
@@ -38,6 +39,7 @@ def main() -> int:
         lambda: resume_paid(token_source=token_source, now=now()),
         # Seconds count for whoever sits in the dark.
         lambda: run_outages(now=now()) + note_outages(now=now()) + tell_outages(now=now()),
+        lambda: end_plans(now=now()),
         lambda: give_up_slow_rolls(now=now()),
         lambda: resume_free_issues(token_source=token_source, now=now()),
         lambda: resume_key_changes(source=own, now=now()),

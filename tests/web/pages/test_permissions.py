@@ -25,9 +25,10 @@ from duaarah.headend.shipments.operations import set_maker
 from duaarah.messaging.models import Message
 from duaarah.notices.auto.rules import Wish, set_rule
 from duaarah.notices.models import AutoRule, TopUpRequest
+from duaarah.outages.models import Outage, PlannedOutage
 from duaarah.people.models import APIKey, Approval, Login
 from duaarah.people.operations import decide_approval
-from duaarah.registry.models import CataloguePrice, Delegation, Meter, NumberRange, Sim
+from duaarah.registry.models import CataloguePrice, Delegation, Meter, NetworkNode, NumberRange, Sim
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.batch_models import Correction, KeyRoll, TokenBatch, TokenPhone
 from duaarah.vending.models import Channel, KeyChange, LedgerEntry, LedgerLine, Payment, Token, Vend
@@ -89,6 +90,12 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-campaign": ("/operasi/kampanye/{campaign}/", "get", DESK),
     "desk-campaign-part": ("/operasi/kampanye/{campaign}/jejak/", "get", DESK),
     "desk-campaign-step": ("/operasi/kampanye/{campaign}/langkah/", "post-redirect", DESK),
+    "desk-outages": ("/operasi/padam/", "get", DESK),
+    "desk-outage": ("/operasi/padam/{outage}/", "get", DESK),
+    "desk-outage-change": ("/operasi/padam/{outage}/ubah/", "post-redirect", DESK),
+    "desk-outage-plans": ("/operasi/padam/rencana/", "get", DESK),
+    "desk-outage-plan": ("/operasi/padam/rencana/{plan}/", "get", DESK),
+    "desk-outage-plan-change": ("/operasi/padam/rencana/{plan}/ubah/", "post-redirect", DESK),
     "desk-paces": ("/operasi/laju/", "get", DESK),
     "desk-meter-communication": ("/operasi/meter/{drn}/komunikasi/", "get", DESK),
     "desk-meter-usage": ("/operasi/meter/{drn}/pemakaian/", "get", DESK),
@@ -334,6 +341,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **closed_rotation_and_rollout(town, household),
         **of_elsewhere(town, vend),
         **booked(town),
+        **dark_and_planned(town, household),
         "bank": partner(filled_idr=0).code,
     }
     desk = sign_in("dataop")
@@ -388,6 +396,24 @@ def compared_and_invoiced(town: Town) -> dict[str, object]:
         **month, number="OPS-1", sequence=1, total_idr=0, open_sms=0, digest="", issued_by="test", issued_at=town.now
     )
     return {"reconciliation": made.pk, "file": file.pk, "invoice": row.number}
+
+
+def dark_and_planned(town: Town, household: House) -> dict[str, object]:
+    """An outage that was none, of a node without meters, and work that is over."""
+    node = NetworkNode.objects.create(code="T9", kind="TRANSFORMER")
+    outage = Outage.objects.create(
+        level="TRANSFORMER", node=node, state="WITHDRAWN", began_at=town.now, known_at=town.now, closed_at=town.now
+    )
+    plan = PlannedOutage.objects.create(
+        node=node,
+        begin_at=town.now - dt.timedelta(days=2),
+        end_at=town.now - dt.timedelta(days=1),
+        reason="x",
+        state="DONE",
+        asked_by="test",
+        asked_at=town.now,
+    )
+    return {"outage": outage.pk, "plan": plan.pk}
 
 
 def booked(town: Town) -> dict[str, object]:

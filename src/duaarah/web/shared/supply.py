@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from duaarah.notices.forecasts import DAYS_MIN
 from duaarah.notices.models import Forecast
 from duaarah.outages.models import MeterSupply
+from duaarah.outages.queries import current_interruption
 from duaarah.registry.models import Meter
 
 AXIS_DAYS, AXIS_MAX_DAYS = 14, 60
@@ -40,7 +41,10 @@ class Days:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What is known of a meter now. `sign`: nyala, padam, putus (ordered off), habis, diam (the page's colour and icon)."""
+    """
+    What is known of a meter now. `sign`: nyala, padam, putus (ordered off), habis, diam (the page's colour and icon). While
+    it is padam `off_since_at` says since when, `back_at` what an operator expects.
+    """
 
     meter: Meter
     name: str
@@ -50,6 +54,8 @@ class Reading:
     sign: str
     scale_wh: int
     days: Days | None = None
+    off_since_at: dt.datetime | None = None
+    back_at: dt.datetime | None = None
 
     @property
     def low(self) -> bool:
@@ -85,9 +91,14 @@ def reading(meter: Meter, now: dt.datetime) -> Reading:
     sign = signs.get(supply.state, "nyala") if supply else "nyala"
     if sign != "padam" and _ordered_off(meter, now):
         sign = "putus"
+    if supply is not None and supply.state == MeterSupply.State.MODEM_DIAM and sign == "nyala":
+        sign = "diam"
     if heard_at is None or (sign == "nyala" and now - heard_at > SILENT_AFTER):
         sign = "diam"
     site = getattr(meter, "site", None)
+    off = current_interruption(meter_id=meter.pk) if sign == "padam" else None
+    since_at = supply.since_at if sign == "padam" and supply else None
+    expected_at = off.outage.estimated_end_at if off is not None and off.outage is not None else None
     return Reading(
         meter=meter,
         name=site.alias if site is not None else (meter.customer.name if meter.customer else meter.drn),
@@ -97,4 +108,6 @@ def reading(meter: Meter, now: dt.datetime) -> Reading:
         sign=sign,
         scale_wh=meter.low_credit_threshold_wh * 6,
         days=days_of(meter, now),
+        off_since_at=off.began_at if off is not None else since_at,
+        back_at=expected_at if expected_at is not None and expected_at > now else None,
     )

@@ -28,6 +28,10 @@ from duaarah.web.utility.index_urls import index_urls
 
 urlpatterns = [
     *index_urls,
+from duaarah.web.utility.outage_urls import outage_urls
+
+urlpatterns = [
+    *outage_urls,
     path("", views.desk, name="desk"),
     path("meter/", views.find, name="desk-find"),
     path("meter/<str:drn>/", views.meter, name="desk-meter"),
