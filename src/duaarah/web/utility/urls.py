@@ -25,12 +25,10 @@ from duaarah.web.utility import (
     views,
 )
 from duaarah.web.utility.index_urls import index_urls
-
-urlpatterns = [
-    *index_urls,
 from duaarah.web.utility.outage_urls import outage_urls
 
 urlpatterns = [
+    *index_urls,
     *outage_urls,
     path("", views.desk, name="desk"),
     path("meter/", views.find, name="desk-find"),
