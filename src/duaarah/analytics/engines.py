@@ -185,6 +185,9 @@ def _connect_spark(master: str, memory_mb: int) -> BaseBackend:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
+    if master.startswith("local") or (urlsplit(master).hostname or "") in ("127.0.0.1", "localhost"):
+        # Nobody outside has to reach the driver, and this machine's own name need not resolve.
+        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = SparkSession.builder.master(master).appName("duaarah")
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -196,8 +199,8 @@ def _connect_spark(master: str, memory_mb: int) -> BaseBackend:
 
 def _ask(master: str) -> None:
     """Whether the master's port is open: Spark itself would try for a minute."""
+    parts = urlsplit(master.partition(",")[0])  # several masters stand by for each other; the first is asked
     try:
-        parts = urlsplit(master)
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None

@@ -57,12 +57,37 @@ def by_meter(readings: Table, topology: Table) -> Table:
     sums = readings.group_by("meter_id").agg(
         rows=readings.count(),
         wh=readings.energy_wh.sum(),
-        low=(readings.voltage_v < LOW_V).sum(),
-        high=(readings.voltage_v > HIGH_V).sum(),
+        low=readings.count(where=readings.voltage_v < LOW_V),
+        high=readings.count(where=readings.voltage_v > HIGH_V),
         v_min=readings.voltage_v.min(),
     )
     return sums.inner_join(topology, "meter_id").select(
         "transformer_id", "meter_id", "role", "rows", "wh", "low", "high", "v_min"
+    )
+
+
+def losses(readings: Table, topology: Table) -> Table:
+    """
+    Energy of each transformer: `transformer_id`, `input_kwh`, `sold_kwh`, `loss_kwh`, `loss_pct` (of input), `rows`.
+
+    Args:
+        readings: `meter_id`, `ts`, `energy_wh`; one row a meter and instant.
+        topology: `meter_id`, `transformer_id`, `role`.
+
+    Returns: transformers with a reading; without one of a total meter `input_kwh` and `loss_*` are null.
+    """
+    own = readings.group_by("meter_id").agg(rows=readings.count(), wh=readings.energy_wh.sum())
+    placed = own.inner_join(topology, "meter_id")
+    sums = placed.group_by("transformer_id").agg(
+        input_kwh=placed.wh.sum(where=placed.role == TOTAL) / 1000,
+        sold_kwh=placed.wh.sum(where=placed.role == CUSTOMER).fill_null(0.0) / 1000,
+        rows=placed.rows.sum(),
+    )
+    loss_kwh = sums.input_kwh - sums.sold_kwh
+    return sums.select(
+        *("transformer_id", "input_kwh", "sold_kwh", "rows"),
+        loss_kwh=loss_kwh,
+        loss_pct=100 * loss_kwh / sums.input_kwh.nullif(0),
     )
 
 

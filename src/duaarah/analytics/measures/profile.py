@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -39,6 +40,41 @@ def own_peaks(readings: Table, interval_min: float) -> Table:
     """`meter_id`, `peak_kw`: the highest interval of each meter."""
     known = readings.filter(readings.energy_wh.notnull())
     return known.group_by("meter_id").agg(peak_kw=known.energy_wh.max() * 60.0 / (1000.0 * interval_min))
+
+
+def profiles(readings: Table, groups: Table, interval_min: float) -> Table:
+    """
+    The profile of each group of meters: transformers, feeders, tariff groups.
+
+    Args:
+        readings: `meter_id`, `ts` at interval end, `energy_wh`; one row a meter and instant.
+        groups: `meter_id`, `group`.
+
+    Returns: `group`, `energy_kwh`, `peak_kw`, `peak_ts` (earliest of equal peaks), `load_factor`, `coincidence`,
+        `diversity`; factors are null where they would divide by 0. The hours are those of the group's own first to last
+        instant with energy, plus one interval.
+    """
+    known = readings.filter(readings.energy_wh.notnull()).select("meter_id", "ts", "energy_wh")
+    placed = known.inner_join(groups, "meter_id")
+    to_kw = 60.0 / (1000.0 * interval_min)
+    curve = placed.group_by("group", "ts").agg(wh=placed.energy_wh.sum())
+    tops = curve.group_by("group").agg(
+        energy_kwh=curve.wh.sum() / 1000, peak_wh=curve.wh.max(), first_at=curve.ts.min(), last_at=curve.ts.max()
+    )
+    own = known.group_by("meter_id").agg(peak_wh=known.energy_wh.max())
+    sums = own.inner_join(groups, "meter_id").group_by("group").agg(own_wh=ibis._.peak_wh.sum())
+    near = curve.inner_join(tops.select("group", "peak_wh"), "group")
+    at = near.filter(near.wh >= near.peak_wh - near.peak_wh.abs() * SAME).group_by("group").agg(peak_ts=ibis._.ts.min())
+    both = tops.inner_join(sums, "group").inner_join(at, "group")
+    peak_kw = both.peak_wh * to_kw
+    hours = both.last_at.delta(both.first_at, unit="second") / 3600 + interval_min / 60
+    return both.select(
+        *("group", "energy_kwh", "peak_ts"),
+        peak_kw=peak_kw,
+        load_factor=both.energy_kwh / (peak_kw * hours).nullif(0),
+        coincidence=both.peak_wh / both.own_wh.nullif(0),
+        diversity=both.own_wh / both.peak_wh.nullif(0),
+    )
 
 
 def profile(readings: Table, interval_min: float, connection: BaseBackend) -> Profile | None:

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each measure against a plain loop, on DuckDB in memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import random
+from collections import defaultdict
+from zoneinfo import ZoneInfo
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from duaarah.analytics import engines
+from duaarah.analytics.measures import balance, coverage, end_of_line, profile, saidi
+from duaarah.readings.columns import READINGS
+
+WIB, BERLIN = ZoneInfo("Asia/Jakarta"), ZoneInfo("Europe/Berlin")
+DAY = dt.date(2026, 3, 1)
+QUARTER = dt.timedelta(minutes=15)
+
+
+def utc(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+def outages(rows: list[tuple[int, dt.datetime, dt.datetime | None]]) -> ibis.Table:
+    schema = {"meter_id": "int64", "began_at": "timestamp('UTC')", "ended_at": "timestamp('UTC')"}
+    return ibis.memtable(pd.DataFrame(rows, columns=list(schema)), schema=schema)
+
+
+def readings(rows: list[tuple]) -> ibis.Table:
+    schema = {
+        "meter_id": "int64",
+        "ts": "timestamp('UTC')",
+        "energy_wh": "float64",
+        "voltage_v": "float64",
+        "quality": "string",
+    }
+    return ibis.memtable(pd.DataFrame(rows, columns=list(schema)), schema=schema)
+
+
+def rows_of(expression: ibis.Table) -> list[dict]:
+    frame = engines.own_connection().execute(expression)
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_merged_records_cover_the_same_seconds(seed: int) -> None:
+    chance = random.Random(seed)
+    rows: list[tuple[int, dt.datetime, dt.datetime | None]] = []
+    for _ in range(600):
+        began = utc("2026-03-01") + dt.timedelta(seconds=chance.randrange(20_000))
+        rows.append((chance.randrange(12), began, began + dt.timedelta(seconds=chance.choice([0, 60, 300, 301, 900]))))
+    rows += chance.sample(rows, 60)
+    rows += [(1, utc("2026-03-01"), None)]
+    expected = []
+    for meter in range(12):
+        own = sorted((a, b) for m, a, b in rows if m == meter and b is not None)
+        whole = [list(own[0])]
+        for began, ended in own[1:]:
+            if began <= whole[-1][1]:
+                whole[-1][1] = max(whole[-1][1], ended)
+            else:
+                whole.append([began, ended])
+        expected += [(meter, *(int(at.timestamp() * 1e6) for at in span)) for span in whole]
+    found = [(r["meter_id"], r["began_us"], r["ended_us"]) for r in rows_of(saidi.merged(outages(rows)))]
+    assert sorted(found) == sorted(expected)
+    assert len(found) < len(rows) * 0.6
+
+
+def test_a_day_is_local_and_the_whole_duration_is_its_own() -> None:
+    rows = [
+        (1, utc("2026-03-01T16:59:59"), utc("2026-03-01T18:00:00")),  # 23:59:59 WIB
+        (2, utc("2026-03-01T17:00:00"), utc("2026-03-01T17:05:00")),  # midnight WIB, five minutes
+        (3, utc("2026-03-01T17:00:00"), utc("2026-03-01T17:05:00.000001")),
+        (4, utc("2026-02-28T16:59:59"), utc("2026-03-02T00:00:00")),  # begun before the range
+    ]
+    found = rows_of(saidi.daily(outages(rows), WIB, DAY, DAY + dt.timedelta(days=1)))
+    by_day = {saidi.EPOCH_DATE + dt.timedelta(days=int(r["day"])): (r["ci"], r["cm_us"], r["momentary"]) for r in found}
+    assert by_day == {DAY: (1, 3_601_000_000, 0), DAY + dt.timedelta(days=1): (1, 300_000_001, 1)}
+
+
+def test_days_go_by_the_zone_s_clock_across_its_changes() -> None:
+    instants = [utc("2026-01-01") + dt.timedelta(hours=7 * n, minutes=n % 60) for n in range(1200)]
+    rows: list[tuple[int, dt.datetime, dt.datetime | None]] = [
+        (n, at, at + dt.timedelta(minutes=6)) for n, at in enumerate(instants)
+    ]
+    expected: defaultdict[int, int] = defaultdict(int)
+    for at in instants:
+        expected[(at.astimezone(BERLIN).date() - saidi.EPOCH_DATE).days] += 1
+    found = rows_of(saidi.daily(outages(rows), BERLIN, dt.date(2025, 12, 31), dt.date(2026, 12, 31)))
+    assert {int(r["day"]): r["ci"] for r in found} == dict(expected)
+
+
+def test_months_with_and_without_major_event_days() -> None:
+    rows: list[tuple[int, dt.datetime, dt.datetime | None]] = []
+    for day in range(31):
+        began = utc("2026-01-01T03:00:00") + dt.timedelta(days=day)
+        rows += [(meter, began, began + dt.timedelta(minutes=10 + day % 3)) for meter in range(2)]
+    storm = utc("2026-02-10T03:00:00")
+    rows += [(meter, storm, storm + dt.timedelta(hours=20)) for meter in range(90)]
+    found = saidi.reliability(
+        outages(rows),
+        customers_served=[100, 200],
+        zone=WIB,
+        first_date=dt.date(2026, 1, 1),
+        last_date=dt.date(2026, 2, 28),
+        connection=engines.own_connection(),
+    )
+    assert found.med_dates == [dt.date(2026, 2, 10)]
+    assert found.daily_saidi_min[dt.date(2026, 1, 2)] == 2 * 11 / 100
+    january, february = found.months
+    assert january.with_med == january.without_med
+    assert january.with_med.saifi == 0.62
+    assert (february.with_med.saifi, february.with_med.saidi_min) == (0.45, 540.0)
+    assert (february.without_med.saifi, february.without_med.asai) == (0.0, 1.0)
+    assert february.with_med.asai == 1 - 90 * 1200 / (200 * 28 * 1440)
+    with pytest.raises(ValueError, match="2 months"):
+        saidi.reliability(
+            outages(rows),
+            customers_served=[100],
+            zone=WIB,
+            first_date=dt.date(2026, 1, 1),
+            last_date=dt.date(2026, 2, 28),
+            connection=engines.own_connection(),
+        )
+
+
+def town(seed: int) -> tuple[list[tuple], pd.DataFrame]:
+    chance = random.Random(seed)
+    rows = [
+        (meter, utc("2026-03-01") + step * QUARTER, float(chance.randrange(300)), volt, "raw")
+        for meter in range(24)
+        for step in range(96)
+        for volt in [None if chance.random() < 0.1 else round(chance.gauss(207, 8), 1)]
+    ]
+    places = [(m, m // 12, f"L{m % 2 + 1}", "total" if m % 12 == 11 else "customer", m // 6) for m in range(24)]
+    return rows, pd.DataFrame(places, columns=["meter_id", "transformer_id", "phase", "role", "group"])
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_the_evening_s_quantiles_are_exact_and_the_lowest_meter_is_named(seed: int) -> None:
+    rows, places = town(seed)
+    customers = places[places["role"] == "customer"]
+    spans = end_of_line.evenings(DAY, DAY, WIB)
+    assert spans == [(utc("2026-03-01T11:00:00"), utc("2026-03-01T15:00:00"))]
+    table, names = readings(rows), ibis.memtable(customers)
+    phases = rows_of(end_of_line.by_phase(table, names, spans))
+    lowest = rows_of(end_of_line.lowest_meters(table, names, spans, count=2))
+    assert len(phases) == 4
+    assert len(lowest) == 8
+    for phase in phases:
+        own = customers[(customers.transformer_id == phase["transformer_id"]) & (customers.phase == phase["phase"])]
+        mine = [r for r in rows if r[0] in set(own.meter_id) and r[3] is not None]
+        late = [r for r in mine if spans[0][0] < r[1] <= spans[0][1]]
+        volts = [r[3] for r in late]
+        assert phase["min_v"] == min(volts)
+        assert phase["p1_v"] == pytest.approx(np.quantile(volts, 0.01), rel=1e-12)
+        assert phase["p5_v"] == pytest.approx(np.quantile(volts, 0.05), rel=1e-12)
+        assert phase["below_share"] == sum(r[3] < 198 for r in mine) / len(mine) > 0
+        assert phase["above_231"] == sum(r[3] > 231 for r in mine)
+        least: dict[int, tuple] = {}
+        for meter, ts, _, volt, _ in late:
+            least[meter] = min(least.get(meter, (math.inf,)), (volt, ts, meter))
+        named = [r for r in lowest if (r["transformer_id"], r["phase"]) == (phase["transformer_id"], phase["phase"])]
+        named.sort(key=lambda r: r["place"])
+        assert [(r["min_v"], r["ts"], r["meter_id"]) for r in named] == sorted(least.values())[:2]
+
+
+def test_ties_of_the_lowest_voltage_go_by_time_then_meter() -> None:
+    at = [utc("2026-03-01T11:15:00") + n * QUARTER for n in range(3)]
+    rows = [(3, at[1], 0.0, 200.0, "raw"), (2, at[1], 0.0, 200.0, "raw"), (1, at[2], 0.0, 200.0, "raw")]
+    rows += [
+        (3, at[2], 0.0, 200.0, "raw"),
+        (4, at[0], 0.0, 201.0, "raw"),
+        (5, utc("2026-03-01T11:00:00"), 0.0, 1.0, "raw"),
+    ]
+    places = pd.DataFrame([(m, 1, "L1") for m in range(1, 6)], columns=["meter_id", "transformer_id", "phase"])
+    found = rows_of(
+        end_of_line.lowest_meters(readings(rows), ibis.memtable(places), end_of_line.evenings(DAY, DAY, WIB), count=3)
+    )
+    assert [r["meter_id"] for r in sorted(found, key=lambda r: r["place"])] == [2, 3, 1]
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+def test_profiles_of_groups_and_losses_of_transformers(seed: int) -> None:
+    rows, places = town(seed)
+    table = readings(rows)
+    groups = ibis.memtable(places[["meter_id", "group"]])
+    for found in rows_of(profile.profiles(table, groups, 15)):
+        own = set(places[places.group == found["group"]].meter_id)
+        curve: defaultdict[dt.datetime, float] = defaultdict(float)
+        for meter, ts, wh, _, _ in rows:
+            curve[ts] += wh if meter in own else 0
+        peak_wh = max(curve.values())
+        sum_of_peaks = sum(max(r[2] for r in rows if r[0] == meter) for meter in own)
+        assert found["energy_kwh"] == pytest.approx(sum(curve.values()) / 1000)
+        assert found["peak_kw"] == pytest.approx(peak_wh * 4 / 1000)
+        assert found["peak_ts"] == min(ts for ts, wh in curve.items() if wh == peak_wh)
+        assert found["load_factor"] == pytest.approx(sum(curve.values()) / (peak_wh * 96))
+        assert found["coincidence"] == pytest.approx(peak_wh / sum_of_peaks)
+        assert found["diversity"] == pytest.approx(sum_of_peaks / peak_wh)
+    for found in rows_of(balance.losses(table, ibis.memtable(places))):
+        mine = places[places.transformer_id == found["transformer_id"]]
+        of = dict(zip(mine.meter_id, mine.role, strict=True))
+        sold, bought = (sum(r[2] for r in rows if of.get(r[0]) == role) / 1000 for role in balance.ROLES)
+        assert (found["sold_kwh"], found["input_kwh"]) == (pytest.approx(sold), pytest.approx(bought))
+        assert found["loss_pct"] == pytest.approx(100 * (bought - sold) / bought)
+    lone = ibis.memtable(places[places.role == "customer"])
+    assert {(r["input_kwh"], r["loss_kwh"], r["loss_pct"]) for r in rows_of(balance.losses(table, lone))} == {
+        (None,) * 3
+    }
+
+
+def test_coverage_counts_what_came_and_says_how_old_it_is() -> None:
+    at = utc("2026-03-01T00:15:00")
+    rows = [(1, at + n * QUARTER, 1.0, None, "estimated" if n == 3 else "raw") for n in range(4)]
+    expected = pd.DataFrame([(1, 4), (2, 4), (3, 0)], columns=["meter_id", "intervals"])
+    covered = coverage.coverage(readings(rows), ibis.memtable(expected))
+    found = {r.pop("meter_id"): r for r in rows_of(covered)}
+    assert found[1] == {"intervals": 4, "present": 3, "estimated": 1, "share": 0.75, "latest_ts": at + 2 * QUARTER}
+    assert found[2] == {"intervals": 4, "present": 0, "estimated": 0, "share": 0.0, "latest_ts": None}
+    assert found[3]["share"] is None
+    [whole] = rows_of(coverage.summary(covered))
+    assert (whole["meters"], whole["silent"], whole["share"]) == (3, 2, 0.375)
+
+
+def test_a_table_over_no_file_has_the_schema_of_readings() -> None:
+    connection = engines.own_connection()
+    assert connection is engines.own_connection()
+    empty = engines.read_parquet(connection, [])
+    assert list(empty.columns) == READINGS.names
+    assert connection.execute(empty).empty
+    assert connection.raw_sql("select current_setting('TimeZone')").fetchall() == [("UTC",)]
+    with pytest.raises(ValueError, match="no engine"):
+        engines.connect("abacus")
