@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms|dlms|ppob|forecast`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PURE = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast"])
+    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
-    parser.add_argument("--meters", type=int, help="default: topup 400, web 100000, dlms 200")
+    parser.add_argument("--meters", type=int, help="default: topup 400, web and grid 100000, dlms 200")
     parser.add_argument(
         "--decode", action="store_true", help="dlms: decoding only, without a database or other processes"
     )
@@ -34,11 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="forecast: households of your own, columns household,date,energy_kwh"
     )
+    parser.add_argument("--days", type=int, help="grid: of readings, default 11")
+    parser.add_argument("--spark", action="store_true", help="grid: also on a Spark cluster of two workers")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.name == "forecast":
         return _run_forecast(args)
+    if args.name == "grid":
+        return _run_grid(args)
     if args.name in PURE:
         for module in PURE[args.name][: 1 if args.decode else None]:
             _run_pure(module)
@@ -58,6 +62,23 @@ def _run_forecast(args: argparse.Namespace) -> int:
         print(f"duaarah: {args.csv}: {error}", file=sys.stderr)
         return 2
     except ExtraMissing as error:
+        print(f"duaarah: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _run_grid(args: argparse.Namespace) -> int:
+    """Without a database; exit 3 when Spark is asked for and Java or pyspark is missing."""
+    from duaarah.analytics.engines import EngineMissing
+    from duaarah.stage.bench_grid import run as measure
+
+    if any(number is not None and number < 1 for number in (args.meters, args.days)):
+        print("duaarah: --meters and --days are 1 or more.", file=sys.stderr)
+        return 2
+    try:
+        for record in measure(args.meters, args.days, args.spark):
+            print(json.dumps(record), flush=True)
+    except EngineMissing as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 3
     return 0

@@ -22,7 +22,7 @@ COMMANDS = {
     "iso8583": "the bank's messages (PLN's dialect): decode, encode",
     "grid": "numbers of the grid from files: indices, med, profile, balance, forecast",
     "comply": "the compliance bench: a scored test of any meter, over IP or SMS",
-    "bench": "measure: topup, web, sts, sms, dlms, forecast, ppob",
+    "bench": "measure: topup, web, sts, sms, dlms, forecast, ppob, grid",
     "audit": "the audit chain: verify",
     "meters": "kinds of meter, makers and their shipments: profiles, check, maker, import, shipments",
     "operators": "keys and limits of vending operators' programs (STS interface): new, list, revoke, limit",

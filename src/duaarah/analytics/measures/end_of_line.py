@@ -58,25 +58,26 @@ def by_phase(readings: Table, topology: Table, spans: Sequence[Span]) -> Table:
         any; of the whole time `intervals` with a voltage, `below_198`, `above_231` (strictly outside), `below_share`,
         `above_share`.
     """
-    known = readings.filter(readings.voltage_v.notnull()).select("meter_id", "ts", "voltage_v")
-    own = known.group_by("meter_id").agg(
-        intervals=known.count(),
-        below=known.count(where=known.voltage_v < LOW_V),
-        above=known.count(where=known.voltage_v > HIGH_V),
+    # Both scan the readings themselves: what is asked for twice, DuckDB keeps, and that would be all rows.
+    own = readings.group_by("meter_id").agg(
+        intervals=readings.voltage_v.count(),
+        below=readings.count(where=readings.voltage_v < LOW_V),
+        above=readings.count(where=readings.voltage_v > HIGH_V),
     )
     placed = own.inner_join(topology, "meter_id")
     whole = placed.group_by("transformer_id", "phase").agg(
         intervals=placed.intervals.sum(), below_198=placed.below.sum(), above_231=placed.above.sum()
     )
-    late = known.filter(inside(known.ts, spans)).inner_join(topology, "meter_id")
+    known = readings.filter(readings.voltage_v.notnull(), inside(readings.ts, spans))
+    late = known.select("meter_id", "voltage_v").inner_join(topology, "meter_id")
     evening = late.group_by("transformer_id", "phase").agg(
         p1_v=late.voltage_v.quantile(0.01), p5_v=late.voltage_v.quantile(0.05), min_v=late.voltage_v.min()
     )
     both = whole.left_join(evening, ["transformer_id", "phase"])
     return both.select(
         *("transformer_id", "phase", "p1_v", "p5_v", "min_v", "intervals", "below_198", "above_231"),
-        below_share=both.below_198 / both.intervals,
-        above_share=both.above_231 / both.intervals,
+        below_share=both.below_198 / both.intervals.nullif(0),
+        above_share=both.above_231 / both.intervals.nullif(0),
     )
 
 

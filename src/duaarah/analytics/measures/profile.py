@@ -58,14 +58,19 @@ def profiles(readings: Table, groups: Table, interval_min: float) -> Table:
     placed = known.inner_join(groups, "meter_id")
     to_kw = 60.0 / (1000.0 * interval_min)
     curve = placed.group_by("group", "ts").agg(wh=placed.energy_wh.sum())
+    # By a window, not by a join of the curve with its own maxima: that would sum all readings twice.
+    curve = curve.mutate(peak_wh=curve.wh.max().over(ibis.window(group_by="group")))
     tops = curve.group_by("group").agg(
-        energy_kwh=curve.wh.sum() / 1000, peak_wh=curve.wh.max(), first_at=curve.ts.min(), last_at=curve.ts.max()
+        energy_kwh=curve.wh.sum() / 1000,
+        peak_wh=curve.wh.max(),
+        peak_ts=curve.ts.min(where=curve.wh >= curve.peak_wh - curve.peak_wh.abs() * SAME),
+        first_at=curve.ts.min(),
+        last_at=curve.ts.max(),
     )
-    own = known.group_by("meter_id").agg(peak_wh=known.energy_wh.max())
+    # From the readings and not from `known`: what is asked for twice, DuckDB keeps, and that would be all rows.
+    own = readings.group_by("meter_id").agg(peak_wh=readings.energy_wh.max())
     sums = own.inner_join(groups, "meter_id").group_by("group").agg(own_wh=ibis._.peak_wh.sum())
-    near = curve.inner_join(tops.select("group", "peak_wh"), "group")
-    at = near.filter(near.wh >= near.peak_wh - near.peak_wh.abs() * SAME).group_by("group").agg(peak_ts=ibis._.ts.min())
-    both = tops.inner_join(sums, "group").inner_join(at, "group")
+    both = tops.inner_join(sums, "group")
     peak_kw = both.peak_wh * to_kw
     hours = both.last_at.delta(both.first_at, unit="second") / 3600 + interval_min / 60
     return both.select(
