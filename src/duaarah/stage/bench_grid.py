@@ -177,7 +177,7 @@ def _ratio(name: str, utility: Utility) -> Record:
     questions = bench_grid_sql.questions(name, utility)
 
     def ask_sql() -> Answer:
-        return [theirs.con.execute(question).to_arrow_table().to_pandas() for question in questions]
+        return [theirs.con.sql(question).to_arrow_table().to_pandas() for question in questions]
 
     is_equal = equal(ours.answers(name), ask_sql())
     ours_s = sql_s = float("inf")
