@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid|readings`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PURE = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid"])
+    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid", "readings"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
     parser.add_argument("--meters", type=int, help="default: topup 400, web and grid 100000, dlms 200")
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decode", action="store_true", help="dlms: decoding only, without a database or other processes"
     )
     parser.add_argument("--pushes", type=int, default=8_000, help="dlms: how many over TCP, in each round")
+    parser.add_argument("--days", type=int, default=3, help="readings: how many are ingested")
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="forecast: households of your own, columns household,date,energy_kwh"
     )
@@ -95,9 +96,9 @@ def _run_on_stage(args: argparse.Namespace) -> int:
     from duaarah.project.places import data_dir
     from duaarah.stage.processes import Processes, StageError
 
-    web = args.name == "web"
-    meters = args.meters or (100_000 if web else 400)
-    processes = Processes(data_dir() / "bench", 7, 20 if web else meters, None, radio_faults=False)
+    large = args.name in ("web", "readings")
+    meters = args.meters or (100_000 if large else 400)
+    processes = Processes(data_dir() / "bench", 7, 20 if large else meters, None, radio_faults=False)
     try:
         print("bench: setting the stage ...", file=sys.stderr, flush=True)
         processes.open_database()
@@ -117,6 +118,10 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
         from duaarah.stage.bench_web import run as measure_web
 
         return measure_web(processes, max(2, args.seconds // 4), meters)
+    if args.name == "readings":
+        from duaarah.stage.bench_readings import run as measure_readings
+
+        return measure_readings(meters, args.days)
     if args.name == "ppob":
         from duaarah.stage.bench_ppob import run as measure_ppob
 

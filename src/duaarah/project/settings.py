@@ -200,6 +200,8 @@ KEYSTORE_FILE = Path(os.environ.get("DUAARAH_KEYSTORE", DATA_DIR / "keys.duaarah
 KEYSTORE_PASSPHRASE = os.environ.get("DUAARAH_KEYSTORE_PASSPHRASE", "")
 # Day files of the interval store; for several machines and a Spark cluster a folder that all of them see.
 READINGS_FOLDER = Path(os.environ.get("DUAARAH_READINGS", DATA_DIR / "readings"))
+# Readings of the running hour become day files too, each ten minutes: fresh pages for more work (the demo does so).
+READINGS_SOON = os.environ.get("DUAARAH_READINGS_SOON") == "1"
 # Where channels drop files of tokens that they sold; nothing is read where the variable is not set.
 TOKEN_FOLDER = Path(os.environ["DUAARAH_TOKEN_FOLDER"]) if os.environ.get("DUAARAH_TOKEN_FOLDER") else None
 # Where tokens are bought from P2APST instead of made with our own keys; wiring/p2apst.py reads these.

@@ -144,7 +144,7 @@ def read(path: Path) -> Columns:
 
 
 def of_table(table: pa.Table) -> Columns:
-    """Arrays of an Arrow table of READINGS; without `counter` it is 0."""
+    """Arrays of an Arrow table of READINGS; a missing number is absent, a missing `counter` or `flags` 0."""
     made: Columns = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()
@@ -152,6 +152,9 @@ def of_table(table: pa.Table) -> Columns:
             column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         made[name] = column.to_numpy(zero_copy_only=False)
     made.setdefault("counter", np.zeros(table.num_rows, np.int64))
+    made.setdefault("flags", np.zeros(table.num_rows, np.int32))
+    for name in _FLOATS:
+        made.setdefault(name, np.full(table.num_rows, np.nan))
     return made
 
 

@@ -113,6 +113,8 @@ class Processes:
             "DUAARAH_COMMAND_BACKOFF_S": "1",
             "DUAARAH_INBOUND_LEASE_S": str(INBOUND_LEASE_S),
             "DUAARAH_SEGMENT_LEASE_S": str(self.segment_lease_s),
+            "DUAARAH_READINGS": str(self.folder / "readings"),
+            "DUAARAH_READINGS_SOON": "1",
         }
         os.environ.update(environment)
         os.environ.setdefault("DUAARAH_LOG_LEVEL", "WARNING")
