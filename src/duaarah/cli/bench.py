@@ -26,16 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid", "readings"])
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
-    parser.add_argument("--meters", type=int, help="default: topup 400, web and grid 100000, dlms 200")
+    parser.add_argument("--meters", type=int, help="default: topup 400, web, grid and readings 100000, dlms 200")
     parser.add_argument(
         "--decode", action="store_true", help="dlms: decoding only, without a database or other processes"
     )
     parser.add_argument("--pushes", type=int, default=8_000, help="dlms: how many over TCP, in each round")
-    parser.add_argument("--days", type=int, default=3, help="readings: how many are ingested")
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="forecast: households of your own, columns household,date,energy_kwh"
     )
-    parser.add_argument("--days", type=int, help="grid: of readings, default 11")
+    parser.add_argument("--days", type=int, help="of readings, default: grid 11, readings 3")
     parser.add_argument("--spark", action="store_true", help="grid: also on a Spark cluster of two workers")
 
 
@@ -121,7 +120,7 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
     if args.name == "readings":
         from duaarah.stage.bench_readings import run as measure_readings
 
-        return measure_readings(meters, args.days)
+        return measure_readings(meters, args.days or 3)
     if args.name == "ppob":
         from duaarah.stage.bench_ppob import run as measure_ppob
 
