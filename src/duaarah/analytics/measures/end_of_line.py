@@ -70,9 +70,11 @@ def by_phase(readings: Table, topology: Table, spans: Sequence[Span]) -> Table:
     )
     known = readings.filter(readings.voltage_v.notnull(), inside(readings.ts, spans))
     late = known.select("meter_id", "voltage_v").inner_join(topology, "meter_id")
+    # Both quantiles of one state: exact ones hold every value of the window in memory, on either engine.
     evening = late.group_by("transformer_id", "phase").agg(
-        p1_v=late.voltage_v.quantile(0.01), p5_v=late.voltage_v.quantile(0.05), min_v=late.voltage_v.min()
+        low_v=late.voltage_v.quantile([0.01, 0.05]), min_v=late.voltage_v.min()
     )
+    evening = evening.select("transformer_id", "phase", "min_v", p1_v=evening.low_v[0], p5_v=evening.low_v[1])
     both = whole.left_join(evening, ["transformer_id", "phase"])
     return both.select(
         *("transformer_id", "phase", "p1_v", "p5_v", "min_v", "intervals", "below_198", "above_231"),
