@@ -29,7 +29,7 @@ from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
 from duaarah.wiring.token_sources import OwnKeys
-from duaarah.workers import chores_readings, chores_reliability
+from duaarah.workers import chores_quality, chores_readings, chores_reliability
 from duaarah.workers.token_folder import run_token_folder
 
 LOG = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def make_app() -> procrastinate.App:
         run_records()
 
     chores_reliability.register(app, QUEUE)
+    chores_quality.register(app, QUEUE)
     chores_readings.register(app, QUEUE)
     return app
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Days whose readings, or their neighbours', are not those they were judged from: judged again, their facts counted again."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from duaarah.analytics.engines import open_readings
+from duaarah.analytics.models import QualityDay
+from duaarah.analytics.network_days.operations import recount_day
+from duaarah.analytics.vee.operations import DAY, check_day, signature
+from duaarah.readings import store
+from duaarah.readings.models import DayFile
+
+BACK_DAYS = 120
+DAYS_A_RUN = 10
+
+
+def catch_up(*, now: dt.datetime) -> int:
+    """Entries: the newest changed days first, a few a run; returns how many were judged."""
+    today = now.astimezone(dt.UTC).date()
+    days = {today - n * DAY for n in range(BACK_DAYS)}
+    bases = {day: base for day in days if (base := store.base_of(day)) is not None}
+    known = dict(QualityDay.objects.values_list("date", "source"))
+    due = [day for day in sorted(bases, reverse=True) if known.get(day) != signature(day, _around(day, bases))]
+    for day in due[:DAYS_A_RUN]:
+        check_day(date=day, now=now)
+    # A UTC day holds parts of two local days east of Greenwich.
+    for local_date in sorted({day + n * DAY for day in due[:DAYS_A_RUN] for n in (0, 1)}):
+        recount_day(date=local_date, readings=open_readings(local_date - DAY, local_date + DAY), now=now)
+    return len(due[:DAYS_A_RUN])
+
+
+def _around(day: dt.date, bases: dict[dt.date, DayFile]) -> dict[dt.date, DayFile]:
+    return {other: base for other, base in bases.items() if abs((other - day).days) <= 28}

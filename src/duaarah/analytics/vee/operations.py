@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging the interval store's days, and values set by hand: an edit is audited, undoable, and stands until undone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+from django.db import transaction
+
+from duaarah.analytics.engines import own_connection, read_parquet
+from duaarah.analytics.models import QualityDay, ReadingEdit
+from duaarah.analytics.vee.judging import LIKE_DAYS, Edit, Meters, Off, Sources, Tally, judge_day
+from duaarah.audit import operations as audit
+from duaarah.outages.models import Interruption
+from duaarah.people.models import Login
+from duaarah.readings import store
+from duaarah.readings.days import folder
+from duaarah.readings.models import DayFile
+from duaarah.registry.models import Meter, NodeMeter
+
+DAY = dt.timedelta(days=1)
+_FAR_S = 2**40
+
+
+def check_day(*, date: dt.date, now: dt.datetime) -> QualityDay | None:
+    """
+    Entry: a UTC day of the store validated and estimated; None where it has no reading.
+
+    Killed after the file and before the tally, the day is judged again with the same result. Data that came meanwhile makes
+    the file not count, and the day is judged again.
+    """
+    bases = {day: base for day in _span(date) if (base := store.base_of(day)) is not None}
+    if date not in bases:
+        return None
+    source = signature(date, bases)
+    engine = own_connection()
+    prior = DayFile.objects.filter(day_date=date, layer=DayFile.Layer.CHECKED, superseded_at=None).first()
+    sources = Sources(
+        read_parquet(engine, [folder() / base.name for base in bases.values()]),
+        None if prior is None else read_parquet(engine, [folder() / prior.name]),
+        engine,
+    )
+    tally = Tally()
+    begin_at = dt.datetime.combine(date, dt.time(), dt.UTC)
+    parts = list(judge_day(date, _meters(begin_at), _off(begin_at), _edits(begin_at), sources, tally=tally))
+    if not parts:
+        return None
+    store.write_checked(date, pa.concat_tables(parts), covers=bases[date].pk)
+    counts = {name: tally.qualities[name] for name in ("validated", "estimated", "raw", "edited", "absent")}
+    values = {
+        "judged_at": now,
+        "source": source,
+        "intervals": sum(counts.values()) - counts["absent"],
+        "faults": dict(tally.faults),
+        **counts,
+    }
+    with transaction.atomic(durable=True):
+        return QualityDay.objects.update_or_create(date=date, defaults=values)[0]
+
+
+def _span(date: dt.date) -> list[dt.date]:
+    return [date + n * DAY for n in range(-LIKE_DAYS, LIKE_DAYS + 1)]
+
+
+def signature(date: dt.date, bases: dict[dt.date, DayFile]) -> str:
+    """What a day was judged from: its file and its neighbours'. Another one and it is judged again."""
+    near = [bases.get(date + n * DAY) for n in (-1, 0, 1)]
+    # A gap still open at the end of the next day is closed by whatever comes within the weeks after.
+    later = max((base.pk for day, base in bases.items() if day > date + DAY), default=0)
+    return ":".join([*("0" if base is None else str(base.pk) for base in near), str(later)])
+
+
+def _meters(at: dt.datetime) -> Meters:
+    totals = set(NodeMeter.objects.filter(valid__contains=at).values_list("meter_id", flat=True))
+    rows = list(Meter.objects.order_by("pk").values_list("pk", "contracted_va"))
+    # Of a total meter neither fuse nor conductors are known.
+    va = [np.nan if number in totals else float(contracted) for number, contracted in rows]
+    phases = [np.nan if number in totals else (1.0 if contracted <= 11_000 else 3.0) for number, contracted in rows]
+    return Meters(np.array([row[0] for row in rows], np.int64), np.array(va), np.array(phases))
+
+
+def _off(begin_at: dt.datetime) -> Off:
+    first, last = begin_at - LIKE_DAYS * DAY, begin_at + (LIKE_DAYS + 1) * DAY
+    found = Interruption.objects.filter(superseded_at=None, began_at__lt=last).exclude(ended_at__lt=first)
+    rows = list(found.values_list("meter_id", "began_at", "ended_at"))
+    begins = [int(began.timestamp()) for _meter, began, _ended in rows]
+    ends = [_FAR_S if ended is None else int(ended.timestamp()) for _meter, _began, ended in rows]
+    return Off(*(np.array(each, np.int64) for each in ([row[0] for row in rows], begins, ends)))
+
+
+def _edits(begin_at: dt.datetime) -> list[Edit]:
+    found = ReadingEdit.objects.filter(undone_at=None, ends_at__gte=begin_at, ends_at__lt=begin_at + DAY)
+    return [Edit(one.meter_id, int(one.ends_at.timestamp()), one.energy_wh) for one in found]
+
+
+def edit_reading(
+    *, meter: Meter, ends_at: dt.datetime, former_energy_wh: float | None, energy_wh: float, reason: str,
+    login: Login, now: dt.datetime,
+) -> ReadingEdit:  # fmt: skip
+    """
+    Entry: an interval's energy set by hand; its day is judged again. An edit before it is undone.
+
+    Raises:
+        ValueError: a negative energy, no reason, or an instant between intervals.
+    """
+    if energy_wh < 0 or not reason.strip() or int(ends_at.timestamp()) % 900:
+        raise ValueError("An energy of 0 or more, a reason, and the end of an interval.")
+    with transaction.atomic(durable=True):
+        Meter.objects.select_for_update().get(pk=meter.pk)
+        ReadingEdit.objects.filter(meter=meter, ends_at=ends_at, undone_at=None).update(undone_at=now, undone_by=login)
+        made = ReadingEdit.objects.create(
+            meter=meter,
+            ends_at=ends_at,
+            period_s=900,
+            former_energy_wh=former_energy_wh,
+            energy_wh=energy_wh,
+            reason=reason.strip(),
+            made_by=login,
+            made_at=now,
+        )
+        _again(made, "reading.edit", reason.strip(), login, now)
+    return made
+
+
+def undo_edit(*, edit_id: int, login: Login, now: dt.datetime) -> bool:
+    """Entry: what the meter told or the estimate counts again; False if it was undone before."""
+    with transaction.atomic(durable=True):
+        found = ReadingEdit.objects.select_for_update().get(pk=edit_id)
+        if found.undone_at is not None:
+            return False
+        found.undone_at, found.undone_by = now, login
+        found.save(update_fields=["undone_at", "undone_by"])
+        _again(found, "reading.edit_undo", found.reason, login, now)
+    return True
+
+
+def _again(edit: ReadingEdit, verb: str, reason: str, login: Login, now: dt.datetime) -> None:
+    """Joining: audits, and has the day judged again."""
+    detail = {"ends_at": edit.ends_at.isoformat(), "former_wh": edit.former_energy_wh, "energy_wh": edit.energy_wh}
+    subject = f"meter:{edit.meter_id}"
+    audit.record(at=now, actor=login.username, verb=verb, subject=subject, reason=reason, detail=detail)
+    QualityDay.objects.filter(date=edit.ends_at.astimezone(dt.UTC).date()).update(source="")
