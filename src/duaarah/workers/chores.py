@@ -106,9 +106,8 @@ def make_app() -> procrastinate.App:
     def records(timestamp: int) -> None:
         run_records()
 
-    chores_reliability.register(app, QUEUE)
-    chores_quality.register(app, QUEUE)
-    chores_readings.register(app, QUEUE)
+    for part in (chores_reliability, chores_quality, chores_readings):
+        part.register(app, QUEUE)
     return app
 
 
