@@ -17,11 +17,16 @@ import pytest
 
 @dataclass(frozen=True)
 class Truth:
-    """Steps of 15 min. Energies in Wh: `input_wh` (steps) at 20 kV, `load_wh` (meters, steps); `voltage_v` at 230 V = 1 pu."""
+    """
+    Steps of 15 min. Energies in Wh: `input_wh` (steps) at 20 kV, `load_wh` (meters, steps); `voltage_v` and `busbar_v`
+    (steps) at 230 V = 1 pu. The transformer's name plate: VA, W without load, W at rated load.
+    """
 
     input_wh: np.ndarray
     load_wh: np.ndarray
     voltage_v: np.ndarray
+    busbar_v: np.ndarray
+    plate: tuple[float, float, float]
 
 
 def required() -> tuple[Any, Any]:
@@ -57,7 +62,10 @@ def solved(grid: str, steps: int, kz: float = 1.0, kl: float = 1.0, source_pu: f
     )
     bus = {int(number): place for place, number in enumerate(net.bus.index)}
     volts = out["node"]["u_pu"][:, [bus[int(b)] for b in net.load.bus]].T * 400 / 3**0.5
-    return Truth(out["source"]["p"][:, 0] / 4, p.T / 4, volts)
+    t = net.trafo.iloc[0]
+    busbar = out["node"]["u_pu"][:, bus[int(t.lv_bus)]] * 400 / 3**0.5
+    plate = (t.sn_mva * 1e6, t.pfe_kw * 1e3, t.vkr_percent / 100 * t.sn_mva * 1e6)
+    return Truth(out["source"]["p"][:, 0] / 4, p.T / 4, volts, busbar, plate)
 
 
 def _model(net: Any, pgm: Any, kz: float, source_pu: float, p: np.ndarray, q: np.ndarray) -> tuple[dict, np.ndarray]:

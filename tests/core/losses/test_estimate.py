@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.core.losses import town
 
 from duaarah.core.losses.assess import assess
 from duaarah.core.losses.estimate import Estimate, estimate, learn, quantile_90
 from duaarah.core.losses.panel import hours_of
 from duaarah.core.losses.technical import lines_loss_wh
-from tests.core.losses import town
 
 CLEAN = 14
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.core.losses import town
 
 from duaarah.core.losses.clocks import aligned, clock_findings
 from duaarah.core.losses.mapping import EXCHANGED, PHASE, PHASE_UNKNOWN, TRANSFORMER, check_mapping
 from duaarah.core.losses.registers import RESET, ROLLOVER, SWAP, register_findings
-from tests.core.losses import town
 
 DAYS = 14
 

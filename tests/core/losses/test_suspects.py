@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.core.losses import town
 
 from duaarah.core.losses.estimate import learn
 from duaarah.core.losses.panel import hours_of
 from duaarah.core.losses.rules import Signals, indications
 from duaarah.core.losses.suspects import BYPASS, DROP, NIGHT, PARTIAL, Ranking, rank
 from duaarah.core.losses.technical import lines_loss_wh
-from tests.core.losses import town
 
 DAYS = 42
 

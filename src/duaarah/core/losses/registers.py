@@ -10,7 +10,6 @@ one than a reset leaves, is another meter's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -43,16 +42,16 @@ def register_findings(panel: Panel, *, power_max_w: float = 66_000.0) -> list[Re
         register, energy = panel.register_wh[:, m], panel.energy_wh[:, m]
         known = np.flatnonzero(np.isfinite(register))
         used = np.r_[0.0, np.cumsum(np.nan_to_num(energy))]
-        for before, after in pairwise(known):
-            ran, told = register[after] - register[before], used[after + 1] - used[before + 1]
-            gap = np.isnan(energy[before + 1 : after + 1]).any()
-            most = power_max_w * (after - before) * panel.period_s / 3600 if gap else told
-            tolerance = max(TOLERANCE_WH, TOLERANCE_SHARE * told)
-            if -tolerance + (0.0 if gap else told) <= ran <= most + tolerance:
-                continue
-            kind = _kind(float(register[before]), float(register[after]), float(told))
-            end_s = int(panel.end_s[after])
-            out.append(RegisterFinding(meter_id, kind, end_s, float(register[before]), float(register[after])))
+        holes = np.r_[0, np.cumsum(np.isnan(energy))]
+        before, after = known[:-1], known[1:]
+        ran, told = register[after] - register[before], used[after + 1] - used[before + 1]
+        gap = holes[after + 1] > holes[before + 1]
+        most = np.where(gap, power_max_w * (after - before) * panel.period_s / 3600, told)
+        tolerance = np.maximum(TOLERANCE_WH, TOLERANCE_SHARE * told)
+        wrong = (ran < np.where(gap, 0.0, told) - tolerance) | (ran > most + tolerance)
+        for b, a, used_wh in zip(before[wrong], after[wrong], told[wrong], strict=True):
+            kind = _kind(float(register[b]), float(register[a]), float(used_wh))
+            out.append(RegisterFinding(meter_id, kind, int(panel.end_s[a]), float(register[b]), float(register[a])))
     return out
 
 

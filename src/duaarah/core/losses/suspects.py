@@ -199,7 +199,7 @@ def _solve(columns: _Columns, residual: Array, total: Array, rows: Flags) -> _So
     beta = np.zeros(len(size))
     for _ in range(3):
         ridge = np.where(np.isfinite(doubt) & (doubt > 0), noise**2 / np.maximum(doubt, 1e-12) ** 2, 0.0)
-        beta = _descend(gram + np.diag(ridge), right, low)
+        beta = _descend(gram + np.diag(ridge), right, low, beta)
         left = y - x @ beta
         # The scatter that most hours have; a few wild ones do not widen all the rest.
         noise = max(float(np.sqrt((left**2).sum() / max(len(y) - (beta != 0).sum(), 1))), 1e-12)
@@ -210,12 +210,12 @@ def _solve(columns: _Columns, residual: Array, total: Array, rows: Flags) -> _So
     return _Solved(np.where(used, beta / scale, 0.0), np.where(used, sd / scale, np.inf), np.diag(inverse))
 
 
-def _descend(gram: Array, right: Array, low: Array) -> Array:
+def _descend(gram: Array, right: Array, low: Array, start: Array) -> Array:
     """Coordinate descent: minimise b'Gb/2 - r'b with b >= low."""
-    beta = np.zeros(len(right))
-    slope = -right.copy()
+    beta = start.copy()
+    slope = gram @ beta - right
     diagonal = np.maximum(np.diag(gram), 1e-12)
-    for _ in range(400):
+    for _ in range(200):
         moved = 0.0
         for j in range(len(beta)):
             new = max(beta[j] - slope[j] / diagonal[j], low[j])
