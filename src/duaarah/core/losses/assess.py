@@ -27,7 +27,7 @@ class Assessment:
     before it (or from a period known as clean) the loss model learned. `ranking` is None while a verdict is refused.
     """
 
-    balance: Balance
+    whole: Balance
     estimate: Estimate
     hours: Hours
     model: LossModel

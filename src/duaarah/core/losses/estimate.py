@@ -184,11 +184,11 @@ def estimate(hours: Hours, model: LossModel) -> Estimate:
     )
 
 
-def _mix_variance(energy: Array, total: float, model: LossModel) -> float:
-    """Customers' gains that the fitted gain does not hold, because another mix of customers used the energy."""
-    if model.clean_share is None or model.clean_share.shape != energy.shape:
+def _mix_variance(energy_wh: Array, total: float, model: LossModel) -> float:
+    """Customers' gains that the fitted gain does not hold, because another mix of customers used the energy_wh."""
+    if model.clean_share is None or model.clean_share.shape != energy_wh.shape:
         return 0.0
-    return float(METER_GAIN_SD**2 * ((energy - model.clean_share * energy.sum()) ** 2).sum())
+    return float(METER_GAIN_SD**2 * ((energy_wh - model.clean_share * energy_wh.sum()) ** 2).sum())
 
 
 def daily_ntl(hours: Hours, model: LossModel) -> tuple[Array, Array, Array]:
