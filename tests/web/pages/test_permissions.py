@@ -16,6 +16,7 @@ from tests.flows.ppob_host import partner
 from tests.web.pages.conftest import SignIn
 from tests.web.vendors import vendor
 
+from duaarah.analytics.models import Compensation, DeclaredLevel, TMPMonth
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns.choice import Choice
 from duaarah.headend.campaigns.operations import plan_campaign
@@ -26,7 +27,7 @@ from duaarah.messaging.models import Message
 from duaarah.notices.auto.rules import Wish, set_rule
 from duaarah.notices.models import AutoRule, TopUpRequest
 from duaarah.outages.models import Outage, PlannedOutage
-from duaarah.people.models import APIKey, Approval, Login
+from duaarah.people.models import APIKey, Approval, Login, Organisation, Unit
 from duaarah.people.operations import decide_approval
 from duaarah.registry.models import CataloguePrice, Delegation, Meter, NetworkNode, NumberRange, Sim
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
@@ -191,6 +192,11 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-reliability": ("/operasi/keandalan/", "get", PLN),
     "desk-exclude": ("/operasi/keandalan/kecualikan/", "post-redirect", PLN),
     "desk-exclude-decide": ("/operasi/keandalan/kecualikan/{exclusion}/", "post-redirect", PLN),
+    "desk-tmp": ("/operasi/tmp/", "get", PLN),
+    "desk-tmp-declare": ("/operasi/tmp/deklarasi/", "post-redirect", PLN),
+    "desk-tmp-propose": ("/operasi/tmp/tutup/", "post-redirect", PLN),
+    "desk-tmp-month": ("/operasi/tmp/{tmp_month}/", "get", PLN),
+    "desk-tmp-decide": ("/operasi/tmp/{tmp_month}/putuskan/", "post-redirect", PLN),
     "gerai": ("/gerai/", "get", {"gerai"}),
     "gerai-sale": ("/gerai/jual/?meter={drn}", "get", {"gerai"}),
     # Of the household's own purchase, which no till sold.
@@ -295,6 +301,9 @@ MOVED = (
     AutoRule,
     TopUpRequest,
     VendorKey,
+    TMPMonth,
+    Compensation,
+    DeclaredLevel,
 )
 
 
@@ -457,7 +466,21 @@ def booked(town: Town) -> dict[str, object]:
         requested_at=town.now,
         expires_at=town.now + dt.timedelta(days=1),
     )
-    return {**made, "compared": compared.pk, "correction": refused.pk, "exclusion": exclusion.pk}
+    organisation, _ = Organisation.objects.get_or_create(code="pln", defaults={"name": "pln", "kind": "UTILITY"})
+    month = TMPMonth.objects.create(
+        unit=Unit.objects.create(organisation=organisation, code="UT", name="UT"),
+        month_date=dt.date(2026, 1, 1),
+        state="REFUSED",
+        approval=exclusion,
+        proposed_at=town.now,
+    )
+    return {
+        **made,
+        "compared": compared.pk,
+        "correction": refused.pk,
+        "exclusion": exclusion.pk,
+        "tmp_month": month.pk,
+    }
 
 
 def withdrawn(town: Town, household: House) -> KeyChange:
