@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 
 import pytest
 from django.test import Client
@@ -13,7 +14,7 @@ from tests.analytics.grid import off
 from tests.flows.house import Town
 from tests.web.pages.conftest import SignIn
 
-from duaarah.analytics.models import Exclusion
+from duaarah.analytics.models import Exclusion, MedYear
 from duaarah.analytics.reliability.catch_up import catch_up
 from duaarah.people.models import Approval, Login, Membership, Unit
 
@@ -40,6 +41,16 @@ def test_figures_and_denominators(pln: Client) -> None:
     assert "30.00" not in year and "Feb 2026" in year
     for bad in ("lingkup=X:1", "lingkup=UTILITY:1", "lingkup=FEEDER:x", "bulan=2026-13", "tahun=1", "dasar=x"):
         assert pln.get(f"{PATH}?{bad}").status_code == 404, bad
+
+
+def test_all_indices_are_told_without_major_event_days_too(pln: Client, town: Town) -> None:
+    MedYear.objects.create(year=2026, alpha=0, beta=0, days=2, t_med_min=20, provisional=True, computed_at=town.now)
+    text = pln.get(f"{PATH}?bulan=2026-02").content.decode()
+    assert "15 Feb 2026" in text and "No major event day." not in text
+    row = re.search(r"<b>CTAIDI</b>.*?</tr>", text, re.DOTALL)
+    assert row is not None and re.findall(r">([-0-9.]+)</td>", row[0]) == ["90.00", "-"]  # nobody is left: not defined
+    row = re.search(r"<b>SAIDI</b>.*?</tr>", text, re.DOTALL)
+    assert row is not None and re.findall(r">([-0-9.]+)</td>", row[0]) == ["30.00", "0.00"]
 
 
 def test_files(pln: Client) -> None:

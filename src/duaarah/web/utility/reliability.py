@@ -91,8 +91,9 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
     meds = queries.med_dates(first_date=asked.first_date, last_date=last_date)
     spread = queries.spread(**where, now=at)
     whole = queries.view(days, distinct=spread.distinct)
-    without = queries.view(days, without=meds)
-    rows = words.index_rows(whole, without, spread)
+    clean = queries.spread(**where, now=at, without=meds) if meds else spread
+    without = queries.view(days, without=meds, distinct=clean.distinct)
+    rows = words.index_rows(whole, without, spread, clean)
     if (file := exported(request, lambda: _table(asked, days, meds))) is not None:
         return file
     if request.GET.get("unduh") == "pdf":

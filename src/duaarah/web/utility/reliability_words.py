@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -84,25 +84,34 @@ def above(scope: str, scope_id: int) -> list[tuple[str, int, str]]:
     return way
 
 
-def index_rows(whole: View, without: View, spread: Spread) -> list[tuple[str, str, float | None, float | None, int]]:
-    """(name, what it is, with major event days, without them, decimals) of IEEE's indices."""
+def index_rows(
+    whole: View, without: View, spread: Spread, clean: Spread
+) -> list[tuple[str, str, float | None, float | None, int]]:
+    """
+    (name, what it is, with major event days, without them, decimals) of IEEE's indices.
+
+    `spread` is how interruptions spread over customers on all days, `clean` the same without major event days.
+    """
     a, b = whole.indices, without.indices
     served = whole.served
-    rows: list[tuple[str, str, float | None, float | None, int]] = [
+
+    def shares(what: Callable[[Spread], float | None]) -> tuple[float | None, float | None]:
+        return _percent(what(spread)), _percent(what(clean))
+
+    return [
         ("SAIDI", _("minutes a customer"), a.saidi_min, b.saidi_min, 2),
         ("SAIFI", _("times a customer"), a.saifi, b.saifi, 4),
         ("CAIDI", _("minutes an interruption"), a.caidi_min, b.caidi_min, 2),
-        ("CTAIDI", _("minutes an interrupted customer"), a.ctaidi_min, None, 2),
-        ("CAIFI", _("times an interrupted customer"), a.caifi, None, 4),
+        ("CTAIDI", _("minutes an interrupted customer"), a.ctaidi_min, b.ctaidi_min, 2),
+        ("CAIFI", _("times an interrupted customer"), a.caifi, b.caifi, 4),
         ("ASAI", _("% of the time with supply"), _percent(a.asai), _percent(b.asai), 5),
         ("MAIFI", _("momentary operations a customer"), a.maifi, b.maifi, 4),
         ("MAIFI_E", _("momentary events a customer"), a.maifi_e, b.maifi_e, 4),
-        ("CEMI-3", _("% of customers with more than 3 interruptions"), _percent(spread.cemi(3, served)), None, 3),
-        ("CEMSMI-5", _("% with more than 5, momentary too"), _percent(spread.cemsmi(5, served)), None, 3),
-        ("CELID-s 8", _("% with one of 8 hours or more"), _percent(spread.celid_s(8, served)), None, 3),
-        ("CELID-t 12", _("% with 12 hours or more in all"), _percent(spread.celid_t(12, served)), None, 3),
+        ("CEMI-3", _("% of customers with more than 3 interruptions"), *shares(lambda of: of.cemi(3, served)), 3),
+        ("CEMSMI-5", _("% with more than 5, momentary too"), *shares(lambda of: of.cemsmi(5, served)), 3),
+        ("CELID-s 8", _("% with one of 8 hours or more"), *shares(lambda of: of.celid_s(8, served)), 3),
+        ("CELID-t 12", _("% with 12 hours or more in all"), *shares(lambda of: of.celid_t(12, served)), 3),
     ]
-    return rows
 
 
 def _percent(share: float | None) -> float | None:
