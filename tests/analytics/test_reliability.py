@@ -81,6 +81,9 @@ def test_exactly_five_minutes_is_momentary_and_a_lockout_is_no_event(database: s
     day = DailyReliability.objects.get(scope="UTILITY")
     assert (day.ci, day.momentary, day.momentary_events) == (2, 1 + 5 + 1, 1 + 2)
     assert day.interrupted_us == 300_000_001 + 59 * 60_000_000
+    found = spread(**UTILITY, first_date=at.date(), last_date=at.date(), now=NOW)
+    assert found.cemsmi(1, 10) == 1 / 10  # two events of five operations; a lockout with its try is one in all
+    assert found.cemsmi(0, 10) == 4 / 10 and found.distinct == 2
 
 
 def test_a_customer_counts_once_an_event_and_the_day_is_that_of_its_begin(database: str) -> None:

@@ -37,6 +37,7 @@ PAGES = {
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
         *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
         *("/operasi/padam/", "/operasi/padam/rencana/"),
+        *("/operasi/keandalan/", "/operasi/keandalan/?tahun=2026", "/operasi/tmp/"),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid|readings`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid|readings|reliability`: JSON lines with figure, value, unit and cores."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from duaarah.stage.processes import Processes
 
+NAMES = ("topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid", "readings", "reliability")
 # Benches without a database: their modules.
 PURE = {
     "sts": ("duaarah.stage.bench_sts",),
@@ -23,10 +24,12 @@ PURE = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=["topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid", "readings"])
+    parser.add_argument("name", choices=NAMES)
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=10_000, help="sms: how many each way")
-    parser.add_argument("--meters", type=int, help="default: topup 400, web, grid and readings 100000, dlms 200")
+    parser.add_argument(
+        "--meters", type=int, help="default: topup 400, web, grid, readings and reliability 100000, dlms 200"
+    )
     parser.add_argument(
         "--decode", action="store_true", help="dlms: decoding only, without a database or other processes"
     )
@@ -95,7 +98,7 @@ def _run_on_stage(args: argparse.Namespace) -> int:
     from duaarah.project.places import data_dir
     from duaarah.stage.processes import Processes, StageError
 
-    large = args.name in ("web", "readings")
+    large = args.name in ("web", "readings", "reliability")
     meters = args.meters or (100_000 if large else 400)
     processes = Processes(data_dir() / "bench", 7, 20 if large else meters, None, radio_faults=False)
     try:
@@ -121,6 +124,10 @@ def _records(processes: Processes, args: argparse.Namespace, meters: int) -> Ite
         from duaarah.stage.bench_readings import run as measure_readings
 
         return measure_readings(meters, args.days or 3)
+    if args.name == "reliability":
+        from duaarah.stage.bench_reliability import run as measure_reliability
+
+        return measure_reliability(meters)
     if args.name == "ppob":
         from duaarah.stage.bench_ppob import run as measure_ppob
 

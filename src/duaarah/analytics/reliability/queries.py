@@ -107,7 +107,7 @@ class Spread:
         return self.share(served, column=0, least=n + 1)
 
     def cemsmi(self, n: int, served: float | None) -> float | None:
-        """CEMSMI-n: share with more than n sustained and momentary ones together."""
+        """CEMSMI-n: share with more than n sustained interruptions and momentary events together."""
         return indices.ratio(sum(row[4] for row in self.rows if row[0] + row[1] > n), served or 0)
 
     def celid_s(self, hours: float, served: float | None) -> float | None:

@@ -136,20 +136,27 @@ UNION SELECT (x.began_at AT TIME ZONE m.zone)::date
 FROM analytics_exclusion x JOIN registry_meter m ON m.id = x.meter_id WHERE x.made_at >= %(since)s
 """
 
-# What each customer had in a scope and span: sustained, momentary operations, longest and total microseconds.
+# What each customer had in a scope and span: sustained, momentary events, longest and total microseconds.
 CUSTOMERS = """
+WITH piece AS (
+    SELECT p.* FROM reliability_piece p JOIN reliability_scope s ON s.leaf = p.leaf
+    WHERE s.scope = %(scope)s AND s.scope_id = %(scope_id)s AND NOT p.excluded
+      AND p.date BETWEEN %(first)s AND %(last)s AND p.cause = ANY(%(causes)s) AND p.date <> ALL(%(without)s::date[])
+), event AS (
+    SELECT customer_id, event, max(us) AS us FROM (
+        SELECT customer_id, event, meter_id, coalesce(sum(us) FILTER (WHERE us > 300000000), 0)::bigint AS us
+        FROM piece GROUP BY 1, 2, 3) AS meters
+    GROUP BY 1, 2
+), momentary AS (
+    SELECT customer_id, max(events) AS events FROM (
+        SELECT customer_id, meter_id, analytics_momentary_events(
+            array_agg(began_at ORDER BY began_at), array_agg(us ORDER BY began_at)) AS events
+        FROM piece GROUP BY 1, 2 HAVING bool_or(us <= 300000000)) AS meters
+    GROUP BY 1
+)
 SELECT sustained, momentary, longest_us, total_us, count(*) FROM (
-    SELECT customer_id, count(*) FILTER (WHERE us > 0) AS sustained, sum(operations)::bigint AS momentary,
+    SELECT e.customer_id, count(*) FILTER (WHERE us > 0) AS sustained, coalesce(max(m.events), 0) AS momentary,
         max(us) AS longest_us, sum(us)::bigint AS total_us
-    FROM (
-        SELECT customer_id, event, max(us) AS us, max(operations) AS operations FROM (
-            SELECT p.customer_id, p.event, p.meter_id, coalesce(sum(us) FILTER (WHERE us > 300000000), 0)::bigint AS us,
-                count(*) FILTER (WHERE us <= 300000000) AS operations
-            FROM reliability_piece p JOIN reliability_scope s ON s.leaf = p.leaf
-            WHERE s.scope = %(scope)s AND s.scope_id = %(scope_id)s AND NOT p.excluded
-              AND p.date BETWEEN %(first)s AND %(last)s AND p.cause = ANY(%(causes)s) AND p.date <> ALL(%(without)s::date[])
-            GROUP BY 1, 2, 3) AS meters
-        GROUP BY 1, 2) AS events
-    GROUP BY 1) AS customers
+    FROM event e LEFT JOIN momentary m USING (customer_id) GROUP BY 1) AS customers
 GROUP BY 1, 2, 3, 4
 """
