@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, Min
 
 from duaarah.analytics.models import DailyReliability, Scope, ServedCustomers
 from duaarah.analytics.reliability import sql
@@ -36,16 +36,25 @@ def catch_up(*, now: dt.datetime) -> int:
 
 
 def _unserved(today: dt.date) -> list[dt.date]:
-    """Yesterday's count is final: it is made after midnight anew; today's is the count so far."""
-    utility = ServedCustomers.objects.filter(scope=Scope.UTILITY, superseded_at=None)
-    last = utility.aggregate(last=Max("date"))["last"]
-    if last is not None and last >= today:
-        return []
-    if last is None:
-        first = Interruption.objects.order_by("began_at").values_list("began_at", flat=True).first()
-        last = min(first.astimezone(WIB).date(), today) if first else today
-    # The last one was counted while it lasted; once more now that it is over.
-    return [last + dt.timedelta(days=n) for n in range(min((today - last).days + 1, DAYS_A_RUN))]
+    """
+    Days from the last counted one on, and those before the first one of which the ledger tells (a past brought later).
+
+    Yesterday's count is made anew after midnight, now that it is over; today's is the count so far.
+    """
+    counted = ServedCustomers.objects.filter(scope=Scope.UTILITY, superseded_at=None)
+    ends = counted.aggregate(first=Min("date"), last=Max("date"))
+    began = (
+        Interruption.objects.filter(superseded_at=None).order_by("began_at").values_list("began_at", flat=True).first()
+    )
+    oldest = min(began.astimezone(WIB).date(), today) if began else today
+    if ends["last"] is None:
+        return _days(oldest, today)
+    missing = _days(max(oldest, ends["first"] - dt.timedelta(days=DAYS_A_RUN)), ends["first"] - dt.timedelta(days=1))
+    return missing + (_days(ends["last"], today) if ends["last"] < today else [])
+
+
+def _days(first_date: dt.date, last_date: dt.date) -> list[dt.date]:
+    return [first_date + dt.timedelta(days=n) for n in range(min((last_date - first_date).days + 1, DAYS_A_RUN))]
 
 
 def _changed(now: dt.datetime) -> list[dt.date]:
