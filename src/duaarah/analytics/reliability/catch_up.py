@@ -28,11 +28,12 @@ def catch_up(*, now: dt.datetime) -> int:
     days = _unserved(today)
     for date in days:
         count_served(date=date, now=now)
-    changed = _changed(now)
+    # A day whose customers are counted now was never looked at, whenever its interruptions say they were recorded.
+    changed = sorted({*_changed(), *days})
     for first_date, last_date in _ranges(changed):
         recount_days(first_date=first_date, last_date=last_date, now=now)
     fix_threshold(year=today.year, now=now)
-    return len(days) + len(changed)
+    return len(changed)
 
 
 def _unserved(today: dt.date) -> list[dt.date]:
@@ -57,7 +58,7 @@ def _days(first_date: dt.date, last_date: dt.date) -> list[dt.date]:
     return [first_date + dt.timedelta(days=n) for n in range(min((last_date - first_date).days + 1, DAYS_A_RUN))]
 
 
-def _changed(now: dt.datetime) -> list[dt.date]:
+def _changed() -> list[dt.date]:
     last = DailyReliability.objects.aggregate(last=Max("computed_at"))["last"]
     since = last - LOOK_BACK if last else dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     with connection.cursor() as cursor:
