@@ -36,7 +36,7 @@ PAGES = {
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
         *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
-        *("/operasi/padam/", "/operasi/padam/rencana/"),
+        *("/operasi/jaringan/", "/operasi/padam/", "/operasi/padam/rencana/"),
         *("/operasi/keandalan/", "/operasi/keandalan/?tahun=2026", "/operasi/tmp/"),
     ],
     "data": [

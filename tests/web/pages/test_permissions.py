@@ -91,6 +91,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-campaign": ("/operasi/kampanye/{campaign}/", "get", DESK),
     "desk-campaign-part": ("/operasi/kampanye/{campaign}/jejak/", "get", DESK),
     "desk-campaign-step": ("/operasi/kampanye/{campaign}/langkah/", "post-redirect", DESK),
+    "desk-morning": ("/operasi/jaringan/", "get", PLN),
     "desk-outages": ("/operasi/padam/", "get", DESK),
     "desk-outage": ("/operasi/padam/{outage}/", "get", DESK),
     "desk-outage-change": ("/operasi/padam/{outage}/ubah/", "post-redirect", DESK),
