@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from duaarah.project import founding
 from duaarah.project.database import binaries
 
 pytestmark = pytest.mark.slow
+CASTS = re.compile(r"::character varying|::text(\[\])?|[()]")
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ def dump(conninfo: str) -> list[str]:
         text=True,
         check=True,
     )
-    return [line for line in done.stdout.splitlines() if not line.startswith("\\")]
+    # PostgreSQL prints a check such as `state IN (...)` with its casts elsewhere once it has read its own print: the same test.
+    return [CASTS.sub("", line) for line in done.stdout.splitlines() if not line.startswith("\\")]
 
 
 def test_founded_and_migrated_databases_are_the_same(checkout: Path, database: str, empty: str) -> None:
