@@ -23,9 +23,10 @@ class KeyUse:
 
 
 def key_uses() -> list[KeyUse]:
-    """How many meters use which key register, by its name."""
+    """How many meters use which key register, by its name; those that take no tokens (total meters) use none."""
     rows = (
-        Meter.objects.values_list("sts_register", "ken", "base_date")
+        Meter.objects.exclude(sts_register="")
+        .values_list("sts_register", "ken", "base_date")
         .annotate(meters=Count("pk"))
         .order_by("sts_register", "base_date", "ken")
     )

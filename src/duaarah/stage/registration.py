@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -19,11 +20,13 @@ from duaarah.people.operations import set_pin
 from duaarah.registry.models import CatalogueItem, CataloguePrice, Meter, Modem, NetworkNode, Sim, Site
 from duaarah.registry.operations import pair
 from duaarah.sim.town.clock import instant_of
+from duaarah.sim.town.network import phases_of
 from duaarah.sim.town.packages import Bought, package_of, reporting_of
 from duaarah.sim.town.world import CHANNEL, NEXT_KRN, NEXT_REGISTER, REGISTER, START, Holder, TownMeter, World
 from duaarah.sms.models import Bind, PackagePlan, RecordFormat, Subscription
 from duaarah.sms.operations.enqueue import package_month
 from duaarah.sms.package.operations import PARTS, Share, Terms, write_terms
+from duaarah.stage.network import declare_levels, register_nodes, register_total_meters
 from duaarah.vending.models import Channel
 from duaarah.vending.operations import fill_wallet
 from duaarah.wiring.keystores import wrap_bind_password, wrap_channel_secret, wrap_meter_keys
@@ -49,6 +52,14 @@ CATALOGUE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Hangs:
+    """Where a meter hangs; of three phases the phase is empty."""
+
+    transformer: NetworkNode
+    phase: str
+
+
 def make_keys(world: World, path: Path, passphrase: str) -> FileKeyStore:
     """The platform's key file for this town: the key that its meters have, and the next one to change to."""
     store = FileKeyStore.create(path, passphrase)
@@ -65,7 +76,7 @@ def register_world(
     world: World, store: FileKeyStore, *, host: str, port: int, user: str, password: str, since_us: int = 0
 ) -> None:
     """
-    Organisations, the bind, channels, holders with filled wallets, meters and their pairings.
+    Organisations, the bind, channels, holders with filled wallets, the supply tree, meters and their pairings.
 
     `since_us`: the town instant at which SIMs, modems and phones were paired (a past begins before START).
     """
@@ -74,7 +85,7 @@ def register_world(
             # The town's keys are drawn, not brought by custodians: the record says so.
             subject, detail = register.register_id, {"sgc": register.sgc, "krn": register.krn, "ken": register.ken}
             audit.record(at=START, actor="stage", verb="keystore.add", subject=subject, reason="demo", detail=detail)
-        Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
+        utility = Organisation.objects.create(code="PLN", name="PLN", kind=Organisation.Kind.UTILITY)
         data_operator = Organisation.objects.create(
             code="DATAOP", name="Operator Data", kind=Organisation.Kind.DATA_OPERATOR
         )
@@ -101,10 +112,14 @@ def register_world(
             secret_wrapped=wrap_channel_secret(store, CHANNEL, world.channel_secret),
         )
         holders = {holder: _holder(holder) for holder in world.holders}
+        nodes, phases = register_nodes(world, utility), phases_of(world)
         for meter in world.meters:
-            _meter(world, meter, holders[meter.holder], store, operator, instant_of(since_us))
+            hangs = Hangs(nodes[meter.place.transformer], phases[meter.drn])
+            _meter(world, meter, holders[meter.holder], hangs, store, operator, instant_of(since_us))
+        register_total_meters(world, store, nodes, instant_of(since_us))
         _stock(operator, instant_of(since_us))
         _sell_packages(world, operator, data_operator, instant_of(since_us))
+    declare_levels(utility, instant_of(since_us))
     for known, holder in holders.items():
         if known.wallet_idr:
             fill_wallet(holder=holder, amount_idr=known.wallet_idr, reference=f"opening:{holder.pk}", now=START)
@@ -185,16 +200,15 @@ def _holder(known: Holder) -> AccountHolder:
     return holder
 
 
-def _node(code: str, kind: str, parent: NetworkNode | None) -> NetworkNode:
-    node, _ = NetworkNode.objects.get_or_create(code=code, defaults={"kind": kind, "parent": parent})
-    return node
-
-
 def _meter(
-    world: World, known: TownMeter, holder: AccountHolder, store: FileKeyStore, operator: Organisation, since: datetime
+    world: World,
+    known: TownMeter,
+    holder: AccountHolder,
+    hangs: Hangs,
+    store: FileKeyStore,
+    operator: Organisation,
+    since: datetime,
 ) -> None:
-    substation = _node(known.place.substation, NetworkNode.Kind.SUBSTATION, None)
-    feeder = _node(known.place.feeder, NetworkNode.Kind.FEEDER, substation)
     meter = Meter.objects.create(
         drn=known.drn,
         pan=known.pan,
@@ -202,7 +216,8 @@ def _meter(
         customer=Customer.objects.create(
             idpel=known.idpel, name=known.site.name if known.site else known.holder.name, holder=holder
         ),
-        transformer=_node(known.place.transformer, NetworkNode.Kind.TRANSFORMER, feeder),
+        transformer=hangs.transformer,
+        phase=hangs.phase,
         tariff_group=known.tariff_group,
         region=known.region,
         contracted_va=known.contracted_va,

@@ -16,7 +16,8 @@ from pathlib import Path
 from duaarah.sim.town.world import World
 
 # 2: its meters have packages and reporting plans, its key file the next register.
-FORMAT = 2
+# 3: its supply tree has places, plates, phases, units and total meters.
+FORMAT = 3
 # What runs, for the page: [name, runs, restarts] of each process.
 PROCESSES = "processes.json"
 

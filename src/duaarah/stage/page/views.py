@@ -114,8 +114,10 @@ def _map(mine: Meter) -> dict[str, Any]:
     at = now()
     rows: dict[str, dict[str, Any]] = {}
     lines = []
-    meters = Meter.objects.select_related("transformer", "supply", "invocation_counter", "customer", "site").order_by(
-        "pk"
+    meters = (
+        Meter.objects.filter(customer__isnull=False)
+        .select_related("transformer", "supply", "invocation_counter", "customer", "site")
+        .order_by("pk")
     )
     for meter in meters[:600]:
         code = meter.transformer.code if meter.transformer else "-"
