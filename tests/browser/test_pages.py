@@ -37,7 +37,7 @@ PAGES = {
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
         *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
         *("/operasi/jaringan/", "/operasi/padam/", "/operasi/padam/rencana/"),
-        *("/operasi/keandalan/", "/operasi/keandalan/?tahun=2026", "/operasi/tmp/"),
+        *("/operasi/keandalan/", "/operasi/keandalan/?tahun=2026", "/operasi/tmp/", "/operasi/tegangan/"),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

@@ -92,6 +92,8 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-campaign-part": ("/operasi/kampanye/{campaign}/jejak/", "get", DESK),
     "desk-campaign-step": ("/operasi/kampanye/{campaign}/langkah/", "post-redirect", DESK),
     "desk-morning": ("/operasi/jaringan/", "get", PLN),
+    "desk-voltage": ("/operasi/tegangan/", "get", PLN),
+    "desk-voltage-transformer": ("/operasi/tegangan/{node}/", "get", PLN),
     "desk-outages": ("/operasi/padam/", "get", DESK),
     "desk-outage": ("/operasi/padam/{outage}/", "get", DESK),
     "desk-outage-change": ("/operasi/padam/{outage}/ubah/", "post-redirect", DESK),
@@ -423,7 +425,7 @@ def dark_and_planned(town: Town, household: House) -> dict[str, object]:
         asked_by="test",
         asked_at=town.now,
     )
-    return {"outage": outage.pk, "plan": plan.pk}
+    return {"outage": outage.pk, "plan": plan.pk, "node": node.pk}
 
 
 def booked(town: Town) -> dict[str, object]:

@@ -25,10 +25,12 @@ from duaarah.web.utility import (
     vendors,
     views,
 )
+from duaarah.web.utility.grid_urls import grid_urls
 from duaarah.web.utility.index_urls import index_urls
 from duaarah.web.utility.outage_urls import outage_urls
 
 urlpatterns = [
+    *grid_urls,
     *index_urls,
     *outage_urls,
     path("", views.desk, name="desk"),

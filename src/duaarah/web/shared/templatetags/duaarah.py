@@ -229,6 +229,12 @@ def clock(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
 
 
 @register.filter
+def short_time(at: dt.datetime | None, zone: str = "Asia/Jakarta") -> str:
+    """`18.40`: the time of a day without seconds."""
+    return "" if at is None else at.astimezone(ZoneInfo(zone)).strftime("%H.%M" if _language() == "id" else "%H:%M")
+
+
+@register.filter
 def moment(at: dt.datetime | None, now: dt.datetime) -> str:
     """`18.40.07` today, `15 Feb 18.40` before: for lists that run on from yesterday."""
     if at is None:
