@@ -53,6 +53,19 @@ def test_all_indices_are_told_without_major_event_days_too(pln: Client, town: To
     assert row is not None and re.findall(r">([-0-9.]+)</td>", row[0]) == ["30.00", "0.00"]
 
 
+def test_its_chart_is_a_file_for_whoever_may_see_the_page(pln: Client, sign_in: SignIn) -> None:
+    page = pln.get(f"{PATH}?bulan=2026-02").content.decode()
+    assert "SAIDI: least" in page and "2 of 16 days are counted." in page
+    address = 'href="?bulan=2026-02&amp;grafik=saidi&amp;bentuk='
+    assert all(address + form in page for form in ("png", "csv", "xlsx", "pdf"))
+    table = b"".join(pln.get(f"{PATH}?bulan=2026-02&grafik=saidi&bentuk=csv")).decode("utf-8-sig")
+    assert "2026-02-15;30\r\n" in table and "2026-02-17" not in table
+    assert pln.get(f"{PATH}?tahun=2026&bentuk=png").content.startswith(b"\x89PNG")
+    wrong = pln.get(f"{PATH}?bentuk=exe")
+    assert wrong.status_code == 400 and "is none of them" in wrong.content.decode()
+    assert sign_in("dataop").get(f"{PATH}?bentuk=csv").status_code == 403
+
+
 def test_files(pln: Client) -> None:
     csv = b"".join(pln.get(f"{PATH}?bulan=2026-02&unduh=csv").streaming_content).decode("utf-8-sig").splitlines()
     assert csv[0].startswith("Date;N_T;CI;CMI;") and "2026-02-15;3;1;90,000000;30,000000;0,333333;0;0;0;0" in csv

@@ -12,6 +12,7 @@ from duaarah.people.models import Organisation
 from duaarah.registry.models import Sim
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment, PackageEntry
 from duaarah.sms.traffic import TrafficLine, traffic
+from duaarah.web.shared.chart_layout import Box, drawn
 from duaarah.web.shared.traffic import month_context
 
 pytestmark = pytest.mark.slow
@@ -73,10 +74,12 @@ def test_each_settled_segment_is_counted_once_on_its_day(town: Town, other: Bind
 
 def test_the_chart_has_a_column_a_day_to_scale(town: Town, other: Bind) -> None:
     shown = month_context(month_date=FEBRUARY, operator_ids=None)
-    assert len(shown["bars"]) == 28 and (shown["total"], shown["retries"]) == (5, 1)
-    heights = {bar["day"]: (bar["total"], bar["height"]) for bar in shown["bars"] if bar["total"]}
-    assert heights == {16: (4, 120), 17: (1, 30)}
-    assert [bar["day"] for bar in shown["bars"] if bar["figure_y"]] == [16]
+    chart = shown["chart"]
+    assert len(chart.positions) == 28 and (shown["total"], shown["retries"]) == (5, 1)
+    values = chart.series[0].values
+    assert {day: value for day, value in enumerate(values, 1) if value} == {16: 4.0, 17: 1.0}
+    boxes = {box.title: box.height for box in drawn(chart).items if isinstance(box, Box)}
+    assert len(boxes) == 2 and max(boxes.values()) == pytest.approx(4 * min(boxes.values()), rel=0.01)
     assert [day["total"] for day in shown["days"]] == [4, 1]
     assert (shown["before"], shown["after"]) == (dt.date(2026, 1, 1), dt.date(2026, 3, 1))
 

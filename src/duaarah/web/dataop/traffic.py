@@ -8,6 +8,7 @@ from django.shortcuts import render
 
 from duaarah.clock.queries import now
 from duaarah.web.dataop.guard import for_data_operator
+from duaarah.web.shared.charts import chart_response
 from duaarah.web.shared.export import exported
 from duaarah.web.shared.traffic import month_context, month_of, traffic_table
 
@@ -19,4 +20,5 @@ def month(request: HttpRequest) -> HttpResponseBase:
     file = exported(request, lambda: traffic_table(month_date=month_date, operator_ids=None))
     if file is not None:
         return file
-    return render(request, "dataop/traffic.html", month_context(month_date=month_date, operator_ids=None))
+    context = month_context(month_date=month_date, operator_ids=None)
+    return chart_response(request, [context["chart"]]) or render(request, "dataop/traffic.html", context)

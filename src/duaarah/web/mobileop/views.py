@@ -13,6 +13,7 @@ from duaarah.registry.models import Sim
 from duaarah.registry.queries import sim_alarms, sims_of
 from duaarah.sms.console import links
 from duaarah.web.shared.access import for_kind, login_of, offices
+from duaarah.web.shared.charts import chart_response
 from duaarah.web.shared.export import exported
 from duaarah.web.shared.fresh import fragment
 from duaarah.web.shared.traffic import month_context, month_of, traffic_table
@@ -49,7 +50,8 @@ def traffic_page(request: HttpRequest) -> HttpResponseBase:
     own = own_ids(request)
     if (file := exported(request, lambda: traffic_table(month_date=month_date, operator_ids=own))) is not None:
         return file
-    return render(request, "mobileop/traffic.html", month_context(month_date=month_date, operator_ids=own))
+    context = month_context(month_date=month_date, operator_ids=own)
+    return chart_response(request, [context["chart"]]) or render(request, "mobileop/traffic.html", context)
 
 
 @for_mobile_operator

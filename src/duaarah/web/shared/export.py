@@ -28,11 +28,15 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """`name` is the file's, without its ending; `head` is in the reader's language; figures are ints or Decimals."""
+    """
+    `name` is the file's, without its ending; `head` is in the reader's language; figures are ints or Decimals. `notes` say
+    what the table rests on: under it in a CSV, in a sheet of their own in a workbook.
+    """
 
     name: str
     head: Sequence[str]
     rows: Iterable[Sequence[object]]
+    notes: Sequence[Sequence[object]] = ()
 
 
 def exported(request: HttpRequest, make: Callable[[], Table]) -> HttpResponseBase | None:
@@ -71,6 +75,8 @@ def _csv_chunks(table: Table) -> Iterator[bytes]:
         if len(held) >= CHUNK_ROWS:
             yield "".join(held).encode()
             held = []
+    for row in ((), *table.notes) if table.notes else ():
+        held.append(str(writer.writerow([cell(value) for value in row])))
     yield "".join(held).encode()
 
 
@@ -91,6 +97,11 @@ def xlsx_file(table: Table) -> IO[bytes]:
         written += 1
     if sheet is None:
         _sheet(book, table.head)
+    if table.notes:
+        notes = book.create_sheet("i")
+        notes.column_dimensions["A"].width, notes.column_dimensions["B"].width = WIDTH, 5 * WIDTH
+        for row in table.notes:
+            notes.append([cell(value) for value in row])
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it, and then it is gone
     book.save(file)
     file.seek(0)

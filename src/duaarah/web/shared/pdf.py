@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
+from typing import IO
 from xml.sax.saxutils import escape
 
 from django.http import FileResponse
@@ -61,10 +62,26 @@ class Grid:
     sums: bool = False
 
 
-def as_pdf(*, name: str, title: str, parts: Iterable[Words | Grid]) -> FileResponse:
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A flowable of reportlab's own, such as the picture of a chart."""
+
+    flowable: Flowable
+
+
+Part = Words | Grid | Drawn
+
+
+def as_pdf(*, name: str, title: str, parts: Iterable[Part]) -> FileResponse:
     """`name` is the file's, without its ending; `title` is the document's own. The same parts make the same bytes."""
     # FileResponse closes it, and then it is gone.
-    file = tempfile.TemporaryFile()  # noqa: SIM115
+    file = pdf_file(title=title, parts=parts)
+    return FileResponse(file, as_attachment=True, filename=f"{name}.pdf", content_type="application/pdf")
+
+
+def pdf_file(*, title: str, parts: Iterable[Part]) -> IO[bytes]:
+    """At its beginning, to be read."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it, and then it is gone
     document = SimpleDocTemplate(
         file,
         pagesize=A4,
@@ -79,7 +96,7 @@ def as_pdf(*, name: str, title: str, parts: Iterable[Words | Grid]) -> FileRespo
     _fonts()
     document.build(list(_flowables(parts)), onFirstPage=_foot, onLaterPages=_foot)
     file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"{name}.pdf", content_type="application/pdf")
+    return file
 
 
 @cache
@@ -131,10 +148,13 @@ def _paragraph(text: str, kind: str, *, right: bool = False) -> Paragraph:
     return Paragraph(escape(readable(text)).replace("\n", "<br/>"), style)
 
 
-def _flowables(parts: Iterable[Words | Grid]) -> Iterator[Flowable]:
+def _flowables(parts: Iterable[Part]) -> Iterator[Flowable]:
     for part in parts:
         if isinstance(part, Words):
             yield _paragraph(part.text, part.kind)
+            continue
+        if isinstance(part, Drawn):
+            yield part.flowable
             continue
         yield Spacer(1, 2 * mm)
         yield from _tables(part)

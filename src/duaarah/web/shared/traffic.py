@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic of a month as a page shows it: a table of days and classes, and the columns of a small chart."""
+"""Traffic of a month as a page shows it: a table of days and classes, and a chart."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from duaarah.sms.models import MessageClass
 from duaarah.sms.operations.enqueue import package_month
 from duaarah.sms.traffic import traffic
+from duaarah.web.shared.charts import Axis, Chart, Kind, Series
 from duaarah.web.shared.export import Table
 
-CHART_HEIGHT, COLUMN_WIDTH, TOP = 120, 20, 14
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])\Z")
 
 
@@ -31,7 +31,7 @@ def month_of(words: str, at: dt.datetime) -> dt.date:
 
 
 def month_context(*, month_date: dt.date, operator_ids: Sequence[int] | None) -> dict[str, Any]:
-    """`days` (date, cells by class, total), `classes` that occur with their sums, `bars`, and the months beside it."""
+    """`days` (date, cells by class, total), `classes` that occur with their sums, its `chart`, and the months beside it."""
     lines = traffic(month_date=month_date, operator_ids=operator_ids)
     cells: dict[dt.date, dict[str, int]] = defaultdict(dict)
     sums: dict[str, int] = defaultdict(int)
@@ -52,39 +52,24 @@ def month_context(*, month_date: dt.date, operator_ids: Sequence[int] | None) ->
         "classes": [{"name": MessageClass(c).label, "sum": sums[c]} for c in classes],
         "total": sum(sums.values()),
         "retries": sum(line.retries for line in lines),
-        "bars": _bars(cells, month_date, after),
-        "chart": {
-            "width": COLUMN_WIDTH * (after - month_date).days,
-            "height": CHART_HEIGHT + TOP + 18,
-            "base": CHART_HEIGHT + TOP,
-        },
+        "chart": _chart(cells, month_date, after),
     }
 
 
-def _bars(cells: dict[dt.date, dict[str, int]], first_date: dt.date, end_date: dt.date) -> list[dict[str, int]]:
-    """One column a calendar day; its height is a whole number of pixels, a day with traffic has at least one."""
-    totals = {day: sum(by_class.values()) for day, by_class in cells.items()}
-    most = max(totals.values(), default=0)
-    bars = []
-    for number in range((end_date - first_date).days):
-        total = totals.get(first_date + dt.timedelta(days=number), 0)
-        height = max(1, CHART_HEIGHT * total // most) if total else 0
-        x, base = number * COLUMN_WIDTH, CHART_HEIGHT + TOP
-        bars.append(
-            {
-                "day": number + 1,
-                "total": total,
-                "x": x + 2,
-                "middle": x + COLUMN_WIDTH // 2,
-                "y": base - height,
-                "height": height,
-                "width": COLUMN_WIDTH - 4,
-                "label_y": base + 14,
-                # The highest columns carry their figure: it is the scale.
-                "figure_y": base - height - 4 if total == most and total else 0,
-            }
-        )
-    return bars
+def _chart(cells: dict[dt.date, dict[str, int]], first_date: dt.date, end_date: dt.date) -> Chart:
+    """One column a calendar day."""
+    dates = tuple(first_date + dt.timedelta(days=number) for number in range((end_date - first_date).days))
+    return Chart(
+        key="sms",
+        title=_("SMS a day"),
+        unit=_("segments"),
+        kind=Kind.BAR,
+        axis=Axis.DAY,
+        positions=dates,
+        series=(Series(name=_("Segments"), values=tuple(float(sum(cells.get(d, {}).values())) for d in dates)),),
+        source=_("Counted from the package ledger: each segment once, when the SMSC accepted it or a handset sent it."),
+        decimals=0,
+    )
 
 
 def traffic_table(*, month_date: dt.date, operator_ids: Sequence[int] | None) -> Table:

@@ -16,17 +16,19 @@ from duaarah.messaging.texts import kwh
 from duaarah.readings.queries import (
     DAY_S,
     Day,
-    Reading,
     days_of_month,
     month_of_meter,
     next_month,
     readings_between,
 )
 from duaarah.registry.models import Meter
+from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold
 from duaarah.web.shared.export import Table
+from duaarah.web.shared.templatetags.duaarah import ZONE_NAMES
+from duaarah.web.shared.templatetags.duaarah import day as day_words
 
 HEIGHT, TOP, FOOT = 130, 16, 18
-DAY_WIDTH, PROFILE_WIDTH = 24, 720
+DAY_WIDTH = 24
 GLANCE_DAYS = 14
 # The band of the service voltage (SPLN 1: 220 V, +5 %, -10 %).
 VOLTAGE_LOW_MV, VOLTAGE_HIGH_MV = 198_000, 231_000
@@ -34,20 +36,32 @@ _DATE = re.compile(r"20\d\d-\d\d-\d\d\Z")
 
 
 def usage(meter: Meter, month_date: dt.date, words: str, language: str) -> dict[str, Any]:
-    """`days`, their `bars`, the chosen `day` with its `profile` and `voltage`, and the months beside. `words`: the day."""
+    """`days`, their chart, the chosen `day` with its `profile` and `voltage`, and the months beside. `words`: the day."""
     days = days_of_month(meter_id=meter.pk, month_date=month_date, zone=meter.zone)
     chosen = _chosen(days, words)
+    profile = _profile(meter, chosen) if chosen else None
+    voltage, span_words = (_voltage(meter, chosen.date) if chosen else None) or (None, "")
+    month_chart = _days_chart(meter, days, month_date)
     return {
         "month": month_date,
         "before": (month_date - dt.timedelta(days=1)).replace(day=1),
         "after": next_month(month_date),
         "days": days,
         "sum_wh": sum(day.energy_wh or 0 for day in days),
-        "bars": day_bars(days, month_date, language),
+        "month_chart": month_chart,
         "day": chosen,
-        "profile": _profile(chosen, meter.zone, language) if chosen else None,
-        "voltage": _voltage(meter, chosen.date) if chosen else None,
+        "profile": profile,
+        "intervals": _intervals(chosen, meter.zone, language) if chosen else [],
+        "voltage": voltage,
+        "voltage_span": span_words,
+        "voltage_inside": voltage is not None and _inside(voltage),
+        "charts": [one for one in (month_chart, profile, voltage) if one is not None],
     }
+
+
+def _inside(chart: Chart) -> bool:
+    low, high = chart.allowed or (0.0, 0.0)
+    return all(low <= value <= high for one in chart.series for value in one.values if value is not None)
 
 
 def _chosen(days: list[Day], words: str) -> Day | None:
@@ -69,11 +83,6 @@ def glance(meter: Meter, at: dt.datetime, language: str) -> dict[str, Any] | Non
     if not shown:
         return None
     return {"bars": _bars(shown, first, GLANCE_DAYS + 1, language), "days": shown}
-
-
-def day_bars(days: list[Day], month_date: dt.date, language: str) -> dict[str, Any]:
-    """One column for each day of the month."""
-    return _bars(days, month_date, (next_month(month_date) - month_date).days, language)
 
 
 def _bars(days: list[Day], first: dt.date, count: int, language: str) -> dict[str, Any]:
@@ -107,84 +116,116 @@ def _frame() -> dict[str, int]:
     return {"height": HEIGHT + TOP + FOOT, "base": HEIGHT + TOP, "label_y": HEIGHT + TOP + 14}
 
 
-def _profile(day: Day, zone: str, language: str) -> dict[str, Any] | None:
+def _source(meter: Meter) -> str:
+    zone = ZONE_NAMES.get(meter.zone, meter.zone)
+    return _("What meter %(drn)s told, by its own clock (%(zone)s).") % {"drn": meter.drn, "zone": zone}
+
+
+def _days_chart(meter: Meter, days: list[Day], month_date: dt.date) -> Chart:
+    """The energy of each day of the month; a day that nothing is known of is a gap."""
+    by_date = {day.date: day for day in days}
+    count = (next_month(month_date) - month_date).days
+    dates = tuple(month_date + dt.timedelta(days=number) for number in range(count))
+    told = [by_date[date] if date in by_date and by_date[date].energy_wh is not None else None for date in dates]
+    parts = frozenset(number for number, day in enumerate(told) if day is not None and not day.whole)
+    return Chart(
+        key="hari",
+        title=_("kWh a day"),
+        unit="kWh",
+        kind=Kind.BAR,
+        axis=Axis.DAY,
+        positions=dates,
+        series=(
+            Series(
+                name=_("Energy"), values=tuple(None if day is None else (day.energy_wh or 0) / 1000 for day in told)
+            ),
+        ),
+        source=_source(meter),
+        coverage=_("%(n)d of %(days)d days are told.") % {"n": sum(d is not None for d in told), "days": count},
+        marked=parts,
+        mark=_("not the whole day"),
+    )
+
+
+def _profile(meter: Meter, day: Day) -> Chart | None:
     """The day's intervals as columns over 24 hours."""
     if not day.intervals:
         return None
-    most = max(one.value for one in day.intervals)
     period_s = day.intervals[0].period_s
-    width = max(1, PROFILE_WIDTH * period_s // DAY_S)
-    columns = []
-    for one in day.intervals:
-        local = one.start_at.astimezone(ZoneInfo(zone))
-        height = max(1, HEIGHT * one.value // most) if most and one.value > 0 else 0
-        columns.append(
-            {
-                "time": f"{local:%H:%M}",
-                "x": _x(local),
-                "y": HEIGHT + TOP - height,
-                "height": height,
-                "whole": not one.status,
-                "text": f"{kwh(one.value, language)} kWh",
-                "reading": one,
-            }
-        )
-    hours = [{"x": PROFILE_WIDTH * hour // 24, "label": f"{hour:02d}"} for hour in range(0, 24, 3)]
-    return {
-        "columns": columns,
-        "column": max(1, width - 1),
-        "width": PROFILE_WIDTH,
-        "hours": hours,
-        "most": f"{kwh(most, language)} kWh",
-        "minutes": period_s // 60,
-        **_frame(),
-    }
+    by_minute = {_minute(one.start_at, meter.zone): one for one in day.intervals}
+    minutes = range(0, DAY_S // 60, max(1, period_s // 60))
+    found = [by_minute.get(minute) for minute in minutes]
+    heard = sum(one is not None for one in found)
+    return Chart(
+        key="profil",
+        title=_("Energy over the day"),
+        unit="kWh",
+        kind=Kind.BAR,
+        axis=Axis.MINUTE,
+        positions=tuple(float(minute) for minute in minutes),
+        series=(Series(name=_("Energy"), values=tuple(None if one is None else one.value / 1000 for one in found)),),
+        source=f"{day_words(day.date)}. {_source(meter)}",
+        coverage=_("%(n)d of %(all)d intervals of %(minutes)d minutes are told.")
+        % {"n": heard, "all": len(minutes), "minutes": period_s // 60},
+        marked=frozenset(number for number, one in enumerate(found) if one is not None and one.status),
+        mark=_("the meter gave it a status"),
+        decimals=3,
+        zone=meter.zone,
+    )
 
 
-def _x(local: dt.datetime) -> int:
-    return PROFILE_WIDTH * (local.hour * 3600 + local.minute * 60 + local.second) // DAY_S
+def _minute(at: dt.datetime, zone: str) -> int:
+    local = at.astimezone(ZoneInfo(zone))
+    return local.hour * 60 + local.minute
 
 
-def _voltage(meter: Meter, date: dt.date) -> dict[str, Any] | None:
-    """The voltages of a day as lines, the band of the service voltage behind them; None when nothing was measured."""
+def _intervals(day: Day, zone: str, language: str) -> list[dict[str, Any]]:
+    """The rows of the profile's table."""
+    return [
+        {
+            "time": f"{one.start_at.astimezone(ZoneInfo(zone)):%H:%M}",
+            "text": f"{kwh(one.value, language)} kWh",
+            "reading": one,
+        }
+        for one in day.intervals
+    ]
+
+
+def _voltage(meter: Meter, date: dt.date) -> tuple[Chart, str] | None:
+    """The voltages of a day over the allowed band, and their span in volts; None when nothing was measured."""
     begin = dt.datetime.combine(date, dt.time(), ZoneInfo(meter.zone))
     found = readings_between(meter_id=meter.pk, begin_at=begin, end_at=begin + dt.timedelta(days=1))
-    phases: dict[str, list[Reading]] = {}
+    phases: dict[str, dict[int, int]] = {}
     for one in found:
         if one.channel.startswith("voltage_l") and one.channel.endswith("_mv") and one.period_s < DAY_S:
-            phases.setdefault(one.channel, []).append(one)
+            phases.setdefault(one.channel, {})[_minute(one.start_at, meter.zone)] = one.value
     if not phases:
         return None
-    values = [one.value for readings in phases.values() for one in readings]
-    low, high = min(*values, VOLTAGE_LOW_MV) - 5_000, max(*values, VOLTAGE_HIGH_MV) + 5_000
-
-    def y(value: int) -> int:
-        return TOP + HEIGHT * (high - value) // (high - low)
-
-    lines = [
-        {
-            "name": name.removeprefix("voltage_").removesuffix("_mv").upper(),
-            "number": number,
-            "points": " ".join(
-                f"{_x(one.start_at.astimezone(ZoneInfo(meter.zone)))},{y(one.value)}" for one in readings
-            ),
-        }
-        for number, (name, readings) in enumerate(sorted(phases.items()), 1)
-    ]
-    return {
-        "lines": lines,
-        "width": PROFILE_WIDTH,
-        "band_y": y(VOLTAGE_HIGH_MV),
-        "band_height": y(VOLTAGE_LOW_MV) - y(VOLTAGE_HIGH_MV),
-        "lowest_v": _volts(min(values)),
-        "highest_v": _volts(max(values)),
-        "inside": all(VOLTAGE_LOW_MV <= value <= VOLTAGE_HIGH_MV for value in values),
-        **_frame(),
-    }
-
-
-def _volts(value_mv: int) -> str:
-    return str(value_mv // 1000)
+    minutes = sorted({minute for values in phases.values() for minute in values})
+    every = [value for values in phases.values() for value in values.values()]
+    low, high = VOLTAGE_LOW_MV / 1000, VOLTAGE_HIGH_MV / 1000
+    chart = Chart(
+        key="tegangan",
+        title=_("Voltage"),
+        unit="V",
+        kind=Kind.LINE,
+        axis=Axis.MINUTE,
+        positions=tuple(float(minute) for minute in minutes),
+        series=tuple(
+            Series(
+                name=name.removeprefix("voltage_").removesuffix("_mv").upper(),
+                values=tuple(values[minute] / 1000 if minute in values else None for minute in minutes),
+            )
+            for name, values in sorted(phases.items())
+        ),
+        thresholds=(Threshold(name="-10 %", value=low), Threshold(name="+5 %", value=high)),
+        allowed=(low, high),
+        source=f"{day_words(date)}. {_source(meter)}",
+        coverage=_("%(n)d intervals are told.") % {"n": len(minutes)},
+        from_zero=False,
+        zone=meter.zone,
+    )
+    return chart, f"{min(every) // 1000}-{max(every) // 1000} V"
 
 
 def usage_table(meter: Meter, month_date: dt.date) -> Table:

@@ -24,6 +24,7 @@ from duaarah.people.operations import ApprovalRefused, decide_approval
 from duaarah.registry.models import Meter
 from duaarah.vending.operations.policy import WIB
 from duaarah.web.shared.access import acting, for_kind, login_of
+from duaarah.web.shared.charts import chart_response
 from duaarah.web.shared.export import Table, exported
 from duaarah.web.shared.pdf_table import PrintedTable, as_pdf
 from duaarah.web.shared.templatetags.duaarah import day as day_words
@@ -98,6 +99,9 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
         return file
     if request.GET.get("unduh") == "pdf":
         return as_pdf(_printed(asked, whole, rows))
+    pln = _pln(asked, last_date, days, meds)
+    if (file := chart_response(request, [pln["chart"]])) is not None:
+        return file
     context = {
         "asked": asked,
         "name": words.scope_name(asked.scope, asked.scope_id),
@@ -113,7 +117,7 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
         "rows": [(n, w, words.figure(a, d), words.figure(b, d)) for n, w, a, b, d in rows],
         "meds": meds,
         "threshold": _threshold_words(asked.first_date.year, last_date),
-        **_pln(asked, last_date, days, meds),
+        **pln,
         **_exclusions(request, asked, last_date, at),
     }
     return render(request, "utility/reliability.html", context)
@@ -156,9 +160,9 @@ def _pln(asked: Asked, last_date: dt.date, days: dict[dt.date, queries.Day], med
         for month, other in zip(months, clean, strict=True)
     ]
     if asked.monthly:
-        points = [(date, str(date.day), _minutes(day), date in meds) for date, day in days.items()]
+        points = [(date, _minutes(day), date in meds) for date, day in days.items()]
     else:
-        points = [(m.first_date, str(m.first_date.month), m.saidi_h and m.saidi_h * 60, False) for m in months]
+        points = [(m.first_date, m.saidi_h and m.saidi_h * 60, False) for m in months]
     rows = [
         {
             "date": date,
@@ -172,7 +176,9 @@ def _pln(asked: Asked, last_date: dt.date, days: dict[dt.date, queries.Day], med
         for date, day in days.items()
         if day.ci or day.momentary or day.excluded_ci
     ]
-    return {"months": shown, "chart": words.chart(points), "day_rows": rows if asked.monthly else []}
+    name, counted = words.scope_name(asked.scope, asked.scope_id), sum(d.served is not None for d in days.values())
+    made = words.chart(name, points, monthly=asked.monthly, counted=counted, days=len(days))
+    return {"months": shown, "chart": made, "day_rows": rows if asked.monthly else []}
 
 
 def _minutes(day: queries.Day) -> float | None:

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of reliability as a page and its files say them: names, numbers in the reader's language, columns of a chart."""
+"""Figures of reliability as a page and its files say them: names, numbers in the reader's language, a chart."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
 
-from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from duaarah.analytics.models import Scope
 from duaarah.analytics.reliability.queries import Spread, View
 from duaarah.people.models import Unit
 from duaarah.registry.models import NetworkNode
+from duaarah.web.shared.charts import Axis, Chart, Kind, Series
+from duaarah.web.shared.figures import figure as figure
 
 SCOPES = {
     Scope.UTILITY: gettext_lazy("Whole utility"),
@@ -30,15 +31,6 @@ BASES = {
     "supply": gettext_lazy("Loss of supply from above"),
     "force_majeure": gettext_lazy("Force majeure"),
 }
-_DASH = "-"
-
-
-def figure(value: float | None, decimals: int) -> str:
-    """`1.234,50` or `1,234.50`; a dash where an index is undefined."""
-    if value is None:
-        return _DASH
-    text = f"{value:,.{decimals}f}"
-    return text if (get_language() or "id").startswith("en") else text.translate(str.maketrans(",.", ".,"))
 
 
 def exact(value: float | None) -> Decimal | str:
@@ -118,33 +110,21 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else share * 100
 
 
-def chart(values: Sequence[tuple[dt.date, str, float | None, bool]]) -> dict[str, Any]:
-    """Columns of an SVG, 720 wide: (day, label, minutes, marked); the highest says its figure."""
-    width, base, top = 720, 150, 20
-    most = max((value for _date, _label, value, _mark in values if value), default=0)
-    step = width / max(len(values), 1)
-    columns = []
-    for n, (date, label, value, marked) in enumerate(values):
-        height = round((value or 0) / most * (base - top), 1) if most else 0
-        columns.append(
-            {
-                "date": date,
-                "label": label,
-                "text": figure(value, 2),
-                "x": f"{n * step + step * 0.15:.1f}",
-                "middle": f"{(n + 0.5) * step:.1f}",
-                "y": f"{base - height:.1f}",
-                "figure_y": f"{base - height - 4:.1f}",
-                "height": f"{height:.1f}" if height else "",
-                "marked": marked,
-                "most": bool(most) and value == most,
-            }
-        )
-    return {
-        "width": width,
-        "height": 172,
-        "base": base,
-        "label_y": 166,
-        "column": f"{step * 0.7:.1f}",
-        "columns": columns,
-    }
+def chart(
+    name: str, values: Sequence[tuple[dt.date, float | None, bool]], *, monthly: bool, counted: int, days: int
+) -> Chart:
+    """SAIDI a day of a month, or a month of a year: (date, minutes, of a major event day)."""
+    return Chart(
+        key="saidi",
+        title=_("SAIDI a day") if monthly else _("SAIDI a month"),
+        unit=_("minutes"),
+        kind=Kind.BAR,
+        axis=Axis.DAY if monthly else Axis.MONTH,
+        positions=tuple(date for date, _minutes, _marked in values),
+        series=(Series(name="SAIDI", values=tuple(minutes for _date, minutes, _marked in values)),),
+        source=_("%(name)s: interruptions longer than five minutes, on the day they began.") % {"name": name},
+        coverage=_("%(counted)d of %(days)d days are counted.") % {"counted": counted, "days": days},
+        marked=frozenset(number for number, (_date, _minutes, marked) in enumerate(values) if marked),
+        mark=_("major event day"),
+        decimals=2,
+    )

@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from duaarah.clock.queries import now
 from duaarah.registry.models import Meter
 from duaarah.web.shared.access import for_operator
+from duaarah.web.shared.charts import chart_response
 from duaarah.web.shared.export import exported
 from duaarah.web.shared.traffic import month_of
 from duaarah.web.shared.usage import usage, usage_table
@@ -25,5 +26,7 @@ def usage_page(request: HttpRequest, drn: str) -> HttpResponseBase:
     if (file := exported(request, lambda: usage_table(meter, month_date))) is not None:
         return file
     language = "en" if (get_language() or "id").startswith("en") else "id"
-    context = {"meter": meter, **usage(meter, month_date, request.GET.get("hari", ""), language)}
-    return render(request, "utility/usage.html", context)
+    found = usage(meter, month_date, request.GET.get("hari", ""), language)
+    if (file := chart_response(request, found["charts"])) is not None:
+        return file
+    return render(request, "utility/usage.html", {"meter": meter, **found})

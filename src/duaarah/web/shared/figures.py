@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measured figures in the reader's language."""
+
+from __future__ import annotations
+
+from django.utils.translation import get_language
+
+DASH = "-"
+
+
+def figure(value: float | None, decimals: int) -> str:
+    """`1.234,50` or `1,234.50`; a dash where there is none."""
+    if value is None:
+        return DASH
+    text = f"{value:,.{decimals}f}"
+    return text if (get_language() or "id").startswith("en") else text.translate(str.maketrans(",.", ".,"))
