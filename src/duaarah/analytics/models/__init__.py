@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daily facts, each kind in a module of its own."""
 
+from duaarah.analytics.models.losses import (
+    DailyLoss,
+    LossDay,
+    LossDecision,
+    LossFinding,
+    LossSource,
+    LossState,
+    LossSuspect,
+)
 from duaarah.analytics.models.profiles import DailyLoad
 from duaarah.analytics.models.quality import QualityDay, ReadingEdit
 from duaarah.analytics.models.reliability import DailyReliability, Exclusion, MedYear, Scope, ServedCustomers
@@ -10,10 +19,17 @@ from duaarah.analytics.models.voltage import DailyVoltage, VoltageRule
 __all__ = [
     "Compensation",
     "DailyLoad",
+    "DailyLoss",
     "DailyReliability",
     "DailyVoltage",
     "DeclaredLevel",
     "Exclusion",
+    "LossDay",
+    "LossDecision",
+    "LossFinding",
+    "LossSource",
+    "LossState",
+    "LossSuspect",
     "MedYear",
     "QualityDay",
     "ReadingEdit",

@@ -38,10 +38,11 @@ class Assessment:
     ranking: Ranking | None
 
 
-def assess(panel: Panel, plate: Plate, *, clean: tuple[int, int] | None = None) -> Assessment:
+def assess(panel: Panel, plate: Plate, *, clean: tuple[int, int] | None = None, ranked: bool = True) -> Assessment:
     """
     `clean`: local days (both within) in which nothing was missing, as an inspection found; without it, days before a step
-    in what is missing teach the model if there are two weeks of them.
+    in what is missing teach the model if there are two weeks of them. `ranked`: whether meters are looked for too, which
+    takes most of the time.
     """
     registers, clocks = register_findings(panel), clock_findings(panel)
     put_right = aligned(panel, [c for c in clocks if c.meter_id])
@@ -55,7 +56,7 @@ def assess(panel: Panel, plate: Plate, *, clean: tuple[int, int] | None = None) 
         asked = hours.part((hours.day < clean[0]) | (hours.day > clean[1]))
     answer = estimate(asked, model)
     enough = len(np.unique(hours.day[hours.use])) >= RANK_DAYS_MIN
-    ranking = rank(hours, model) if enough and whole.refusal is None else None
+    ranking = rank(hours, model) if ranked and enough and whole.refusal is None else None
     return Assessment(whole, answer, hours, model, registers, clocks, since, step, ranking)
 
 
