@@ -14,7 +14,7 @@ from duaarah.people.models import Unit
 from duaarah.registry.models import Meter, NetworkNode, NodeMeter
 from duaarah.registry.queries import key_uses
 from duaarah.sim.town.load import DAY_US
-from duaarah.sim.town.network import PLATES, nodes_of, phases_of, plate_of, total_meters_of
+from duaarah.sim.town.network import PLATES, nodes_of, phases_of, plate_of, total_meters_of, weak_end_of
 from duaarah.sim.town.past import DAYS
 from duaarah.sim.town.world import START, make_world
 from duaarah.stage.registration import make_keys, register_world
@@ -45,9 +45,11 @@ def test_a_plate_carries_the_evening_of_what_was_contracted() -> None:
 def test_phases_go_round_and_total_meters_are_no_customers() -> None:
     world = make_world(7, METERS)
     phases = phases_of(world)
+    _, thin, thin_phase = weak_end_of(world)
+    assert len(thin) == 5 and {phases[drn] for drn in thin} == {thin_phase}
     for code in {m.place.transformer for m in world.meters}:
         counts = [
-            sum(phases[m.drn] == name for m in world.meters if m.place.transformer == code)
+            sum(phases[m.drn] == name for m in world.meters if m.place.transformer == code and m.drn not in thin)
             for name in ("L1", "L2", "L3")
         ]
         assert max(counts) - min(counts) <= 1 < min(counts)

@@ -25,6 +25,7 @@ _DEMAND, _ROOM = 0.45, 1.25
 _CENTRE = (-6.40, 106.82)
 _KM = 1 / 111.2  # degrees of latitude a km
 _SUBSTATIONS_APART_KM, _FIRST_KM, _STEP_KM = 7.0, 0.9, 0.55
+WEAK_HOUSES = 5
 _TOTAL_SERIALS = 95_000_000  # above those of the customers' meters
 
 
@@ -127,16 +128,28 @@ def _moved(spot: tuple[float, float], km: float, bearing: float) -> tuple[float,
     return round(latitude + km * _KM * math.cos(angle), 5), round(longitude + km * _KM * math.sin(angle), 5)
 
 
+def weak_end_of(world: World) -> tuple[str, tuple[str, ...], str]:
+    """One transformer of the town has a long thin single-phase line: its code, the DRNs of the last houses on it, their phase."""
+    dice = random.Random(f"duaarah weak end {world.seed}")
+    code = dice.choice(list(dict.fromkeys(meter.place.transformer for meter in world.meters)))
+    single = [m.drn for m in world.meters if m.place.transformer == code and m.profile == SINGLE_PHASE]
+    return code, tuple(single[-WEAK_HOUSES:]), f"L{dice.randrange(1, 4)}"
+
+
 def phases_of(world: World) -> dict[str, str]:
-    """The phase of each single-phase meter by DRN, in turn along its transformer's lines; empty for three phases."""
+    """
+    The phase of each single-phase meter by DRN: in turn along its transformer's lines, those of the weak end on one. Empty
+    for three phases.
+    """
     turn: Counter[str] = Counter()
+    _, thin, phase = weak_end_of(world)
     found = {}
     for meter in world.meters:
         found[meter.drn] = ""
-        if meter.profile == SINGLE_PHASE:
+        if meter.profile == SINGLE_PHASE and meter.drn not in thin:
             found[meter.drn] = f"L{turn[meter.place.transformer] % 3 + 1}"
             turn[meter.place.transformer] += 1
-    return found
+    return found | dict.fromkeys(thin, phase)
 
 
 def total_meters_of(world: World) -> tuple[TotalMeter, ...]:
