@@ -159,7 +159,8 @@ def test_a_past_whose_books_do_not_balance_is_not_loaded(database: str, tmp_path
 
 
 def test_data_that_falls_due_while_a_frame_is_under_way_comes_after_its_answer() -> None:
-    world = make_world(7, 200)
+    seed = 6  # one of those in which it happens
+    world = make_world(seed, 200)
     past = make_past(world, DAYS)
 
     def during(bought: PastPurchase, at_us: int) -> bool:
@@ -169,8 +170,8 @@ def test_data_that_falls_due_while_a_frame_is_under_way_comes_after_its_answer()
     met = [
         one
         for one in past.meters
-        if reporting_of(7, one.meter) == daily_plan(4)
-        and any(during(p, at_us) for p in one.purchases for at_us in (0, data_minute(7, one.meter) * 60_000_000))
+        if reporting_of(seed, one.meter) == daily_plan(4)
+        and any(during(p, at_us) for p in one.purchases for at_us in (0, data_minute(seed, one.meter) * 60_000_000))
     ]
     assert met
     replayed = replay(world, Past(past.begin_us, tuple(met)))

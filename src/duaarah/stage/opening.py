@@ -11,7 +11,7 @@ from pathlib import Path
 from duaarah.clock import operations as clock_operations
 from duaarah.sim.town.past import Past
 from duaarah.sim.town.world import START, World, make_world
-from duaarah.stage.history import load_history, replay
+from duaarah.stage.history import live_outages, load_history, replay
 from duaarah.stage.processes import Processes
 from duaarah.stage.registration import make_keys, register_world
 
@@ -43,6 +43,7 @@ def _live(processes: Processes, world: World, past: Past) -> Path:
     """Load the past; the file in which the town finds what its meters remember of it."""
     replayed = replay(world, past)
     load_history(past, replayed)
+    live_outages(past, replayed)
     memories = processes.folder / "memories.json"
     memories.touch(0o600)
     memories.write_text(json.dumps(replayed.memories))

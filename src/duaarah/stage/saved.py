@@ -68,5 +68,7 @@ class SavedTown:
 
 def town_digest(world: World) -> str:
     """Names a town: a version of the simulator that would make another world or past has another digest."""
-    past = Path(importlib.import_module("duaarah.sim.town.past").__file__ or "").read_bytes()
-    return hashlib.sha256(repr(world).encode() + past).hexdigest()[:32]
+    digest = hashlib.sha256(repr(world).encode())
+    for name in ("past", "past_outages", "network"):
+        digest.update(Path(importlib.import_module(f"duaarah.sim.town.{name}").__file__ or "").read_bytes())
+    return digest.hexdigest()[:32]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the town did before its first day: who ran low when and bought where, and when a feeder was without supply.
+What the town did before its first day: who ran low when and bought where, and when it was without supply.
 
 Pure and seeded. Planned from START backwards, so that every meter comes to its first day with exactly the credit that
 the world gives it; `Drawn` then says, in whole mWh, what was used between any two instants.
@@ -17,12 +17,14 @@ from duaarah.core.sts.amounts import decode_steps, encode_steps
 from duaarah.core.tariff import NOMINALS_IDR, quote, terms
 from duaarah.sim.bank.atm import energy_for
 from duaarah.sim.town.load import DAY_US, HOUR_US, Curve
+from duaarah.sim.town.past_outages import NodeOutage as NodeOutage
+from duaarah.sim.town.past_outages import Outage as Outage
+from duaarah.sim.town.past_outages import outages_of
 from duaarah.sim.town.world import START, TownMeter, World
 
 DAYS = 90
 SMS, WEB, ATM = "SMS", "WEB", "ATM"
 LOST_ONE_IN = 30
-OUTAGE_EVERY_DAYS = 21
 QUESTION_EVERY_DAYS = 15
 MINUTE_US = HOUR_US // 60
 # Nobody buys in the dead of night: a warning that comes then is answered in the morning.
@@ -30,14 +32,6 @@ WAKES_HOUR, SLEEPS_HOUR, MORNING_MINUTES = 6, 22, 6 * 60 + 20
 _ATTEMPTS = 40
 _WH_PER_STEP = 100
 _MWH_PER_WH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """The supply of a feeder was away, in town microseconds (before START they are negative)."""
-
-    from_us: int
-    to_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +59,15 @@ class MeterHistory:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The whole town's, from `begin_us` to START (0)."""
+    """The whole town's, from `begin_us` to START (0); `outages` in the order of their begin."""
 
     begin_us: int
     meters: tuple[MeterHistory, ...]
+    outages: tuple[NodeOutage, ...] = ()
 
 
 class Drawn:
-    """What a meter used until an instant, counted from the beginning; nothing while its feeder was without supply."""
+    """What a meter used until an instant, counted from the beginning; nothing while it was without supply."""
 
     def __init__(self, curve: Curve, begin_us: int, outages: tuple[Outage, ...]) -> None:
         self._curve = curve
@@ -95,26 +90,19 @@ class Drawn:
 def make_past(world: World, days: int = DAYS) -> Past:
     """The past of a world; the same seed, number of meters and days give the same past."""
     begin_us = -days * DAY_US
-    outages = _outages(world, days)
+    outages = outages_of(world, days)
+    spans: dict[str, list[Outage]] = {}
+    for one in outages:
+        spans.setdefault(one.code, []).append(one.span)
     meters = []
     for meter in world.meters:
         dice = random.Random(f"duaarah past {world.seed} {days} {meter.drn}")
-        meters.append(_meter_past(dice, meter, begin_us, outages[meter.place.feeder]))
-    return Past(begin_us, tuple(meters))
-
-
-def _outages(world: World, days: int) -> dict[str, tuple[Outage, ...]]:
-    """Each feeder fails now and then, for a quarter of an hour up to three hours."""
-    found = {}
-    for feeder in dict.fromkeys(meter.place.feeder for meter in world.meters):
-        dice = random.Random(f"duaarah outages {world.seed} {days} {feeder}")
-        begun = [
-            -day * DAY_US + dice.randrange(24 * 60 - 200) * MINUTE_US
-            for day in range(days, 1, -1)
-            if dice.randrange(OUTAGE_EVERY_DAYS) == 0
+        mine = [
+            span for code in (meter.place.feeder, meter.place.transformer, meter.drn) for span in spans.get(code, ())
         ]
-        found[feeder] = tuple(Outage(at, at + dice.randrange(15, 181) * MINUTE_US) for at in begun)
-    return found
+        off = tuple(sorted(mine, key=lambda span: span.from_us))
+        meters.append(_meter_past(dice, meter, begin_us, off))
+    return Past(begin_us, tuple(meters), outages)
 
 
 def _meter_past(dice: random.Random, meter: TownMeter, begin_us: int, outages: tuple[Outage, ...]) -> MeterHistory:
