@@ -192,6 +192,8 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-bank-turn": ("/operasi/bank/{bank}/ubah/", "post-redirect", PLN),
     "desk-bank-again": ("/operasi/bank/tanya/{vend}/", "post-redirect", PLN),
     "desk-correct": ("/operasi/buku/koreksi/{correction}/", "post-redirect", PLN),
+    "desk-transformer": ("/operasi/gardu/T9/", "get", PLN),
+    "desk-feeder": ("/operasi/penyulang/P9/", "get", PLN),
     "desk-reliability": ("/operasi/keandalan/", "get", PLN),
     "desk-exclude": ("/operasi/keandalan/kecualikan/", "post-redirect", PLN),
     "desk-exclude-decide": ("/operasi/keandalan/kecualikan/{exclusion}/", "post-redirect", PLN),
@@ -412,7 +414,8 @@ def compared_and_invoiced(town: Town) -> dict[str, object]:
 
 def dark_and_planned(town: Town, household: House) -> dict[str, object]:
     """An outage that was none, of a node without meters, and work that is over."""
-    node = NetworkNode.objects.create(code="T9", kind="TRANSFORMER")
+    feeder = NetworkNode.objects.create(code="P9", kind="FEEDER")
+    node = NetworkNode.objects.create(code="T9", kind="TRANSFORMER", parent=feeder)
     outage = Outage.objects.create(
         level="TRANSFORMER", node=node, state="WITHDRAWN", began_at=town.now, known_at=town.now, closed_at=town.now
     )

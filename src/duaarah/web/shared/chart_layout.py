@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from duaarah.web.shared.chart_data import Axis, Chart, Kind, Series, X
 from duaarah.web.shared.figures import figure
 
-SIZE = 11
+SIZE, BAR_MAX = 11, 72
 WIDE, NARROW = (900, 270), (360, 230)
 # Digits and small letters of a sans serif face are about so wide, as a share of its size.
 _LETTER = 0.6
@@ -302,7 +302,7 @@ def _band(plane: Plane, one: Series, role: str) -> list[Item]:
 
 
 def _bars(chart: Chart, plane: Plane, number: int, one: Series, role: str) -> list[Item]:
-    share = 0.72 * plane.step / len(chart.series)
+    share = min(0.72 * plane.step, BAR_MAX) / len(chart.series)
     base = plane.y(0.0)
     items: list[Item] = []
     for n, value in enumerate(one.values):
@@ -312,7 +312,7 @@ def _bars(chart: Chart, plane: Plane, number: int, one: Series, role: str) -> li
         height = max(abs(base - y), 1.0)
         part = n in chart.marked
         title = f"{chart.place(chart.positions[n])}: {chart.said(value)}{f' · {chart.mark}' if part else ''}"
-        x = plane.centers[n] - 0.36 * plane.step + number * share
+        x = plane.centers[n] + (number - len(chart.series) / 2) * share
         top = base - height if value > 0 else base
         items.append(
             Box(
@@ -333,7 +333,7 @@ def _thresholds(chart: Chart, plane: Plane) -> list[Item]:
     for one in chart.thresholds:
         y = plane.y(one.value)
         items.append(Line(points=((plane.left, y), (plane.right, y)), role="limit", dash=(5, 4), width=1.2))
-        items.append(Label(x=plane.right, y=y - 4, text=one.name, anchor="end", role="limit"))
+        items.append(Label(x=plane.left + 4, y=y - 4, text=one.name, anchor="start", role="limit"))
     return items
 
 

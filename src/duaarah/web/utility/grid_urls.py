@@ -3,9 +3,11 @@
 
 from django.urls import path
 
-from duaarah.web.utility import voltage
+from duaarah.web.utility import nodes, voltage
 
 grid_urls = [
+    path("gardu/<str:code>/", nodes.transformer, name="desk-transformer"),
+    path("penyulang/<str:code>/", nodes.feeder, name="desk-feeder"),
     path("tegangan/", voltage.voltage, name="desk-voltage"),
     path("tegangan/<int:node>/", voltage.transformer, name="desk-voltage-transformer"),
 ]

@@ -21,7 +21,7 @@ from duaarah.clock.queries import now
 from duaarah.outages.models import Interruption
 from duaarah.people.models import Approval, Login, Membership, Organisation
 from duaarah.people.operations import ApprovalRefused, decide_approval
-from duaarah.registry.models import Meter
+from duaarah.registry.models import Meter, NetworkNode
 from duaarah.vending.operations.policy import WIB
 from duaarah.web.shared.access import acting, for_kind, login_of
 from duaarah.web.shared.charts import chart_response
@@ -32,6 +32,7 @@ from duaarah.web.utility import reliability_words as words
 
 for_pln = for_kind(Organisation.Kind.UTILITY)
 LONGEST = 10
+_WITH_PAGE = (NetworkNode.Kind.FEEDER, NetworkNode.Kind.TRANSFORMER)
 _DECIDE = (Membership.Role.OPERATOR, Membership.Role.APPROVER, Membership.Role.ADMIN)
 
 
@@ -106,6 +107,7 @@ def reliability(request: HttpRequest) -> HttpResponseBase:
         "asked": asked,
         "name": words.scope_name(asked.scope, asked.scope_id),
         "way": words.above(asked.scope, asked.scope_id),
+        "node": NetworkNode.objects.filter(pk=asked.scope_id, kind=asked.scope, kind__in=_WITH_PAGE).first(),
         "children": _children(asked, last_date),
         "basis_names": words.BASES.items(),
         "basis_name": words.BASES[asked.basis],
