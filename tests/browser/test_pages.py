@@ -35,9 +35,15 @@ PAGES = {
         *("/operasi/kunci/", "/operasi/meter/{drn}/kunci/", "/operasi/meter/{drn}/kunci/?register=town-2"),
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
-        *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/"),
+        *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/", "/operasi/meter/{drn}/profil/"),
         *("/operasi/jaringan/", "/operasi/padam/", "/operasi/padam/rencana/"),
-        *("/operasi/keandalan/", "/operasi/keandalan/?tahun=2026", "/operasi/tmp/", "/operasi/tegangan/"),
+        *(
+            "/operasi/keandalan/",
+            "/operasi/keandalan/?tahun=2026",
+            "/operasi/tmp/",
+            "/operasi/tegangan/",
+            "/operasi/profil/",
+        ),
     ],
     "data": [
         *("/operasi/", "/operasi/meter/{drn}/", "/operasi/pesan/", "/operasi/kunci/persetujuan/"),

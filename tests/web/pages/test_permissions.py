@@ -92,6 +92,8 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-campaign-part": ("/operasi/kampanye/{campaign}/jejak/", "get", DESK),
     "desk-campaign-step": ("/operasi/kampanye/{campaign}/langkah/", "post-redirect", DESK),
     "desk-morning": ("/operasi/jaringan/", "get", PLN),
+    "desk-profiles": ("/operasi/profil/", "get", PLN),
+    "desk-meter-profile": ("/operasi/meter/{drn}/profil/", "get", DESK),
     "desk-voltage": ("/operasi/tegangan/", "get", PLN),
     "desk-voltage-transformer": ("/operasi/tegangan/{node}/", "get", PLN),
     "desk-outages": ("/operasi/padam/", "get", DESK),

@@ -83,9 +83,10 @@ def test_where_the_ends_are_low_is_seen_first(sign_in: SignIn, town: Town, house
     assert listed(client.get(f"{PAGE}?unit={ends.units[0].pk}").content.decode()) == ["T-1", "T-0"]
     assert listed(client.get(f"{PAGE}?penyulang={ends.feeders[1].pk}&urut=lama").content.decode()) == ["T-2", "T-3"]
     month = client.get(f"{PAGE}{ends.nodes[2].pk}/").content.decode()
-    for words in ("below the limit on 10 of 30 days", own.drn, "190.4", "within the limits"):
+    for words in ("below the limit on 10 of 30 days", own.drn, "190.4", "30 of 30 days are told, by 83 percent"):
         assert words in month, words
-    assert month.count('class="phase2" d="M') == 1
+    drawn = client.get(f"{PAGE}{ends.nodes[2].pk}/?grafik=tegangan-l1&bentuk=png")
+    assert drawn.status_code == 200 and drawn["Content-Type"] == "image/png"
 
 
 def test_the_file_holds_every_phase_and_refusals_are_404(sign_in: SignIn, town: Town, household: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -111,6 +112,22 @@ class Chart:
         shown = figure(value, self.decimals)
         return f"{shown} {self.unit}" if self.unit and value is not None else shown
 
+    @functools.cached_property
+    def _one_month(self) -> bool:
+        """Days need no month's name; asked once, a chart may have thousands of positions."""
+        return len({str(each)[:7] for each in self.positions}) == 1
+
+    @functools.cached_property
+    def midnights(self) -> tuple[int, ...]:
+        """Numbers of the instants that begin a local day."""
+        zone = ZoneInfo(self.zone)
+        found = [
+            number
+            for number, each in enumerate(self.positions)
+            if isinstance(each, dt.datetime) and each.astimezone(zone).time() == dt.time()
+        ]
+        return tuple(found)
+
     def place(self, position: X) -> str:
         """A position in words, in full."""
         if isinstance(position, dt.datetime):
@@ -129,8 +146,7 @@ class Chart:
         if isinstance(position, dt.date):
             if self.axis is Axis.MONTH:
                 return months[position.month - 1]
-            one_month = len({str(each)[:7] for each in self.positions}) == 1
-            return str(position.day) if one_month else f"{position.day} {months[position.month - 1]}"
+            return str(position.day) if self._one_month else f"{position.day} {months[position.month - 1]}"
         if self.axis is Axis.MINUTE:
             return clock_words(float(position))
         return f"{figure(100 * float(position), 0)} %" if self.axis is Axis.SHARE else str(position)

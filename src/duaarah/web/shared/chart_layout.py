@@ -217,13 +217,17 @@ def _places(chart: Chart, plane: Plane, size: tuple[int, int]) -> list[Item]:
     if chart.axis is Axis.SHARE:
         scale = plane.right - plane.left
         return [_under(chart.short(mark), plane.left + mark * scale, plane) for mark in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    words = [chart.short(position) for position in chart.positions]
+    # Of instants over days, those that begin a day.
+    over_days = len(chart.midnights) > 1
+    named = chart.midnights if over_days else range(len(chart.positions))
+    words = [chart.short(chart.positions[number]) for number in named]
     room = max((len(word) for word in words), default=1) * SIZE * _LETTER + 8
     found: list[Item] = []
     free = -math.inf
-    every = _every(chart, room, plane)
-    for number, (word, center) in enumerate(zip(words, plane.centers, strict=True)):
-        if number % every == 0 and center - room / 2 >= free:
+    every = 1 if over_days else _every(chart, room, plane)
+    for place, (number, word) in enumerate(zip(named, words, strict=True)):
+        center = plane.centers[number]
+        if place % every == 0 and center - room / 2 >= free:
             found.append(_under(word, center, plane))
             free = center + room / 2
     return found

@@ -3,11 +3,13 @@
 
 from django.urls import path
 
-from duaarah.web.utility import nodes, voltage
+from duaarah.web.utility import meter_profile, nodes, profiles, voltage
 
 grid_urls = [
     path("gardu/<str:code>/", nodes.transformer, name="desk-transformer"),
     path("penyulang/<str:code>/", nodes.feeder, name="desk-feeder"),
     path("tegangan/", voltage.voltage, name="desk-voltage"),
     path("tegangan/<int:node>/", voltage.transformer, name="desk-voltage-transformer"),
+    path("profil/", profiles.profiles, name="desk-profiles"),
+    path("meter/<str:drn>/profil/", meter_profile.meter_profile, name="desk-meter-profile"),
 ]

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from duaarah.analytics.measures.voltage import Limits
 from duaarah.analytics.models import DailyVoltage
 from duaarah.analytics.network_days import queries
 from duaarah.clock.queries import now
@@ -20,11 +22,12 @@ from duaarah.readings.store import coverage
 from duaarah.registry.models import Meter, NetworkNode
 from duaarah.vending.operations.policy import WIB
 from duaarah.web.shared.access import for_kind
+from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold, chart_response
 from duaarah.web.shared.export import Table, exported
+from duaarah.web.shared.figures import figure
 from duaarah.web.utility import voltage_words as words
-from duaarah.web.utility.curves import Axes, Line, curve
 from duaarah.web.utility.morning import data_words
-from duaarah.web.utility.reliability_words import exact, figure
+from duaarah.web.utility.reliability_words import exact
 
 for_pln = for_kind(Organisation.Kind.UTILITY)
 SHOWN, TREND_DAYS, COVERAGE_DAYS = 60, 30, 7
@@ -204,55 +207,77 @@ def _table(asked: Asked, facts: list[DailyVoltage]) -> Table:
 
 
 @for_pln
-def transformer(request: HttpRequest, node: int) -> HttpResponse:
+def transformer(request: HttpRequest, node: int) -> HttpResponseBase:
     """One transformer: its phases over 30 days and its lowest meters."""
     found = get_object_or_404(NetworkNode.objects.select_related("parent__parent"), pk=node, kind="TRANSFORMER")
     at = now()
     last_date = date_of(request, "hari", queries.last_voltage_date()) or at.astimezone(WIB).date()
-    return render(
-        request, "utility/voltage_transformer.html", {"node": found, **section(found, last_date), **data_state(at)}
-    )
+    own = section(found, last_date)
+    if (file := chart_response(request, [phase["chart"] for phase in own["phases"]])) is not None:
+        return file
+    return render(request, "utility/voltage_transformer.html", {"node": found, **own, **data_state(at)})
 
 
 def section(node: NetworkNode, last_date: dt.date) -> dict[str, Any]:
     """
     For `utility/voltage_section.html`: the phases over the days up to a date, and the meters that were lowest most often.
 
-    Also for other pages that tell of a transformer.
+    Also for other pages that tell of a transformer; their view answers `chart_response` with the charts of `phases`.
     """
     first_date = last_date - dt.timedelta(days=TREND_DAYS - 1)
     facts = list(queries.voltages(first_date, last_date).filter(transformer=node))
     limits = queries.limits_of(last_date)
-    marks = [((n + 0.5) / TREND_DAYS, str((first_date + dt.timedelta(days=n)).day)) for n in range(0, TREND_DAYS, 3)]
     phases = []
     for phase in sorted({fact.phase for fact in facts}):
         own = {fact.date: fact for fact in facts if fact.phase == phase}
-        days = [own.get(first_date + dt.timedelta(days=n)) for n in range(TREND_DAYS)]
-        lines = [
-            Line(name=_("Median"), values=[None if d is None else d.evening_median_v for d in days], look="phase1"),
-            Line(name=_("5th percentile"), values=[None if d is None else d.evening_p5_v for d in days], look="phase2"),
-            Line(name=_("Lowest"), values=[None if d is None else d.evening_min_v for d in days], look="phase3"),
-        ]
-        axes = Axes(marks=marks, unit="V", band=(limits.low_v, limits.high_v), zero=False, height=180)
-        low = [d for d in days if d is not None and d.below]
+        low = [day for day in own.values() if day.below]
         phases.append(
             {
                 "phase": phase,
-                "curve": curve(lines, axes),
-                "days": sum(d is not None for d in days),
+                "chart": _phase_chart(node, phase, own, first_date, limits),
+                "days": len(own),
                 "low_days": len(low),
-                "worst": min(low, key=lambda d: d.evening_min_v or 1e9) if low else None,
-                "below": figure(_share(sum(d.below for d in low), sum(d.intervals for d in days if d)), 2),
+                "worst": min(low, key=lambda day: day.evening_min_v or 1e9) if low else None,
+                "below": figure(_share(sum(day.below for day in low), sum(d.intervals for d in own.values())), 2),
             }
         )
+    newest_date = max((fact.date for fact in facts), default=None)
     return {
         "phases": phases,
         "lowest": _lowest(facts),
         "first_date": first_date,
         "last_date": last_date,
         "limits": words.limit_words(limits),
-        "latest": [words.phase_row(fact, {}, {}, limits) for fact in facts if fact.date == facts[-1].date],
+        "latest": [words.phase_row(fact, {}, {}, limits) for fact in facts if fact.date == newest_date],
     }
+
+
+def _phase_chart(
+    node: NetworkNode, phase: str, own: dict[dt.date, DailyVoltage], first_date: dt.date, limits: Limits
+) -> Chart:
+    dates = tuple(first_date + dt.timedelta(days=n) for n in range(TREND_DAYS))
+    days = [own.get(date) for date in dates]
+    heard, known = sum(day.meters for day in own.values()), sum(day.meters_known for day in own.values())
+    return Chart(
+        key=f"tegangan-{slugify(phase) or 'x'}",
+        title=_("Evening voltage of phase %(phase)s") % {"phase": phase or _("not known")},
+        unit="V",
+        kind=Kind.LINE,
+        axis=Axis.DAY,
+        positions=dates,
+        series=(
+            Series(name=_("Median"), values=tuple(None if d is None else d.evening_median_v for d in days)),
+            Series(name=_("5th percentile"), values=tuple(None if d is None else d.evening_p5_v for d in days)),
+            Series(name=_("Lowest"), values=tuple(None if d is None else d.evening_min_v for d in days)),
+        ),
+        thresholds=tuple(Threshold(name=f"{v:.0f} V", value=v) for v in (limits.low_v, limits.high_v)),
+        allowed=(limits.low_v, limits.high_v),
+        source=_("Means of intervals of all meters of the phase at %(node)s, %(f)d-%(t)d h.")
+        % {"node": node.name or node.code, "f": limits.from_hour, "t": limits.to_hour},
+        coverage=_("%(n)d of %(all)d days are told, by %(share)d percent of the meters.")
+        % {"n": len(own), "all": TREND_DAYS, "share": round(100 * heard / known) if known else 0},
+        from_zero=False,
+    )
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -10,8 +10,8 @@ from typing import Any
 from duaarah.analytics.measures.voltage import Limits
 from duaarah.analytics.models import DailyVoltage
 from duaarah.registry.models import NetworkNode
-from duaarah.web.utility.curves import spark
-from duaarah.web.utility.reliability_words import figure
+from duaarah.web.shared.figures import figure
+from duaarah.web.utility.sparks import spark
 
 Trends = dict[tuple[int, str], list[float | None]]
 # Transformers stand in the map while there are so few, or when one feeder is asked for.
