@@ -110,11 +110,93 @@ def test_logs_correct_and_withdraw() -> None:
     assert (span.begin_at, span.end_at, span.source, span.known_at) == (after(-3), after(420), "LOG", after(5))
 
 
+def speaking(node: int, until_s: float, every_s: float = 600) -> list[Evidence]:
+    """The meters of a transformer speak every ten minutes up to an instant."""
+    times = [until_s - step * every_s for step in range(8)]
+    return [word(node * 10 + place, Kind.ALIVE, at_s) for place in range(1, 6) for at_s in times]
+
+
+def lost(meter: int, at_s: float) -> list[Evidence]:
+    return [word(meter, Kind.PING_SENT, at_s, 0), word(meter, Kind.PING_LOST, at_s, late_s=180)]
+
+
+TALKING = Network(
+    transformer_of=TREE.transformer_of,
+    parent_of=TREE.parent_of,
+    level_of=TREE.level_of,
+    speaks_every_s=dict.fromkeys(TREE.transformer_of, 600),
+    concentrator_of={41: "A", 42: "A", 43: "A", 44: "A", 45: "B"},
+)
+
+
+def test_a_lone_gasp_asks_the_neighbours_and_their_silence_makes_it_the_transformer() -> None:
+    words = [*speaking(4, -60), word(41, Kind.GASP, 0)]
+    assert infer(TALKING, words, after(20)).ask == ()  # other gasps may come
+    asked = infer(TALKING, words, after(40)).ask
+    assert [(ask.meter, ask.node, ask.why) for ask in asked] == [(meter, 4, "lone_gasp") for meter in (42, 43, 44, 45)]
+    words += [each for ask in asked[:3] for each in lost(ask.meter, 40)]
+    assert infer(TALKING, words, after(100)).states[45] is State.NYALA  # not judged yet
+    picture = infer(TALKING, words, after(300))
+    assert short(picture.events) == [("TRANSFORMER", 4, "DECLARED")]
+    assert dict(picture.events[0].counts)["unanswered"] == 3
+    assert picture.events[0].affected == {41, 42, 43, 44, 45}
+    assert picture.ask == ()  # all of them are off
+
+
+def test_one_neighbour_that_answers_is_not_enough_and_two_leave_it_one_meter() -> None:
+    words = [*speaking(4, -60), word(41, Kind.GASP, 0), *lost(42, 40)]
+    words += [word(meter, Kind.PING_ANSWERED, 50 + meter) for meter in (43, 44)]
+    picture = infer(TALKING, words, after(300))
+    assert short(picture.events) == [("METER", 41, "DECLARED")]
+    assert picture.ask == ()
+    assert [meter for meter, state in picture.states.items() if state is State.PADAM] == [41]
+
+
+def test_a_meter_that_was_silent_before_is_no_witness() -> None:
+    heard = [each for each in speaking(4, -60) if each.meter in (41, 45)]
+    words = [*heard, *speaking(4, -7200), word(41, Kind.GASP, 0)]
+    words += [each for meter in (42, 43, 44) for each in lost(meter, 40)]
+    assert ("METER", 41, "DECLARED") in short(infer(TALKING, words, after(300)).events)
+
+
+def test_who_is_overdue_is_asked_twice_and_then_silent_and_one_answer_ends_it() -> None:
+    others = [each for each in speaking(4, 3000) if each.meter != 43]
+    words = [*others, word(43, Kind.ALIVE, 2400)]
+    assert infer(TALKING, words, after(3000)).ask == ()
+    assert infer(TALKING, words, after(3000)).look_at == after(2405 + 660)
+    [ask] = infer(TALKING, words, after(3100)).ask
+    assert (ask.meter, ask.why, ask.about_at) == (43, "silent", after(2405))
+    words += lost(43, 3100)
+    assert infer(TALKING, words, after(3200)).ask == ()  # its answer may be under way
+    picture = infer(TALKING, words, after(3300))
+    assert [each.meter for each in picture.ask] == [43] and picture.states[43] is State.NYALA
+    words += lost(43, 3300)
+    picture = infer(TALKING, words, after(3500))
+    assert picture.ask == () and picture.states[43] is State.MODEM
+    words.append(word(43, Kind.PING_ANSWERED, 3500))
+    assert infer(TALKING, words, after(3510)).states[43] is State.NYALA
+
+
+def test_a_silent_transformer_costs_four_questions_through_different_concentrators() -> None:
+    words = speaking(4, 0)
+    asked = infer(TALKING, words, after(700)).ask
+    assert len(asked) == 4 and 45 in {ask.meter for ask in asked}
+    words += [each for ask in asked[:2] for each in lost(ask.meter, 700)]
+    words += [word(ask.meter, Kind.PING_SENT, 700, 0) for ask in asked[2:]]
+    picture = infer(TALKING, words, after(900))
+    assert picture.ask == ()  # four in half an hour
+    assert short(picture.events) == [("TRANSFORMER", 4, "SUSPECTED")] and picture.spans == ()
+    assert {picture.states[meter] for meter in TALKING.meters_of[4]} == {State.MODEM}
+    later = infer(TALKING, words, after(700 + 31 * 60))
+    assert later.ask != () and {ask.meter for ask in later.ask} <= {41, 42, 43, 44, 45}
+
+
 STORY = [
     *(gasps(4, 5) + gasps(7, at_s=4000)),
     *(word(node * 10 + place, Kind.RESTORE, 1800) for node in (4, 5, 6) for place in (1, 3, 5)),
     *(word(70 + place, Kind.RESTORE, 6000, late_s=900) for place in (2, 4)),
     *(word(81, Kind.CREDIT_OPEN, 10), word(81, Kind.GASP, 50), word(92, Kind.GASP, 77)),
+    *(lost(44, 60) + lost(91, 100) + [word(93, Kind.PING_SENT, 100, 0), word(93, Kind.PING_ANSWERED, 130)]),
     *(word(43, Kind.LOG, 2, late_s=9000, end_s=1790), word(92, Kind.LOG_COVERS, -99, late_s=9000, end_s=8000)),
 ]
 

@@ -3,6 +3,6 @@
 
 from duaarah.core.outage.evidence import Evidence, Kind, Network
 from duaarah.core.outage.inference import infer
-from duaarah.core.outage.picture import Event, Parameters, Picture, Span, State
+from duaarah.core.outage.picture import Ask, Event, Parameters, Picture, Span, State
 
-__all__ = ["Event", "Evidence", "Kind", "Network", "Parameters", "Picture", "Span", "State", "infer"]
+__all__ = ["Ask", "Event", "Evidence", "Kind", "Network", "Parameters", "Picture", "Span", "State", "infer"]

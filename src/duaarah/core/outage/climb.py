@@ -11,13 +11,17 @@ from math import log
 from duaarah.core.outage.evidence import Network
 from duaarah.core.outage.meters import Words
 from duaarah.core.outage.picture import Parameters
+from duaarah.core.outage.silence import unanswered
 
 NOTHING = Words(0)
 
 
 @dataclass(slots=True)
 class Out:
-    """A node that is or was off. `off` by their own word, `up` surely not; `parts` are its children's own."""
+    """
+    A node that is or was off. `off` by their own word, `up` surely not, `lost` asked meanwhile and did not answer; `parts`
+    are its children's own.
+    """
 
     node: int
     begin_at: datetime
@@ -27,6 +31,7 @@ class Out:
     up: frozenset[int]
     parts: list[Out] = field(default_factory=list)
     lifted: bool = False
+    lost: frozenset[int] = frozenset()
 
 
 def middle(instants: Sequence[datetime]) -> datetime:
@@ -89,10 +94,10 @@ def _judge(
     parameters: Parameters,
 ) -> Out | None:
     meters = network.meters_of[node]
-    if len({meter for _, meter in group}) < 2:
+    off = {meter for _, meter in group}
+    if len(off) < 2 and not any(words[meter].lost for meter in meters if meter in words):
         return None
     begin_at = middle([at for at, _ in group])
-    off = {meter for _, meter in group}
     end_at = node_end(meters, off, begin_at, words, parameters)
     up = set()
     for meter in meters - off:
@@ -102,18 +107,35 @@ def _judge(
         elif end_at is not None and any(abs(at - end_at) <= parameters.tolerance for at in of.restores):
             # Its last gasp was lost; that its supply came back with the others' says as much.
             off.add(meter)
-    silent = len(meters) - len(off) - len(up)
-    odds_log = (
-        len(off) * log(parameters.gasp_delivery / parameters.spurious)
-        + silent * log((1 - parameters.gasp_delivery) / (1 - parameters.spurious))
-        + len(up) * log(parameters.alive_wrong / (1 - parameters.alive_wrong))
-    )
-    if odds_log < parameters.odds_log or len(off) <= len(up):
+    lost = {
+        meter
+        for meter in meters - off - up
+        if unanswered(meter, begin_at, end_at or now, network, words.get(meter, NOTHING), parameters)
+    }
+    # One that told it and several that do not answer weigh as much as two that told it.
+    if len(off) < 2 and len(lost) < parameters.lost_enough:
+        return None
+    if _odds_log(len(meters), len(off), len(up), len(lost), parameters) < parameters.odds_log:
+        return None
+    if len(off) + len(lost) <= len(up):
         return None
     known_at = min(
         onset.known_at for meter in off if (onset := words[meter].onset_near(begin_at, parameters)) is not None
     )
-    return Out(node, begin_at, end_at, known_at, frozenset(off), frozenset(up))
+    return Out(node, begin_at, end_at, known_at, frozenset(off), frozenset(up), lost=frozenset(lost))
+
+
+def _odds_log(meters: int, off: int, up: int, lost: int, parameters: Parameters) -> float:
+    """How much likelier (natural logarithm) "all off" is than separate faults, from what each of the meters said."""
+    asked = up * log(parameters.alive_wrong / (1 - parameters.alive_wrong))
+    asked += lost * log((1 - parameters.alive_wrong) / (1 - parameters.answers))
+    silent = meters - off - up - lost
+    # Where questions speak, few gasps may have arrived: their share falls with the size of an outage.
+    shares = (parameters.gasp_delivery, *([parameters.gasp_delivery_low] if lost else []))
+    return asked + max(
+        off * log(share / parameters.spurious) + silent * log((1 - share) / (1 - parameters.spurious))
+        for share in shares
+    )
 
 
 def is_up(of: Words, begin_at: datetime, end_at: datetime, parameters: Parameters) -> bool:
@@ -160,7 +182,8 @@ def climb(network: Network, below: Mapping[int, list[Out]], level: str, paramete
         if len(children) == 1:
             # One child says nothing of its parent, and all that can be said of it to the parent's parent.
             lifted = [
-                Out(node, out.begin_at, out.end_at, out.known_at, out.off, out.up, [out], lifted=True) for out in outs
+                Out(node, out.begin_at, out.end_at, out.known_at, out.off, out.up, [out], True, out.lost)
+                for out in outs
             ]
             if lifted:
                 found[node] = lifted
@@ -193,4 +216,5 @@ def _join(node: int, parts: list[Out]) -> Out:
         frozenset().union(*(part.off for part in parts)),
         frozenset().union(*(part.up for part in parts)),
         sorted(parts, key=lambda part: part.node),
+        lost=frozenset().union(*(part.lost for part in parts)),
     )

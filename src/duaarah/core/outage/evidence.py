@@ -23,9 +23,9 @@ class Kind(StrEnum):
     ALIVE = "ALIVE"  # any other word: its electronics have supply
     INTERVAL = "INTERVAL"  # a measured interval with voltage, at its end
     ZERO = "ZERO"  # a measured interval without voltage, at its end
-    PING_SENT = "PING_SENT"
-    PING_ANSWERED = "PING_ANSWERED"
-    PING_LOST = "PING_LOST"
+    PING_SENT = "PING_SENT"  # it was asked, at the asking
+    PING_ANSWERED = "PING_ANSWERED"  # it answered, at the answer
+    PING_LOST = "PING_LOST"  # its frame went out and no answer came, at the asking
     CREDIT_OPEN = "CREDIT_OPEN"  # the relay opened for want of credit
     CREDIT_CLOSED = "CREDIT_CLOSED"  # it closed again, or credit arrived
     BALANCE_EMPTY = "BALANCE_EMPTY"  # a balance of nothing was read

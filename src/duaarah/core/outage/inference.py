@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from duaarah.core.outage.asking import asks
 from duaarah.core.outage.climb import NOTHING, Out, climb, is_up, transformers_out
 from duaarah.core.outage.evidence import Evidence, Network, known
 from duaarah.core.outage.meters import Words, read_words
 from duaarah.core.outage.picture import Event, Parameters, Picture, Span, State
+from duaarah.core.outage.silence import look_again_at, quiets, silent_meters
 
 DEFAULT = Parameters()
 
@@ -27,12 +29,14 @@ def infer(network: Network, evidence: Iterable[Evidence], now: datetime, paramet
     for out in tops:
         _tell(out, network, words, now, parameters, events, spans)
     _alone(words, events, spans, parameters)
-    silent = _silent(network, words, spans, now, parameters)
+    quiet = quiets(network, words, spans, parameters)
+    silent = silent_meters(network, quiet, now, parameters)
     states, reasons = _states(network, words, spans, silent)
     events.extend(_suspected(network, words, states, silent, now))
     events.sort(key=lambda event: (event.begin_at, event.level, event.subject, event.nested))
     flat = [span for meter in sorted(spans) for span in sorted(spans[meter], key=lambda span: span.begin_at)]
-    return Picture(states, reasons, tuple(events), tuple(flat))
+    ask = asks(network, words, spans, quiet, now, parameters)
+    return Picture(states, reasons, tuple(events), tuple(flat), ask, look_again_at(quiet, now))
 
 
 def _tops(network: Network, words: Mapping[int, Words], now: datetime, parameters: Parameters) -> list[Out]:
@@ -159,6 +163,7 @@ def _event(
         ),
         "silent": len(affected - out.off),
         "alive": len(out.up),
+        **({"unanswered": len(out.lost)} if out.lost else {}),
     }
     state = "DECLARED" if end_at is None else "CLOSED"
     return Event(level, out.node, begin_at, end_at, state, out.known_at, affected, tuple(counts.items()), nested)
@@ -195,26 +200,6 @@ def _alone(
                     *(frozenset({meter}), tuple(counts.items())),
                 )
             )
-
-
-def _silent(
-    network: Network,
-    words: Mapping[int, Words],
-    spans: Mapping[int, list[Span]],
-    now: datetime,
-    parameters: Parameters,
-) -> set[int]:
-    """Meters that have not spoken for too long: since their last word, or since their node was back."""
-    found = set()
-    for meter, of in words.items():
-        pause_s = network.speaks_every_s.get(meter)
-        if of.heard_at is None:
-            continue
-        since = max([of.heard_at, *(span.end_at for span in spans.get(meter, []) if span.end_at is not None)])
-        quiet = pause_s is not None and (now - since).total_seconds() > pause_s * parameters.silent_factor
-        if quiet or (of.ping_lost_at is not None and of.ping_lost_at > since):
-            found.add(meter)
-    return found
 
 
 def _states(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,7 +33,8 @@ class Words:
     covers: list[tuple[datetime, datetime]] = field(default_factory=list)
     relay_moves: list[tuple[datetime, bool]] = field(default_factory=list)
     heard_at: datetime | None = None
-    ping_lost_at: datetime | None = None
+    asked: list[datetime] = field(default_factory=list)
+    lost: list[datetime] = field(default_factory=list)
     empty: bool = False
     zero_at: datetime | None = None
 
@@ -41,6 +42,11 @@ class Words:
         """The first instant after `at` at which it surely had supply."""
         place = bisect_right(self.proofs, at)
         return self.proofs[place] if place < len(self.proofs) else None
+
+    def proof_before(self, at: datetime) -> datetime | None:
+        """The last instant before `at` at which it surely had supply."""
+        place = bisect_left(self.proofs, at)
+        return self.proofs[place - 1] if place else None
 
     def covered(self, at: datetime) -> bool:
         """Whether a log that was read tells of every failure at `at`."""
@@ -95,8 +101,10 @@ def _take(of: Words, word: Evidence) -> None:
             of.empty = word.kind is Kind.CREDIT_OPEN
         case Kind.BALANCE_EMPTY:
             of.empty = True
+        case Kind.PING_SENT:
+            of.asked.append(word.meter_at)
         case Kind.PING_LOST:
-            of.ping_lost_at = max(of.ping_lost_at or word.arrived_at, word.arrived_at)
+            of.lost.append(word.meter_at)
         case Kind.ZERO:
             of.zero_at = word.meter_at
 
