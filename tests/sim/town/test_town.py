@@ -21,7 +21,8 @@ from duaarah.sim.bank.notify import Channel, Notifier
 from duaarah.sim.town.clock import MINUTE_US, instant_of
 from duaarah.sim.town.load import DAY_US, HOUR_US
 from duaarah.sim.town.sms import BINARY, GSM7, UCS2, Outgoing
-from duaarah.sim.town.town import Town, UnknownInTown
+from duaarah.sim.town.town import Town
+from duaarah.sim.town.wires import UnknownInTown
 from duaarah.sim.town.world import CHANNEL, HEAD_END_TITLE, NEXT_KRN, START, TownMeter, World, make_world
 
 WORLD = make_world(7, 50)

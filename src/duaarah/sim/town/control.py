@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of the town's control port. Whatever a verb changed is kept before its answer leaves."""
+"""
+The verbs of the town's control port. Whatever a verb changed is kept before its answer leaves.
+
+Of the network: `power` cuts or mends one house, `node_power` a feeder or a transformer, `silence` takes a concentrator off the
+air, `theft` has energy go beside a meter, `network` tells what is cut, silent and stolen now.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +21,7 @@ from duaarah.sim.meter.device import Device
 from duaarah.sim.meter.server import MeterServer
 from duaarah.sim.town.clock import instant_of, instant_us
 from duaarah.sim.town.supply import Supply
-from duaarah.sim.town.town import UnknownInTown
+from duaarah.sim.town.wires import UnknownInTown, above
 
 if TYPE_CHECKING:
     from duaarah.sim.town.server import TownProcess
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 METERS_AT_ONCE_MAX = 1000
 READ_PORTS_MAX = 64
 TEXT_MAX = 160
+THEFT_W_MAX, THEFT_PERCENT_MAX = 10_000, 95
 HISTORY_ROWS = 96  # of load profile when a meter is first read
 Reply = dict[str, Any]
 Verb = Callable[[Reply], Awaitable[Reply]]
@@ -51,6 +57,10 @@ class Control:
             "phone": self._op_phone,
             "fault": self._op_fault,
             "power": self._op_power,
+            "node_power": self._op_node_power,
+            "silence": self._op_silence,
+            "theft": self._op_theft,
+            "network": self._op_network,
             "send": self._op_send,
             "use_up": self._op_use_up,
             "keypad": self._op_keypad,
@@ -156,6 +166,40 @@ class Control:
         self._town.set_power(drn, bool(request.get("on")))
         return self._town.supplies[drn].status()
 
+    async def _op_node_power(self, request: Reply) -> Reply:
+        """{"node": a substation's, feeder's or transformer's code, "on": bool}: `changed` are the DRNs whose supply did."""
+        self._now()
+        return {"changed": self._town.set_node_power(_text(request, "node"), bool(request.get("on")))}
+
+    async def _op_silence(self, request: Reply) -> Reply:
+        """{"node", "on": bool}: on, no modem below has network while supply stays; `meters` are the DRNs below."""
+        self._now()
+        return {"meters": self._town.set_silence(_text(request, "node"), bool(request.get("on")))}
+
+    async def _op_theft(self, request: Reply) -> Reply:
+        """{"drn", "on": bool, "watts"?: n, "share_percent"?: n}: beside the meter always, and of all that is used there."""
+        drn = _text(request, "drn")
+        self._now()
+        if not request.get("on"):
+            return {"stopped": self._town.stop_theft(drn)}
+        watts, percent = _integer(request, "watts", 0), _integer(request, "share_percent", 0)
+        if not 0 <= watts <= THEFT_W_MAX or not 0 <= percent <= THEFT_PERCENT_MAX or not watts + percent:
+            raise BadRequest(
+                f"A theft takes up to {THEFT_W_MAX} watts, or a share of up to {THEFT_PERCENT_MAX} percent."
+            )
+        self._town.start_theft(drn, watts=watts, share=percent / 100)
+        return {"started": 1}
+
+    async def _op_network(self, _request: Reply) -> Reply:
+        """What is cut (nodes and DRNs) and silent, where energy goes beside a meter, and the nodes with their meters' number."""
+        wires = self._town.wires
+        return {
+            "dark": sorted(wires.dark),
+            "silent": sorted(wires.silent),
+            "thefts": sorted({theft.drn for theft in wires.thefts if theft.to_us is None}),
+            "nodes": Counter(node for meter in self._town.world.meters for node in above(meter.place)),
+        }
+
     async def _op_use_up(self, request: Reply) -> Reply:
         """{"drn"}: just under the threshold first, then to nothing."""
         drn = _text(request, "drn")
@@ -230,8 +274,11 @@ class Control:
         device.fill(HISTORY_ROWS)
         return MeterServer(supply.sim, device, asked=asked, answered=answered)
 
-    def _supply_now(self, drn: str) -> Supply:
+    def _now(self) -> None:
         self._town.now_us = max(self._town.now_us, self._process.now_us())
+
+    def _supply_now(self, drn: str) -> Supply:
+        self._now()
         return self._town.supply(drn)
 
     def _atm(self) -> ATM:

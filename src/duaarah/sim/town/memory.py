@@ -29,7 +29,7 @@ from duaarah.sim.town.sms import Outgoing
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import START, World
 
-VERSION = 2
+VERSION = 3
 # A message box is a ring of KEPT_MESSAGES slots: it never has to be trimmed.
 _SCHEMA = """
 CREATE TABLE world (version INTEGER, seed INTEGER, meters INTEGER, fingerprint TEXT);

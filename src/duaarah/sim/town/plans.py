@@ -61,6 +61,14 @@ class SetModem:
 
 
 @dataclass(frozen=True, slots=True)
+class Bring:
+    """A meter's message (hex) that the radio brings late."""
+
+    drn: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuyUnasked:
     """A purchase at the ATM that no warning led to."""
 
@@ -90,10 +98,21 @@ class BeginDay:
 
 
 PhoneDeed = AnswerWarning | WalkToATM | WalkToMeter | Ask
-Deed = PhoneDeed | SetModem | BuyUnasked | SendData | SendProfile | BeginDay
+Deed = PhoneDeed | SetModem | Bring | BuyUnasked | SendData | SendProfile | BeginDay
 _KINDS = {
     kind.__name__: kind
-    for kind in (AnswerWarning, WalkToATM, WalkToMeter, Ask, SetModem, BuyUnasked, SendData, SendProfile, BeginDay)
+    for kind in (
+        AnswerWarning,
+        WalkToATM,
+        WalkToMeter,
+        Ask,
+        SetModem,
+        Bring,
+        BuyUnasked,
+        SendData,
+        SendProfile,
+        BeginDay,
+    )
 }
 
 

@@ -25,6 +25,7 @@ from duaarah.sim.town.phones import INBOX, OUTBOX, Phone, meters_by_phone
 from duaarah.sim.town.plans import (
     Ask,
     BeginDay,
+    Bring,
     BuyUnasked,
     Deed,
     PhoneDeed,
@@ -36,19 +37,14 @@ from duaarah.sim.town.plans import (
 from duaarah.sim.town.profiles import Packets
 from duaarah.sim.town.sms import BINARY, Outgoing, text_of
 from duaarah.sim.town.supply import Supply
+from duaarah.sim.town.wires import Network, UnknownInTown, Wires
 from duaarah.sim.town.world import World
 
 WITHOUT_NETWORK_BUYS_IDR = 50_000
 WITHOUT_NETWORK_BUYS_AFTER_MINUTES = 10
 
 
-class UnknownInTown(Exception):
-    """There is no such meter or phone in the town."""
-
-    code = "unknown_in_town"
-
-
-class Town(Customers):
+class Town(Network, Customers):
     """
     `send` takes what modems and phones send; `planned` is told when something was put into the queue. With a `memory`
     whoever does something to the town calls `keep` afterwards: until then nothing leaves it.
@@ -70,6 +66,7 @@ class Town(Customers):
         self.world = world
         self.queue = EventQueue()
         self.atm = atm
+        self.wires = Wires()
         self.now_us = 0
         self.started = False
         self.radio_faults = radio_faults
@@ -236,23 +233,6 @@ class Town(Customers):
         self._emit(supply, pushes)
         self._plan_crossing(supply)
 
-    def set_modem_dead(self, supply: Supply, dead: bool) -> None:
-        """A modem without network drops what comes and holds what its meter says, until it is back."""
-        self.note(supply)
-        supply.modem_dead = dead
-        if not dead:
-            self._emit(supply, [supply.held.popleft() for _ in range(len(supply.held))])
-
-    def set_power(self, drn: str, on: bool) -> None:
-        """The network takes a meter's supply away, or brings it back. Raises UnknownInTown."""
-        supply = self.supply(drn)
-        now = instant_of(self.now_us)
-        self.note(supply)
-        self._emit(supply, supply.sim.power_restored(now) if on else supply.sim.power_cut(now))
-        if on and self.now_us % DAY_US >= data_minute(self.world.seed, supply.known) * MINUTE_US:
-            self._send_data(supply, self.now_us)  # what fell due meanwhile
-        self._plan_crossing(supply)
-
     def _plan_crossing(self, supply: Supply) -> None:
         if supply.crossing is not None:
             supply.crossing.cancel()
@@ -305,6 +285,8 @@ class Town(Customers):
             case BuyUnasked():
                 self._purchases += 1
                 self.buy_at_atm(deed.drn, deed.nominal_idr)
+            case Bring():
+                self._emit(self.supplies[deed.drn], [bytes.fromhex(deed.payload)])
             case SendData():
                 self._send_data(self.supplies[deed.drn], at_us)
             case SendProfile():
@@ -331,6 +313,7 @@ class Town(Customers):
             "now_us": self.now_us,
             "began_us": self._began_us if self.started else None,
             "seen": self.seen,
+            "wires": self.wires.state(),
             "purchases": self._purchases,
             "at_atm": self._at_atm,
             "atm": self.atm.state() if self.atm is not None else self._closed_atm,
@@ -344,6 +327,7 @@ class Town(Customers):
             self.seen.update(was.town["seen"])
             self._purchases, self._at_atm = was.town["purchases"], was.town["at_atm"]
             self._closed_atm = was.town["atm"]
+            self.wires = Wires.of_state(was.town["wires"])
             if self.atm is not None and self._closed_atm is not None:
                 self.atm.restore(self._closed_atm, was.latest_tids, was.sales)
         for number, state in was.phones.items():
