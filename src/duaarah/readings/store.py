@@ -20,7 +20,16 @@ from django.db import connection
 from duaarah.readings.columns import READINGS
 from duaarah.readings.days import base_of, folder, write_checked
 
-__all__ = ["Coverage", "base_of", "changed_days", "coverage", "reading_files", "readings_of", "write_checked"]
+__all__ = [
+    "Coverage",
+    "base_of",
+    "changed_days",
+    "coverage",
+    "reading_files",
+    "readings_of",
+    "told_of",
+    "write_checked",
+]
 
 INTERVALS_A_DAY = 96
 _COUNTING = """
@@ -29,7 +38,7 @@ WITH base AS (
     WHERE superseded_at IS NULL AND layer <> 'CHECKED' AND day_date BETWEEN %s AND %s
     ORDER BY day_date, layer = 'DAY' DESC, id DESC
 )
-SELECT b.day_date, b.id, coalesce(c.name, b.name), b.rows, b.meters, b.newest_at, c.id IS NOT NULL
+SELECT b.day_date, b.id, coalesce(c.name, b.name), b.name, b.rows, b.meters, b.newest_at, c.id IS NOT NULL
 FROM base b LEFT JOIN readings_dayfile c
     ON c.day_date = b.day_date AND c.layer = 'CHECKED' AND c.superseded_at IS NULL AND c.covers_id = b.id
 ORDER BY 1
@@ -38,11 +47,12 @@ ORDER BY 1
 
 @dataclass(frozen=True, kw_only=True)
 class CountingDay:
-    """A UTC day of the store: the file that counts, and what its raw base holds."""
+    """A UTC day of the store: the file that counts, the one as meters told it (`told_path`), and what that holds."""
 
     day_date: dt.date
     base_id: int
     path: Path
+    told_path: Path
     rows: int
     meters: int
     newest_at: dt.datetime
@@ -58,12 +68,13 @@ def counting_days(first_date: dt.date, last_date: dt.date) -> list[CountingDay]:
                 day_date=day,
                 base_id=base,
                 path=folder() / name,
+                told_path=folder() / told,
                 rows=rows,
                 meters=meters,
                 newest_at=newest,
                 checked=is_it,
             )
-            for day, base, name, rows, meters, newest, is_it in cursor.fetchall()
+            for day, base, name, told, rows, meters, newest, is_it in cursor.fetchall()
         ]
 
 
@@ -85,8 +96,23 @@ def changed_days(after_id: int) -> list[tuple[dt.date, int]]:
 
 def readings_of(meter_id: int, begin_at: dt.datetime, end_at: dt.datetime) -> pa.Table:
     """One meter's readings with begin_at < ts <= end_at, as a table of READINGS by time."""
-    first, last = begin_at.astimezone(dt.UTC).date(), end_at.astimezone(dt.UTC).date()
-    found = [_of_meter(path, meter_id) for path in reading_files(first, last)]
+    return _between(meter_id, begin_at, end_at, [day.path for day in _days_of(begin_at, end_at)])
+
+
+def told_of(meter_id: int, begin_at: dt.datetime, end_at: dt.datetime) -> pa.Table:
+    """
+    The same as the meter told it, whatever was estimated or edited since. Where a day has one file only, an interval that
+    was told twice has two rows; the later one counts.
+    """
+    return _between(meter_id, begin_at, end_at, [day.told_path for day in _days_of(begin_at, end_at)])
+
+
+def _days_of(begin_at: dt.datetime, end_at: dt.datetime) -> list[CountingDay]:
+    return counting_days(begin_at.astimezone(dt.UTC).date(), end_at.astimezone(dt.UTC).date())
+
+
+def _between(meter_id: int, begin_at: dt.datetime, end_at: dt.datetime, paths: list[Path]) -> pa.Table:
+    found = [_of_meter(path, meter_id) for path in paths]
     table = pa.concat_tables(found) if found else READINGS.empty_table()
     ts = table.column("ts").cast(pa.int64()).to_numpy()
     begin_us, end_us = (int(at.timestamp() * 1_000_000) for at in (begin_at, end_at))

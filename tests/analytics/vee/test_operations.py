@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,15 +17,16 @@ from tests.analytics.grid import Grid, meters
 
 from duaarah.analytics.models import DailyLoad, DailyVoltage, QualityDay, ReadingEdit
 from duaarah.analytics.vee.catch_up import catch_up
-from duaarah.analytics.vee.operations import edit_reading, undo_edit
+from duaarah.analytics.vee.edits import EditRefused, Set, edit_reading, set_values, undo_edits
 from duaarah.audit.models import AuditRecord
 from duaarah.people.models import Login
 from duaarah.readings import landing
 from duaarah.readings.days import compact
-from duaarah.readings.store import readings_of
+from duaarah.readings.store import readings_of, told_of
 from duaarah.registry.models import Meter
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
 MIDNIGHT = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 NOW = dt.datetime(2026, 3, 4, 3, tzinfo=dt.UTC)
 QUARTER = dt.timedelta(minutes=15)
@@ -70,7 +75,7 @@ def test_days_are_judged_once_and_again_for_late_data_and_edits(
 
     login = Login.objects.create_user("operator")
     at = MIDNIGHT + QUARTER * 40
-    with pytest.raises(ValueError, match="reason"):
+    with pytest.raises(EditRefused, match="reason"):
         edit_reading(
             meter=Meter.objects.get(pk=one),
             ends_at=at,
@@ -81,7 +86,7 @@ def test_days_are_judged_once_and_again_for_late_data_and_edits(
             now=NOW,
         )
     assert not ReadingEdit.objects.exists() and catch_up(now=NOW) == 0
-    made = edit_reading(
+    [made] = edit_reading(
         meter=Meter.objects.get(pk=one),
         ends_at=at,
         former_energy_wh=100.0,
@@ -92,7 +97,72 @@ def test_days_are_judged_once_and_again_for_late_data_and_edits(
     )
     assert catch_up(now=NOW) == 1
     assert (row(one, 40)["energy_wh"], row(one, 40)["quality"], row(one, 40)["version"]) == (7.0, "edited", 2)
-    assert undo_edit(edit_id=made.pk, login=login, now=NOW) and not undo_edit(edit_id=made.pk, login=login, now=NOW)
+    assert (
+        undo_edits(edit_id=made.pk, login=login, now=NOW) == 1
+        and undo_edits(edit_id=made.pk, login=login, now=NOW) == 0
+    )
     catch_up(now=NOW)
     assert (row(one, 40)["energy_wh"], row(one, 40)["quality"], row(one, 40)["version"]) == (100.0, "validated", 3)
     assert AuditRecord.objects.filter(verb__startswith="reading.edit").count() == 2
+
+
+@pytest.mark.usefixtures("database")
+def test_a_span_is_set_whole_equal_values_write_nothing_and_an_old_day_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "readings").mkdir()
+    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+    [one] = meters(Grid().transformer(1))
+    told([one])
+    meter, login = Meter.objects.get(pk=one), Login.objects.create_user("operator")
+    late = NOW + dt.timedelta(days=300)  # far beyond the days that are judged for their data
+    assert catch_up(now=late) == 0
+    span = {MIDNIGHT + QUARTER * n: Set(energy_wh=float(n), former_wh=100.0) for n in range(94, 99)}
+    common = {"meter": meter, "reason": "broken", "login": login}
+    for wrong in (
+        {MIDNIGHT + QUARTER / 2: Set(energy_wh=1.0, former_wh=None)},
+        {MIDNIGHT: Set(energy_wh=-1.0, former_wh=None)},
+        {MIDNIGHT: Set(energy_wh=float("nan"), former_wh=None)},
+        {},
+    ):
+        with pytest.raises(EditRefused):
+            set_values(values={**(span if wrong else {}), **wrong}, now=late, **common)
+    assert not ReadingEdit.objects.exists()
+    made = set_values(values=span, now=late, **common)
+    assert len(made) == 5 and set_values(values=span, now=late, **common) == []
+    assert AuditRecord.objects.filter(verb="reading.edit").count() == 1
+    assert catch_up(now=late) == 2 and catch_up(now=late) == 0
+    assert [row(one, n)["energy_wh"] for n in (93, 94, 98, 99)] == [100.0, 94.0, 98.0, 100.0]
+    raw = told_of(one, MIDNIGHT + QUARTER * 93, MIDNIGHT + QUARTER * 94).to_pylist()
+    assert [(each["energy_wh"], each["quality"], each["version"]) for each in raw] == [(100.0, "raw", 1)]
+    later = late + dt.timedelta(minutes=5)
+    [again] = set_values(values={MIDNIGHT + QUARTER * 95: Set(energy_wh=3.0, former_wh=95.0)}, now=later, **common)
+    assert ReadingEdit.objects.filter(undone_at=None).count() == 5
+    # The one that was set anew is not part of what was set together.
+    assert undo_edits(edit_id=made[0].pk, login=login, now=later) == 4
+    catch_up(now=later)
+    assert [(row(one, n)["energy_wh"], row(one, n)["version"]) for n in (94, 95)] == [(100.0, 3), (3.0, 3)]
+    assert undo_edits(edit_id=again.pk, login=login, now=later) == 1
+
+
+@pytest.mark.parametrize("point", ["audit", "commit"])
+def test_killed_in_the_middle_of_an_edit_nothing_is_set_and_it_can_be_set_again(database: str, point: str) -> None:
+    [one] = meters(Grid().transformer(1))
+    login = Login.objects.create_user("operator")
+    QualityDay.objects.create(
+        date=MIDNIGHT.date(), judged_at=NOW, source="1:2:3:0", intervals=0, validated=0, estimated=0, raw=0, edited=0,
+        absent=0, faults={},
+    )  # fmt: skip
+    died = subprocess.run(
+        [sys.executable, "-m", "tests.analytics.vee.killable_edit", point, str(one), str(login.pk)],
+        env={**os.environ, "DUAARAH_DATABASE_URL": database, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert not ReadingEdit.objects.exists() and not AuditRecord.objects.filter(verb="reading.edit").exists()
+    assert QualityDay.objects.get().source == "1:2:3:0"
+    wish = {MIDNIGHT + QUARTER: Set(energy_wh=5.0, former_wh=None)}
+    made = set_values(meter=Meter.objects.get(pk=one), values=wish, reason="again", login=login, now=NOW)
+    assert len(made) == 1 and QualityDay.objects.get().source == ""

@@ -8,6 +8,8 @@ import datetime as dt
 from duaarah.analytics.engines import open_readings
 from duaarah.analytics.models import QualityDay
 from duaarah.analytics.network_days.operations import recount_day
+from duaarah.analytics.vee.edits import edited_days
+from duaarah.analytics.vee.judging import LIKE_DAYS
 from duaarah.analytics.vee.operations import DAY, check_day, signature
 from duaarah.readings import store
 from duaarah.readings.models import DayFile
@@ -19,10 +21,17 @@ DAYS_A_RUN = 10
 def catch_up(*, now: dt.datetime) -> int:
     """Entries: the newest changed days first, a few a run; returns how many were judged."""
     today = now.astimezone(dt.UTC).date()
-    days = {today - n * DAY for n in range(BACK_DAYS)}
-    bases = {day: base for day in days if (base := store.base_of(day)) is not None}
     known = dict(QualityDay.objects.values_list("date", "source"))
-    due = [day for day in sorted(bases, reverse=True) if known.get(day) != signature(day, _around(day, bases))]
+    days = {today - n * DAY for n in range(BACK_DAYS)}
+    # An older day is judged again for what was set by hand in it; its neighbours are what it is judged from.
+    old = {day for day in edited_days() if known.get(day, "") == ""}
+    near = {day + n * DAY for day in old for n in range(-LIKE_DAYS, LIKE_DAYS + 1)}
+    bases = {day: base for day in days | near if (base := store.base_of(day)) is not None}
+    due = [
+        day
+        for day in sorted((days | old) & set(bases), reverse=True)
+        if known.get(day) != signature(day, _around(day, bases))
+    ]
     for day in due[:DAYS_A_RUN]:
         check_day(date=day, now=now)
     # A UTC day holds parts of two local days east of Greenwich.
@@ -32,4 +41,4 @@ def catch_up(*, now: dt.datetime) -> int:
 
 
 def _around(day: dt.date, bases: dict[dt.date, DayFile]) -> dict[dt.date, DayFile]:
-    return {other: base for other, base in bases.items() if abs((other - day).days) <= 28}
+    return {other: base for other, base in bases.items() if abs((other - day).days) <= LIKE_DAYS}

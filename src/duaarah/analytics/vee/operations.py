@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging the interval store's days, and values set by hand: an edit is audited, undoable, and stands until undone."""
+"""Judging the interval store's days: what meters told, estimates for what is missing, and what was set by hand."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from django.db import transaction
 from duaarah.analytics.engines import own_connection, read_parquet
 from duaarah.analytics.models import QualityDay, ReadingEdit
 from duaarah.analytics.vee.judging import LIKE_DAYS, Edit, Meters, Off, Sources, Tally, judge_day
-from duaarah.audit import operations as audit
 from duaarah.outages.models import Interruption
-from duaarah.people.models import Login
 from duaarah.readings import store
 from duaarah.readings.days import folder
 from duaarah.readings.models import DayFile
@@ -93,52 +91,3 @@ def _off(begin_at: dt.datetime) -> Off:
 def _edits(begin_at: dt.datetime) -> list[Edit]:
     found = ReadingEdit.objects.filter(undone_at=None, ends_at__gte=begin_at, ends_at__lt=begin_at + DAY)
     return [Edit(one.meter_id, int(one.ends_at.timestamp()), one.energy_wh) for one in found]
-
-
-def edit_reading(
-    *, meter: Meter, ends_at: dt.datetime, former_energy_wh: float | None, energy_wh: float, reason: str,
-    login: Login, now: dt.datetime,
-) -> ReadingEdit:  # fmt: skip
-    """
-    Entry: an interval's energy set by hand; its day is judged again. An edit before it is undone.
-
-    Raises:
-        ValueError: a negative energy, no reason, or an instant between intervals.
-    """
-    if energy_wh < 0 or not reason.strip() or int(ends_at.timestamp()) % 900:
-        raise ValueError("An energy of 0 or more, a reason, and the end of an interval.")
-    with transaction.atomic(durable=True):
-        Meter.objects.select_for_update().get(pk=meter.pk)
-        ReadingEdit.objects.filter(meter=meter, ends_at=ends_at, undone_at=None).update(undone_at=now, undone_by=login)
-        made = ReadingEdit.objects.create(
-            meter=meter,
-            ends_at=ends_at,
-            period_s=900,
-            former_energy_wh=former_energy_wh,
-            energy_wh=energy_wh,
-            reason=reason.strip(),
-            made_by=login,
-            made_at=now,
-        )
-        _again(made, "reading.edit", reason.strip(), login, now)
-    return made
-
-
-def undo_edit(*, edit_id: int, login: Login, now: dt.datetime) -> bool:
-    """Entry: what the meter told or the estimate counts again; False if it was undone before."""
-    with transaction.atomic(durable=True):
-        found = ReadingEdit.objects.select_for_update().get(pk=edit_id)
-        if found.undone_at is not None:
-            return False
-        found.undone_at, found.undone_by = now, login
-        found.save(update_fields=["undone_at", "undone_by"])
-        _again(found, "reading.edit_undo", found.reason, login, now)
-    return True
-
-
-def _again(edit: ReadingEdit, verb: str, reason: str, login: Login, now: dt.datetime) -> None:
-    """Joining: audits, and has the day judged again."""
-    detail = {"ends_at": edit.ends_at.isoformat(), "former_wh": edit.former_energy_wh, "energy_wh": edit.energy_wh}
-    subject = f"meter:{edit.meter_id}"
-    audit.record(at=now, actor=login.username, verb=verb, subject=subject, reason=reason, detail=detail)
-    QualityDay.objects.filter(date=edit.ends_at.astimezone(dt.UTC).date()).update(source="")
