@@ -42,6 +42,7 @@ PAGES = {
             "/operasi/keandalan/?tahun=2026",
             "/operasi/tmp/",
             "/operasi/tegangan/",
+            "/operasi/susut/",
             "/operasi/profil/",
         ),
     ],

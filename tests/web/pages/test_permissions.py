@@ -16,7 +16,7 @@ from tests.flows.ppob_host import partner
 from tests.web.pages.conftest import SignIn
 from tests.web.vendors import vendor
 
-from duaarah.analytics.models import Compensation, DeclaredLevel, TMPMonth
+from duaarah.analytics.models import Compensation, DeclaredLevel, LossDecision, TMPMonth
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns.choice import Choice
 from duaarah.headend.campaigns.operations import plan_campaign
@@ -96,6 +96,12 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-meter-profile": ("/operasi/meter/{drn}/profil/", "get", DESK),
     "desk-voltage": ("/operasi/tegangan/", "get", PLN),
     "desk-voltage-transformer": ("/operasi/tegangan/{node}/", "get", PLN),
+    "desk-losses": ("/operasi/susut/", "get", PLN),
+    "desk-losses-findings": ("/operasi/susut/temuan/", "get", PLN),
+    "desk-losses-node": ("/operasi/susut/simpul/{node}/", "get", PLN),
+    "desk-losses-meter": ("/operasi/susut/simpul/{node}/meter/{drn}/", "get", PLN),
+    "desk-losses-decide": ("/operasi/susut/simpul/{node}/meter/{drn}/putuskan/", "post-redirect", PLN),
+    "desk-losses-undo": ("/operasi/susut/putusan/{loss_decision}/batalkan/", "post-redirect", PLN),
     "desk-outages": ("/operasi/padam/", "get", DESK),
     "desk-outage": ("/operasi/padam/{outage}/", "get", DESK),
     "desk-outage-change": ("/operasi/padam/{outage}/ubah/", "post-redirect", DESK),
@@ -311,6 +317,7 @@ MOVED = (
     TMPMonth,
     Compensation,
     DeclaredLevel,
+    LossDecision,
 )
 
 
@@ -357,7 +364,8 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **closed_rotation_and_rollout(town, household),
         **of_elsewhere(town, vend),
         **booked(town),
-        **dark_and_planned(town, household),
+        **(dark := dark_and_planned(town, household)),
+        "loss_decision": undone_decision(town, household, int(str(dark["node"]))),
         "bank": partner(filled_idr=0).code,
     }
     desk = sign_in("dataop")
@@ -412,6 +420,15 @@ def compared_and_invoiced(town: Town) -> dict[str, object]:
         **month, number="OPS-1", sequence=1, total_idr=0, open_sms=0, digest="", issued_by="test", issued_at=town.now
     )
     return {"reconciliation": made.pk, "file": file.pk, "invoice": row.number}
+
+
+def undone_decision(town: Town, household: House, node: int) -> int:
+    """Whoever may undo it, is told that it is undone; a meter of which something was said has a page."""
+    said_by, when = Login.objects.create_user("inspects"), {"made_at": town.now, "undone_at": town.now}
+    made = LossDecision.objects.create(
+        node_id=node, meter=household.meter, state="NOTHING", note="x", made_by=said_by, undone_by=said_by, **when
+    )
+    return made.pk
 
 
 def dark_and_planned(town: Town, household: House) -> dict[str, object]:

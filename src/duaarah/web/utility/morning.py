@@ -10,6 +10,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from duaarah.analytics.losses import queries as losses
 from duaarah.analytics.models import DailyLoad
 from duaarah.analytics.network_days import queries as network
 from duaarah.analytics.reliability import queries as reliability
@@ -21,6 +22,7 @@ from duaarah.readings.store import Coverage, coverage
 from duaarah.registry.models import NetworkNode
 from duaarah.vending.operations.policy import WIB
 from duaarah.web.shared.access import for_kind
+from duaarah.web.utility.losses_words import sums_row
 from duaarah.web.utility.outage_words import outage_row, plan_row
 from duaarah.web.utility.reliability_words import figure
 
@@ -41,6 +43,7 @@ def morning(request: HttpRequest) -> HttpResponse:
         "reliability": _reliability(today),
         **_ends(),
         **_loaded(),
+        **_losses(),
         "data": data_words(coverage(today - dt.timedelta(days=COVERAGE_DAYS), today - dt.timedelta(days=1)), at),
     }
     return render(request, "utility/morning.html", context)
@@ -124,6 +127,24 @@ def _loaded() -> dict[str, Any]:
         "loaded_date": date,
         "overloaded": rows.filter(utilisation__gt=1).count(),
         "near": rows.filter(utilisation__gt=LOADED).count(),
+    }
+
+
+def _losses() -> dict[str, Any]:
+    """The transformers that lacked most over the last seven counted days."""
+    last_date = losses.last_loss_date()
+    if last_date is None:
+        return {"lost": [], "lost_date": None}
+    facts = losses.facts(last_date - dt.timedelta(days=COVERAGE_DAYS - 1), last_date)
+    found = [one for one in losses.sums_of(facts.filter(kind="TRANSFORMER")) if one.given and one.ntl_wh is not None]
+    found.sort(key=lambda one: -(one.ntl_wh or 0.0))
+    nodes = NetworkNode.objects.in_bulk([one.node_id for one in found[:SHOWN]])
+    cases = losses.open_cases()
+    return {
+        "lost": [sums_row(one, nodes[one.node_id], cases.get(one.node_id, 0)) for one in found[:SHOWN]],
+        "lost_date": last_date,
+        "lost_cases": sum(cases.values()),
+        "lost_given": len(found),
     }
 
 

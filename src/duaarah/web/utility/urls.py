@@ -27,10 +27,12 @@ from duaarah.web.utility import (
 )
 from duaarah.web.utility.grid_urls import grid_urls
 from duaarah.web.utility.index_urls import index_urls
+from duaarah.web.utility.loss_urls import loss_urls
 from duaarah.web.utility.outage_urls import outage_urls
 
 urlpatterns = [
     *grid_urls,
+    *loss_urls,
     *index_urls,
     *outage_urls,
     path("", views.desk, name="desk"),
