@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from duaarah.headend.models import Command
 from duaarah.registry.models import Meter, NetworkNode
 
 
@@ -35,3 +36,42 @@ class Watch(models.Model):
 
     root = models.OneToOneField(NetworkNode, on_delete=models.PROTECT, primary_key=True, related_name="+")
     due_at = models.DateTimeField(help_text="Business time")
+
+
+class Ping(models.Model):
+    """One question to a meter whether it has supply: wanted by the inference, asked by a command, closed by its outcome."""
+
+    class State(models.TextChoices):
+        WANTED = "WANTED", "To be asked"
+        ASKED = "ASKED", "Asked, no outcome yet"
+        ANSWERED = "ANSWERED", "It answered: it has supply"
+        LOST = "LOST", "Its frame went out, no answer came"
+        UNASKED = "UNASKED", "Never sent: it says nothing"
+
+    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="pings", db_index=False)
+    node = models.ForeignKey(NetworkNode, on_delete=models.PROTECT, related_name="+", help_text="Its transformer")
+    why = models.CharField(max_length=12, help_text="core.outage.Ask: lone_gasp, silent")
+    about_at = models.DateTimeField(help_text="Meter's time of the gasp, or since when it is quiet")
+    wanted_at = models.DateTimeField(help_text="Business time")
+    asked_at = models.DateTimeField(null=True, help_text="Business time")
+    command = models.ForeignKey(Command, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    state = models.CharField(max_length=8, choices=State.choices)
+    closed_at = models.DateTimeField(null=True, help_text="Business time")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["meter"], name="outages_one_ping_open", condition=models.Q(state__in=["WANTED", "ASKED"])
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="ASKED") | models.Q(asked_at__isnull=False, command__isnull=False),
+                name="outages_ping_asked_by_command",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["state", "id"], name="outages_ping_open", condition=models.Q(state__in=["WANTED", "ASKED"])
+            ),
+            models.Index(fields=["meter", "id"], name="outages_ping_meter"),
+            models.Index(fields=["closed_at"], name="outages_ping_closed"),
+        ]

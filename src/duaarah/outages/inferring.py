@@ -13,13 +13,17 @@ import itertools
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Min, Q
 
-from duaarah.core.outage import Evidence, Kind, Network, Picture, infer
+from duaarah.core.outage import Evidence, Kind, Network, Parameters, Picture, infer
+from duaarah.core.outage.evidence import PROOFS
 from duaarah.outages.ledger import write_picture
 from duaarah.outages.models import Interruption, MeterWord, Watch
+from duaarah.outages.pings import want_pings
 from duaarah.registry.models import NodeMeter
 
 LOG = logging.getLogger(__name__)
@@ -28,8 +32,12 @@ WORDS_MAX = 5_000
 # Before the first new word: what may belong to the same event; and before that, what is only read as its past.
 BACK, PAST = dt.timedelta(minutes=40), dt.timedelta(hours=3)
 # For so long words are gathered before an event is told of: what looks like one meter may be its transformer.
-GATHER = dt.timedelta(seconds=25)
+GATHER = Parameters().gather
 LOOK_AGAIN = dt.timedelta(seconds=60)
+# Of a meter that says nothing now: its latest words, however old, from which one sees since when and how often it spoke.
+HEARD, HEARD_KEPT = sorted(PROOFS), 8
+CREDIT = ["CREDIT_OPEN", "CREDIT_CLOSED", "BALANCE_EMPTY"]
+ASKED_BACK = Parameters().ask_again + dt.timedelta(hours=1)
 # A word of ALIVE counts for the usual pause of a meter when there are at least so many.
 PAUSES_MIN, PAUSE_S_MAX = 5, 2 * 3600
 
@@ -56,6 +64,15 @@ _CREDIT = """
 SELECT DISTINCT ON (meter_id) id, meter_id, kind, meter_at, end_at, arrived_at FROM outages_meterword
 WHERE meter_id = ANY(%s) AND kind IN ('CREDIT_OPEN', 'CREDIT_CLOSED', 'BALANCE_EMPTY') AND meter_at < %s
 ORDER BY meter_id, meter_at DESC
+"""
+_HEARD = """
+SELECT w.* FROM unnest(%s::bigint[]) AS m (id) CROSS JOIN LATERAL (
+    SELECT id, meter_id, kind, meter_at, end_at, arrived_at FROM outages_meterword
+    WHERE meter_id = m.id AND meter_at < %s AND kind = ANY(%s) ORDER BY meter_at DESC LIMIT %s) w
+"""
+_ASKED = """
+SELECT id, meter_id, kind, meter_at, end_at, arrived_at FROM outages_meterword
+WHERE meter_id = ANY(%s) AND meter_at >= %s AND meter_at < %s AND kind IN ('PING_SENT', 'PING_LOST')
 """
 
 
@@ -100,12 +117,18 @@ def _scopes(new: list[tuple[int, int, dt.datetime]], due: list[int], now: dt.dat
     found = []
     for root, at in sorted(first.items(), key=lambda item: item[0] or 0):
         meters = sorted(loose) if root is None else sorted(network_of(root).transformer_of)
-        found.append(Scope(root, meters, _since(root, meters, at) - BACK))
+        found.append(Scope(root, meters, _since(root, meters, at, now) - BACK))
     return found
 
 
-def _since(root: int | None, meters: list[int], at: dt.datetime) -> dt.datetime:
-    """Back to whatever is still open."""
+def horizon(now: dt.datetime) -> dt.datetime:
+    """What ended before this is final: its words may be gone (`pruning`)."""
+    return now - dt.timedelta(days=settings.OUTAGE_WORDS_KEEP_DAYS)
+
+
+def _since(root: int | None, meters: list[int], at: dt.datetime, now: dt.datetime) -> dt.datetime:
+    """Back to whatever is still open; else not behind the horizon, however old a log's entry is."""
+    at = max(at, horizon(now))
     open_at = Interruption.objects.filter(
         meter_id__in=meters, superseded_at=None, ended_at=None, began_at__lt=at
     ).aggregate(first=Min("began_at"))["first"]
@@ -132,7 +155,7 @@ def network_of(root_id: int) -> Network:
 
 
 def _run(scope: Scope, now: dt.datetime) -> None:
-    words = list(_evidence(scope))
+    words = list(_evidence(scope, now))
     if scope.root_id is None:
         network = Network(transformer_of={}, parent_of={}, level_of={})
     else:
@@ -143,8 +166,9 @@ def _run(scope: Scope, now: dt.datetime) -> None:
     young = [event.known_at for event in picture.events if now - event.known_at < GATHER and event.state != "SUSPECTED"]
     # A meter without a tree has nobody to wait for.
     told = _of_age(picture, now) if scope.root_id is not None else picture
-    write_picture(picture=told, meters=scope.meters, since_at=scope.since_at, now=now)
-    _watch(scope.root_id, told, young, now)
+    write_picture(picture=told, meters=scope.meters, since_at=scope.since_at, final_at=horizon(now), now=now)
+    want_pings(asks=picture.ask, now=now)
+    _watch(scope.root_id, told, young, picture.look_at, now)
 
 
 def _of_age(picture: Picture, now: dt.datetime) -> Picture:
@@ -162,30 +186,44 @@ def _of_age(picture: Picture, now: dt.datetime) -> Picture:
     )
 
 
-def _watch(root_id: int | None, picture: Picture, young: list[dt.datetime], now: dt.datetime) -> None:
+def _watch(
+    root_id: int | None, picture: Picture, young: list[dt.datetime], look_at: dt.datetime | None, now: dt.datetime
+) -> None:
+    """When the tree is looked at without a new word: an event comes of age, one is open, or somebody is overdue."""
     if root_id is None:
         return
-    open_now = any(event.end_at is None for event in picture.events)
-    if young:
-        due_at = min(min(young) + GATHER, now + LOOK_AGAIN)
-    elif open_now:
-        due_at = now + LOOK_AGAIN
+    due = [min(young) + GATHER] if young else []
+    if young or any(event.end_at is None for event in picture.events):
+        due.append(now + LOOK_AGAIN)
+    if look_at is not None:
+        # Not for each of a thousand meters by itself.
+        due.append(max(look_at, now + LOOK_AGAIN))
+    if due:
+        Watch.objects.update_or_create(root_id=root_id, defaults={"due_at": min(due)})
     else:
         Watch.objects.filter(root_id=root_id).delete()
-        return
-    Watch.objects.update_or_create(root_id=root_id, defaults={"due_at": due_at})
 
 
-def _evidence(scope: Scope) -> Iterable[Evidence]:
+def _evidence(scope: Scope, now: dt.datetime) -> Iterable[Evidence]:
     from_at = scope.since_at - PAST
     rows = list(
         MeterWord.objects.filter(meter_id__in=scope.meters)
         .filter(Q(meter_at__gte=from_at) | Q(end_at__gte=from_at))
         .values_list("id", "meter_id", "kind", "meter_at", "end_at", "arrived_at")
     )
+    heard: dict[int, int] = {}
+    for row in rows:
+        heard[row[1]] = heard.get(row[1], 0) + (row[2] in HEARD)
+    quiet = [meter for meter in scope.meters if heard.get(meter, 0) <= PAUSES_MIN]
     with connection.cursor() as cursor:
-        cursor.execute(_CREDIT, [scope.meters, from_at])
-        rows += cursor.fetchall()
+        queries: list[tuple[str, list[Any]]] = [
+            (_CREDIT, [scope.meters, from_at]),
+            (_HEARD, [quiet, from_at, HEARD, HEARD_KEPT]),
+            (_ASKED, [scope.meters, min(now - ASKED_BACK, from_at), from_at]),
+        ]
+        for query, values in queries:
+            cursor.execute(query, values)
+            rows += cursor.fetchall()
     for pk, meter, kind, meter_at, end_at, arrived_at in rows:
         yield Evidence(meter_at, meter, Kind(kind), str(pk), arrived_at, end_at)
 

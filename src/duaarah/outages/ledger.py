@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from django.db import connection
+from django.db.models import Q
 
 from duaarah.core.outage import Event, Picture, Span
 from duaarah.core.outage import State as Supply
@@ -23,13 +24,23 @@ NEAR = dt.timedelta(minutes=10)
 # From so many customers on an outage is wide by itself: its notices are paced.
 WIDE_FROM = 200
 PLAN_SLACK = dt.timedelta(minutes=30)
-OPEN = (Outage.State.SUSPECTED, Outage.State.DECLARED)
+SUSPECTED = Outage.State.SUSPECTED
+OPEN = (SUSPECTED, Outage.State.DECLARED)
 
 
-def write_picture(*, picture: Picture, meters: Sequence[int], since_at: dt.datetime, now: dt.datetime) -> None:
-    """Joining: make the rows of these meters and of their nodes, from `since_at` on, say what the picture says."""
-    rows = _write_outages([e for e in picture.events if e.begin_at >= since_at], meters, since_at, now)
-    _write_interruptions([s for s in picture.spans if s.begin_at >= since_at], rows, meters, since_at, now)
+def write_picture(
+    *, picture: Picture, meters: Sequence[int], since_at: dt.datetime, final_at: dt.datetime, now: dt.datetime
+) -> None:
+    """
+    Joining: make the rows of these meters and of their nodes, from `since_at` on, say what the picture says.
+
+    What began before `final_at` and is over stays as it is: the words that made it may be gone.
+    """
+    # Silence began with the last word, however long ago; what is suspected of it is judged by what is known today.
+    events = [e for e in picture.events if e.begin_at >= since_at or e.state == SUSPECTED]
+    rows = _write_outages(events, meters, (since_at, final_at), now)
+    spans = [s for s in picture.spans if s.begin_at >= since_at]
+    _write_interruptions(spans, rows, meters, (since_at, final_at), now)
     _write_supply(picture, meters, now)
 
 
@@ -45,15 +56,19 @@ def _nodes_above(meters: Sequence[int]) -> set[int]:
 
 
 def _write_outages(
-    events: Sequence[Event], meters: Sequence[int], since_at: dt.datetime, now: dt.datetime
+    events: Sequence[Event], meters: Sequence[int], bounds: tuple[dt.datetime, dt.datetime], now: dt.datetime
 ) -> list[tuple[Event, Outage]]:
     nodes = _nodes_above(meters)
-    live = Outage.objects.select_for_update().filter(began_at__gte=since_at).exclude(state=Outage.State.WITHDRAWN)
+    since_at, final_at = bounds
+    live = Outage.objects.select_for_update().filter(Q(began_at__gte=since_at) | Q(state=SUSPECTED))
+    live = live.exclude(state=Outage.State.WITHDRAWN).exclude(began_at__lt=final_at, ended_at__isnull=False)
     old = [row for row in live if row.meter_id in set(meters) or row.node_id in nodes]
     left = {row.pk: row for row in old}
     written = []
     for event in events:
         row = next((row for row in left.values() if _is(row, event)), None)
+        if row is None and event.begin_at < final_at and event.state != SUSPECTED:
+            continue
         if row is None:
             row = Outage(level=event.level, known_at=event.known_at)
             if event.level == "METER":
@@ -144,14 +159,15 @@ def _write_interruptions(
     spans: Sequence[Span],
     outages: Sequence[tuple[Event, Outage]],
     meters: Sequence[int],
-    since_at: dt.datetime,
+    bounds: tuple[dt.datetime, dt.datetime],
     now: dt.datetime,
 ) -> None:
+    since_at, final_at = bounds
     current: dict[int, list[Interruption]] = {}
     rows = Interruption.objects.select_for_update().filter(
         meter_id__in=meters, superseded_at=None, began_at__gte=since_at
     )
-    for row in rows.order_by("began_at"):
+    for row in rows.exclude(began_at__lt=final_at, ended_at__isnull=False).order_by("began_at"):
         current.setdefault(row.meter_id, []).append(row)
     made, gone = [], []
     for span in spans:
@@ -159,6 +175,8 @@ def _write_interruptions(
         old = next((row for row in mine if _same(row, span)), None)
         if old is not None:
             mine.remove(old)
+        elif span.begin_at < final_at:
+            continue
         outage = _outage_of(span, outages)
         if (
             span.end_at is None

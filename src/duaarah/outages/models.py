@@ -148,4 +148,5 @@ class Interruption(models.Model):
 
 # Django looks for models in this module only.
 from duaarah.outages.evidence_models import MeterWord as MeterWord  # noqa: E402
+from duaarah.outages.evidence_models import Ping as Ping  # noqa: E402
 from duaarah.outages.evidence_models import Watch as Watch  # noqa: E402

@@ -215,4 +215,6 @@ COMMAND_BACKOFF_S = int(os.environ.get("DUAARAH_COMMAND_BACKOFF_S", "60"))
 INBOUND_LEASE_S = int(os.environ.get("DUAARAH_INBOUND_LEASE_S", "30"))
 # Past this an invocation counter is near its end: an alarm, and new keys by itself.
 COUNTER_MARK = int(os.environ.get("DUAARAH_COUNTER_MARK", "2000000000"))
+# Words of meters about their supply are kept so long (days), and so far back a late log corrects an interruption.
+OUTAGE_WORDS_KEEP_DAYS = max(2, int(os.environ.get("DUAARAH_OUTAGE_WORDS_DAYS", "45")))
 SEGMENT_LEASE_S = int(os.environ.get("DUAARAH_SEGMENT_LEASE_S", "60"))

@@ -16,11 +16,13 @@ from duaarah.notices.day_warnings import compute_due
 from duaarah.notices.padam import note_outages, tell_outages
 from duaarah.notices.pushes import give_up_failed_pushes
 from duaarah.outages.inferring import run_outages
+from duaarah.outages.pings import send_pings, settle_pings
 from duaarah.outages.planning import end_plans
 from duaarah.sms.operations import give_up_inbound, judge_stale_segments, match_parked_receipts
 from duaarah.vending.operations import resume_key_changes, resume_paid, send_digits_instead
 from duaarah.vending.operations.key_roll import give_up_slow_rolls
 from duaarah.vending.operations.vendors import resume_free_issues
+from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import key_store
 from duaarah.wiring.p2apst import chosen_source
 from duaarah.wiring.token_sources import OwnKeys
@@ -32,13 +34,14 @@ PACE_S = 0.2
 
 def main() -> int:
     """Run until SIGTERM."""
-    own = OwnKeys(key_store())
+    own, driver = OwnKeys(key_store()), DriverDirectory()
     token_source = chosen_source(own)
     backoff_s: int = settings.COMMAND_BACKOFF_S
     steps = [
         lambda: resume_paid(token_source=token_source, now=now()),
         # Seconds count for whoever sits in the dark.
-        lambda: run_outages(now=now()) + note_outages(now=now()) + tell_outages(now=now()),
+        lambda: settle_pings(now=now()) + run_outages(now=now()) + note_outages(now=now()) + tell_outages(now=now()),
+        lambda: send_pings(driver=driver, now=now()),
         lambda: end_plans(now=now()),
         lambda: give_up_slow_rolls(now=now()),
         lambda: resume_free_issues(token_source=token_source, now=now()),

@@ -38,8 +38,12 @@ def queue_command(
     correlation: uuid.UUID,
     now: dt.datetime,
     life_s: int = LIFE_S,
+    attempts_max: int = ATTEMPTS_MAX,
 ) -> int:
-    """Joining: one command, idempotent by its request id, given up `life_s` from now; returns its row's id."""
+    """
+    Joining: one command, idempotent by its request id, given up `life_s` from now or after `attempts_max` frames; returns
+    its row's id.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A command is queued in the transaction that makes it true.")
     with connection.cursor() as cursor:
@@ -54,7 +58,7 @@ def queue_command(
                 "correlation": correlation,
                 "now": now,
                 "expires": now + dt.timedelta(seconds=life_s),
-                "attempts_max": ATTEMPTS_MAX,
+                "attempts_max": attempts_max,
             },
         )
         command_id: int = cursor.fetchone()[0]

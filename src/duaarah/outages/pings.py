@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Asking meters when words leave a node's state open: a row, then a command of the head end, then its outcome as a word.
+
+Each step is a transaction of its own that changes nothing when it comes again; whoever dies between two leaves a row that
+the next one finds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+
+from django.db import connection, transaction
+
+from duaarah.core.outage import Ask, Kind, Parameters
+from duaarah.headend.models import Attempt, Command
+from duaarah.headend.operations.asks import ask_meter
+from duaarah.headend.ports import Driver
+from duaarah.outages.evidence import Word, keep_words
+from duaarah.outages.models import MeterSupply, Ping
+
+LOG = logging.getLogger(__name__)
+# Of all trees together: a storm asks no more at once.
+OPEN_MAX, BATCH_MAX = 200, 50
+# Longer than the lease of one frame; a question that was not sent in this time is asked no more.
+LIFE_S = 600
+STALE = dt.timedelta(minutes=5)
+PER_NODE = Parameters().asks_per_node
+OPEN = (Ping.State.WANTED, Ping.State.ASKED)
+_NAMESPACE = uuid.UUID("5a8d2f10-2c5e-4a43-8f6d-7f1b9a3c6e24")
+
+_WANT = """
+INSERT INTO outages_ping (meter_id, node_id, why, about_at, wanted_at, state)
+VALUES (%s, %s, %s, %s, %s, 'WANTED') ON CONFLICT DO NOTHING
+"""
+
+
+def want_pings(*, asks: Iterable[Ask], now: dt.datetime) -> int:
+    """Joining: note whom to ask, as far as the node's budget reaches; a meter has one open question. Returns how many."""
+    wanted = list(asks)
+    if not wanted:
+        return 0
+    open_of = Counter(
+        Ping.objects.filter(node_id__in={ask.node for ask in wanted}, state__in=OPEN).values_list("node_id", flat=True)
+    )
+    noted = 0
+    with connection.cursor() as cursor:
+        for ask in wanted:
+            if open_of[ask.node] >= PER_NODE:
+                continue
+            cursor.execute(_WANT, [ask.meter, ask.node, ask.why, ask.about_at, now])
+            open_of[ask.node] += cursor.rowcount
+            noted += cursor.rowcount
+    return noted
+
+
+def send_pings(*, driver: Driver, now: dt.datetime) -> int:
+    """Entry: the oldest questions become commands, so many that OPEN_MAX are open; returns how many were decided."""
+    with transaction.atomic(durable=True):
+        room = min(BATCH_MAX, OPEN_MAX - Ping.objects.filter(state=Ping.State.ASKED).count())
+        if room <= 0:
+            return 0
+        rows = Ping.objects.select_for_update(skip_locked=True, of=("self",)).filter(state=Ping.State.WANTED)
+        found = list(rows.select_related("meter").order_by("pk")[:room])
+        meters = [row.meter_id for row in found]
+        off = set(
+            MeterSupply.objects.filter(meter_id__in=meters, state=MeterSupply.State.PADAM).values_list("pk", flat=True)
+        )
+        for row in found:
+            _send(row, driver, known_off=row.meter_id in off, now=now)
+    return len(found)
+
+
+def _send(row: Ping, driver: Driver, *, known_off: bool, now: dt.datetime) -> None:
+    command_id = None
+    if not known_off and now - row.wanted_at < STALE:
+        command_id = ask_meter(
+            meter=row.meter,
+            request_id=uuid.uuid5(_NAMESPACE, f"ping:{row.pk}"),
+            driver=driver,
+            actor="outages",
+            reason=row.why,
+            life_s=LIFE_S,
+            now=now,
+        )
+    if command_id is None:
+        row.state, row.closed_at = Ping.State.UNASKED, now
+    else:
+        row.state, row.command_id, row.asked_at = Ping.State.ASKED, command_id, now
+    row.save()
+
+
+def settle_pings(*, now: dt.datetime, limit: int = BATCH_MAX * 4) -> int:
+    """
+    Entry: what became of the questions, each a word of its meter in the same transaction; returns how many.
+
+    The meter's own answer, whatever it says: it has supply. No answer to a frame that went out: it counts against it. A
+    frame that never went out says nothing.
+    """
+    with transaction.atomic(durable=True):
+        rows = Ping.objects.select_for_update(skip_locked=True, of=("self",)).filter(state=Ping.State.ASKED)
+        closed = rows.exclude(command__state__in=[Command.State.QUEUED, Command.State.SENT])
+        found = list(closed.select_related("command").order_by("pk")[:limit])
+        for row in found:
+            row.state, row.closed_at = _outcome(row), now
+            row.save()
+            keep_words(meter_id=row.meter_id, words=_words(row, now), now=now)
+    return len(found)
+
+
+def _outcome(row: Ping) -> Ping.State:
+    command = row.command
+    assert command is not None
+    if command.state in (Command.State.ACKED, Command.State.REJECTED):
+        return Ping.State.ANSWERED
+    went_out = command.state == Command.State.EXPIRED and Attempt.objects.filter(command=command).exists()
+    return Ping.State.LOST if went_out else Ping.State.UNASKED
+
+
+def _words(row: Ping, now: dt.datetime) -> list[Word]:
+    assert row.asked_at is not None and row.command is not None
+    if row.state == Ping.State.UNASKED:
+        return []
+    sent: Word = (Kind.PING_SENT, row.asked_at, None)
+    if row.state == Ping.State.LOST:
+        return [sent, (Kind.PING_LOST, row.asked_at, None)]
+    return [sent, (Kind.PING_ANSWERED, row.command.closed_at or now, None)]

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Meters that are asked whether they have supply: who, how often, what the answer does, and what a dead process leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from tests.flows.house import House
+from tests.outages.conftest import Grid
+from tests.outages.test_told import SECOND, cut
+
+from duaarah.core.outage import Kind
+from duaarah.headend.models import Attempt, Command
+from duaarah.headend.operations import end_leases
+from duaarah.outages import pings
+from duaarah.outages.evidence import keep_words
+from duaarah.outages.inferring import run_outages
+from duaarah.outages.models import MeterSupply, MeterWord, Outage, Ping, Watch
+from duaarah.outages.pings import send_pings, settle_pings
+
+pytestmark = pytest.mark.slow
+MINUTE = dt.timedelta(minutes=1)
+
+
+def step(grid: Grid, seconds: int, *, to_meters: bool = True) -> None:
+    """Time passes, then the sweeper goes round and the frames go out."""
+    grid.town.now += seconds * SECOND
+    now = grid.town.now
+    settle_pings(now=now)
+    run_outages(now=now)
+    send_pings(driver=grid.town.driver, now=now)
+    grid.town.run(to_meters=to_meters)
+    settle_pings(now=now)
+    run_outages(now=now)
+
+
+def give_up(grid: Grid) -> None:
+    """The answers did not come: the leases of the frames end."""
+    grid.town.end_leases_now()
+    end_leases(now=grid.town.now, backoff_s=60)
+
+
+def standing() -> list[tuple[str, str]]:
+    rows = Outage.objects.exclude(state="WITHDRAWN").order_by("level", "pk")
+    return [(row.level, row.state) for row in rows]
+
+
+def states(houses: list[House]) -> set[str]:
+    return set(MeterSupply.objects.filter(meter__in=[h.meter for h in houses]).values_list("state", flat=True))
+
+
+def speak(grid: Grid, houses: list[House], *, times: int = 8) -> None:
+    """They spoke every ten minutes, the last time just now."""
+    for back in range(times - 1, -1, -1):
+        at = grid.town.now - back * 10 * MINUTE
+        for house in houses:
+            with transaction.atomic():
+                keep_words(meter_id=house.meter.pk, words=[(Kind.ALIVE, at, None)], now=at)
+
+
+def test_the_neighbours_of_a_lone_gasp_do_not_answer_so_it_is_the_transformer(grid: Grid) -> None:
+    mine, others = grid.houses[:5], grid.houses[5:]
+    cut(grid, mine[:1])
+    step(grid, 10, to_meters=False)
+    assert not Ping.objects.exists()  # other gasps may come
+    step(grid, 20, to_meters=False)
+    assert standing() == [("METER", "DECLARED")]
+    asked = Ping.objects.filter(state="ASKED")
+    assert {ping.meter_id for ping in asked} == {house.meter.pk for house in mine[1:]}
+    assert set(Command.objects.values_list("kind", "attempts", "state")) == {("PUSH_NOW", 1, "SENT")}
+    step(grid, 60, to_meters=False)
+    assert Command.objects.count() == 4
+    give_up(grid)
+    step(grid, 60, to_meters=False)
+    assert set(Ping.objects.values_list("state", flat=True)) == {"LOST"}
+    assert standing() == [("TRANSFORMER", "DECLARED")]
+    assert Outage.objects.get(level="TRANSFORMER").evidence["unanswered"] == 4
+    assert states(mine) == {"PADAM"} and states(others) <= {"NYALA"}
+    # All of them are known to be off: nobody is asked any more.
+    for _ in range(5):
+        step(grid, 120, to_meters=False)
+    assert Command.objects.count() == 4 and Attempt.objects.count() == 4
+
+
+def test_neighbours_that_answer_leave_it_one_house(grid: Grid) -> None:
+    cut(grid, grid.houses[:1])
+    step(grid, 30)
+    assert set(Ping.objects.values_list("state", flat=True)) == {"ANSWERED"}
+    assert MeterWord.objects.filter(kind="PING_ANSWERED").count() == 4
+    for _ in range(3):
+        step(grid, 60)
+    assert standing() == [("METER", "DECLARED")] and Ping.objects.count() == 4
+    assert MeterSupply.objects.filter(state="PADAM").count() == 1
+
+
+def test_a_tree_of_which_nobody_speaks_is_looked_at_again_and_stays_what_it_is(grid: Grid) -> None:
+    speak(grid, grid.houses)
+    step(grid, 1, to_meters=False)
+    watch = Watch.objects.get()
+    assert watch.due_at == grid.town.now - SECOND + 11 * MINUTE
+    step(grid, 10 * 60, to_meters=False)
+    assert not Ping.objects.exists()
+    step(grid, 61, to_meters=False)
+    asked = Ping.objects.values_list("node__code", "why")
+    assert sorted(asked) == [("T1", "silent")] * 4 + [("T2", "silent")] * 4
+    give_up(grid)
+    step(grid, 60, to_meters=False)
+    assert standing() == [("TRANSFORMER", "SUSPECTED")] * 2
+    assert states(grid.houses) == {"MODEM_DIAM"}
+    # Hours later their last words are old, and still say that they are silent; they are asked now and then.
+    for _ in range(8):
+        grid.town.now += 60 * MINUTE
+        run_outages(now=grid.town.now)
+    assert states(grid.houses) == {"MODEM_DIAM"} and standing() == [("TRANSFORMER", "SUSPECTED")] * 2
+    speak(grid, grid.houses[:5], times=1)
+    step(grid, 1)
+    assert standing() == [("TRANSFORMER", "SUSPECTED")]
+    assert states(grid.houses[:5]) == {"NYALA"}
+
+
+def test_a_meter_that_can_not_be_asked_says_nothing(grid: Grid) -> None:
+    speak(grid, grid.houses[:5])
+    grid.houses[0].pairing.valid = (grid.town.now - dt.timedelta(days=1), grid.town.now)
+    grid.houses[0].pairing.save()
+    cut(grid, grid.houses[1:2])
+    grid.town.now += 30 * SECOND
+    run_outages(now=grid.town.now)
+    send_pings(driver=grid.town.driver, now=grid.town.now)
+    assert Ping.objects.get(meter=grid.houses[0].meter).state == "UNASKED"
+    # The radio is so busy that no frame leaves: the commands end without an attempt.
+    grid.town.now += 11 * MINUTE
+    end_leases(now=grid.town.now, backoff_s=60)
+    assert set(Command.objects.values_list("state", flat=True)) == {"EXPIRED"} and not Attempt.objects.exists()
+    settle_pings(now=grid.town.now)
+    assert set(Ping.objects.values_list("state", flat=True)) == {"UNASKED"}
+    assert not MeterWord.objects.filter(kind__startswith="PING").exists()
+
+
+def test_a_storm_asks_no_more_at_once_and_who_went_off_meanwhile_is_not_asked(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pings, "OPEN_MAX", 3)
+    speak(grid, grid.houses)
+    step(grid, 12 * 60, to_meters=False)
+    assert Ping.objects.filter(state="ASKED").count() == 3
+    assert Ping.objects.filter(state="WANTED").count() == 5
+    waiting = Ping.objects.filter(state="WANTED").order_by("pk").first()
+    assert waiting is not None
+    MeterSupply.objects.update_or_create(pk=waiting.meter_id, defaults={"state": "PADAM", "since_at": grid.town.now})
+    give_up(grid)
+    settle_pings(now=grid.town.now)
+    send_pings(driver=grid.town.driver, now=grid.town.now)
+    waiting.refresh_from_db()
+    assert waiting.state == "UNASKED" and waiting.command is None
+    # What waited too long is asked no more.
+    grid.town.now += 6 * MINUTE
+    while send_pings(driver=grid.town.driver, now=grid.town.now):
+        pass
+    assert not Ping.objects.filter(state="WANTED").exists()
+    assert Command.objects.count() == 5
+
+
+def test_a_process_that_dies_anywhere_asks_once_and_hears_once(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut(grid, grid.houses[:1])
+    grid.town.now += 30 * SECOND
+    run_outages(now=grid.town.now)
+    MeterWord.objects.update(seen=False)
+    run_outages(now=grid.town.now)  # died before it could say that it had seen them
+    assert Ping.objects.filter(state="WANTED").count() == 4
+    real, calls = pings.ask_meter, []
+
+    def dies(**values: object) -> int | None:
+        calls.append(values)
+        if len(calls) == 3:
+            raise SystemExit
+        return real(**values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pings, "ask_meter", dies)
+    with pytest.raises(SystemExit):
+        send_pings(driver=grid.town.driver, now=grid.town.now)
+    assert Ping.objects.filter(state="WANTED").count() == 4 and not Command.objects.exists()
+    monkeypatch.undo()
+    send_pings(driver=grid.town.driver, now=grid.town.now)
+    send_pings(driver=grid.town.driver, now=grid.town.now)
+    assert Command.objects.count() == 4
+    grid.town.run(to_meters=False)
+    give_up(grid)
+    kept: list[object] = []
+
+    def dies_too(**values: object) -> None:
+        kept.append(values)
+        if len(kept) == 2:
+            raise SystemExit
+        keep_words(**values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pings, "keep_words", dies_too)
+    with pytest.raises(SystemExit):
+        settle_pings(now=grid.town.now)
+    assert not MeterWord.objects.filter(kind="PING_LOST").exists()
+    monkeypatch.undo()
+    settle_pings(now=grid.town.now)
+    settle_pings(now=grid.town.now + SECOND)
+    assert MeterWord.objects.filter(kind="PING_LOST").count() == 4
+    run_outages(now=grid.town.now + SECOND)
+    before = list(Outage.objects.exclude(state="WITHDRAWN").values("level", "state", "affected"))
+    MeterWord.objects.update(seen=False)
+    run_outages(now=grid.town.now + SECOND)
+    assert list(Outage.objects.exclude(state="WITHDRAWN").values("level", "state", "affected")) == before
+    assert before == [{"level": "TRANSFORMER", "state": "DECLARED", "affected": 5}]
