@@ -36,6 +36,7 @@ PAGES = {
         *("/operasi/kunci/persetujuan/", "/operasi/meter/{drn}/perintah/?order=relay_open", "/operasi/kiriman/"),
         *("/operasi/kampanye/", "/operasi/kampanye/baru/", "/operasi/laju/", "/operasi/penjual/"),
         *("/operasi/meter/{drn}/komunikasi/", "/operasi/meter/{drn}/pemakaian/", "/operasi/meter/{drn}/profil/"),
+        "/operasi/meter/{drn}/mutu/",
         *("/operasi/jaringan/", "/operasi/padam/", "/operasi/padam/rencana/"),
         *(
             "/operasi/keandalan/",

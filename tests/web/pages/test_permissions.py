@@ -16,7 +16,7 @@ from tests.flows.ppob_host import partner
 from tests.web.pages.conftest import SignIn
 from tests.web.vendors import vendor
 
-from duaarah.analytics.models import Compensation, DeclaredLevel, LossDecision, TMPMonth
+from duaarah.analytics.models import Compensation, DeclaredLevel, LossDecision, ReadingEdit, TMPMonth
 from duaarah.core.order import Order, OrderKind
 from duaarah.headend.campaigns.choice import Choice
 from duaarah.headend.campaigns.operations import plan_campaign
@@ -94,6 +94,9 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-morning": ("/operasi/jaringan/", "get", PLN),
     "desk-profiles": ("/operasi/profil/", "get", PLN),
     "desk-meter-profile": ("/operasi/meter/{drn}/profil/", "get", DESK),
+    "desk-meter-quality": ("/operasi/meter/{drn}/mutu/", "get", DESK),
+    "desk-meter-quality-edit": ("/operasi/meter/{drn}/mutu/sunting/", "post-redirect", PLN),
+    "desk-meter-quality-undo": ("/operasi/meter/{drn}/mutu/{edit}/batal/", "post-redirect", PLN),
     "desk-voltage": ("/operasi/tegangan/", "get", PLN),
     "desk-voltage-transformer": ("/operasi/tegangan/{node}/", "get", PLN),
     "desk-losses": ("/operasi/susut/", "get", PLN),
@@ -315,6 +318,7 @@ MOVED = (
     TopUpRequest,
     VendorKey,
     TMPMonth,
+    ReadingEdit,
     Compensation,
     DeclaredLevel,
     LossDecision,
@@ -447,7 +451,12 @@ def dark_and_planned(town: Town, household: House) -> dict[str, object]:
         asked_by="test",
         asked_at=town.now,
     )
-    return {"outage": outage.pk, "plan": plan.pk, "node": node.pk}
+    login = Login.objects.create_user("edits")
+    edit = ReadingEdit.objects.create(
+        meter=household.meter, ends_at=town.now, period_s=900, energy_wh=1.0, reason="x", made_by=login,
+        made_at=town.now, undone_by=login, undone_at=town.now,
+    )  # fmt: skip
+    return {"outage": outage.pk, "plan": plan.pk, "node": node.pk, "edit": edit.pk}
 
 
 def booked(town: Town) -> dict[str, object]:

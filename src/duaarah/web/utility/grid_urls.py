@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from duaarah.web.utility import meter_profile, nodes, profiles, voltage
+from duaarah.web.utility import meter_profile, nodes, profiles, quality, voltage
 
 grid_urls = [
     path("gardu/<str:code>/", nodes.transformer, name="desk-transformer"),
@@ -12,4 +12,7 @@ grid_urls = [
     path("tegangan/<int:node>/", voltage.transformer, name="desk-voltage-transformer"),
     path("profil/", profiles.profiles, name="desk-profiles"),
     path("meter/<str:drn>/profil/", meter_profile.meter_profile, name="desk-meter-profile"),
+    path("meter/<str:drn>/mutu/", quality.quality, name="desk-meter-quality"),
+    path("meter/<str:drn>/mutu/sunting/", quality.edit, name="desk-meter-quality-edit"),
+    path("meter/<str:drn>/mutu/<int:edit>/batal/", quality.undo, name="desk-meter-quality-undo"),
 ]

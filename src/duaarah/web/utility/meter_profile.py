@@ -104,13 +104,13 @@ def meter_profile(request: HttpRequest, drn: str) -> HttpResponseBase:
         **shown,
         "duration": charts[-1] if charts else None,
         "tabled": span.days == 1,
-        "data": data_words(_coverage(table, span, at), at),
+        "data": data_words(coverage_of(table, span, at), at),
         "now": at,
     }
     return render(request, "utility/meter_profile.html", context)
 
 
-def _coverage(table: pa.Table, span: Span, at: dt.datetime) -> Coverage:
+def coverage_of(table: pa.Table, span: Span, at: dt.datetime) -> Coverage:
     """Of what was due of this meter up to now."""
     due_s = (min(span.end_at, at) - span.begin_at).total_seconds()
     expected = max(0, int(due_s) // PERIOD_S)
