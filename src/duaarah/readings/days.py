@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from django.conf import settings
 from django.db import connection, transaction
@@ -148,6 +150,28 @@ def _remake_day(day_date: dt.date, step: Step) -> None:
     _note(day_date, Layer.DAY, made)
 
 
+def write_raw(day_date: dt.date, table: pa.Table) -> DayFile:
+    """
+    Entry: a whole UTC day of readings at once, straight into a raw file: for a past that is brought, not for what arrives.
+
+    Columns as for landing (`landing.land_columns`). What the day has already stays, and of an instant that is told twice the
+    later counts. Raises StoreBusy while another process compacts, StoreError for others' instants.
+    """
+    columns = parquet.of_table(table)
+    _check_day(day_date, columns["ts"])
+    with _alone(), transaction.atomic(durable=True):
+        made = _write(day_date, Layer.RAW, columns, last_only=False, step=lambda name: None)
+        noted = _note(day_date, Layer.RAW, made)
+        _remake_day(day_date, lambda name: None)
+    return noted
+
+
+def _check_day(day_date: dt.date, ts: npt.NDArray[np.int64]) -> None:
+    begin_us = int(dt.datetime.combine(day_date, dt.time(), dt.UTC).timestamp()) * 1_000_000
+    if len(ts) and not (begin_us <= int(ts.min()) and int(ts.max()) < begin_us + 86_400_000_000):
+        raise StoreError(f"Readings of {day_date} end on that UTC day.")
+
+
 def rebuild(day_date: dt.date) -> bool:
     """Entry: make what counts of a day again from its raw files; False where it has none."""
     with _alone(), transaction.atomic(durable=True):
@@ -181,10 +205,7 @@ def write_checked(day_date: dt.date, table: pa.Table, *, covers: int | None = No
     if base is None:
         raise StoreError(f"There are no readings of {day_date}.")
     columns = parquet.of_table(table)
-    begin_us = int(dt.datetime.combine(day_date, dt.time(), dt.UTC).timestamp()) * 1_000_000
-    ts = columns["ts"]
-    if len(ts) and not (begin_us <= int(ts.min()) and int(ts.max()) < begin_us + 86_400_000_000):
-        raise StoreError(f"Checked readings of {day_date} end on that UTC day.")
+    _check_day(day_date, columns["ts"])
     with transaction.atomic(durable=True):
         made = _write(day_date, Layer.CHECKED, columns, last_only=True, step=lambda name: None)
         _supersede(day_date, Layer.CHECKED)

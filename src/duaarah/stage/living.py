@@ -24,7 +24,8 @@ from duaarah.keystore import FileKeyStore
 from duaarah.net.jsonport import ControlFailed
 from duaarah.people.models import AccountHolder, Organisation
 from duaarah.sim.town.past import make_past
-from duaarah.sim.town.world import START, make_world
+from duaarah.sim.town.past_theft import hidden_theft
+from duaarah.sim.town.world import START, World, make_world
 from duaarah.sms.models import Bind
 from duaarah.stage.opening import change_rate_of_both, move_both, open_stage
 from duaarah.stage.page.personas import make_logins, make_staff
@@ -78,7 +79,15 @@ def _found(processes: Processes, living: Living) -> SavedTown:
     open_stage(processes, past=make_past(world), before_start=lambda _: _personas())
     at = START.replace(hour=BEGINS_HOUR)
     move_both(processes.town, at, living.speed)
+    _go_on_stealing(processes, world)
     return living.saved.seen(processes.folder, at)
+
+
+def _go_on_stealing(processes: Processes, world: World) -> None:
+    """The hidden thief of the past does not stop; only the town knows."""
+    if (theft := hidden_theft(world)) is not None:
+        percent = round(100 * theft.share)
+        processes.town("theft", drn=theft.drn, on=True, watts=round(theft.watts), share_percent=percent)
 
 
 def _take_up(processes: Processes, living: Living) -> SavedTown:

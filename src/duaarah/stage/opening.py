@@ -6,12 +6,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from django.db import connections
 
 from duaarah.clock import operations as clock_operations
 from duaarah.sim.town.past import Past
 from duaarah.sim.town.world import START, World, make_world
-from duaarah.stage.history import live_outages, load_history, replay
+from duaarah.stage.history import bring_readings, live_outages, load_history, replay
 from duaarah.stage.processes import Processes
 from duaarah.stage.registration import make_keys, register_world
 
@@ -41,13 +44,24 @@ def open_stage(
 
 def _live(processes: Processes, world: World, past: Past) -> Path:
     """Load the past; the file in which the town finds what its meters remember of it."""
-    replayed = replay(world, past)
-    load_history(past, replayed)
-    live_outages(past, replayed)
+    with ThreadPoolExecutor(1) as beside:
+        # Mostly arithmetic and files: it goes on while the rows of the past are made and copied.
+        readings = beside.submit(_bring_readings, world, past)
+        replayed = replay(world, past)
+        load_history(past, replayed)
+        live_outages(past, replayed)
+        readings.result()
     memories = processes.folder / "memories.json"
     memories.touch(0o600)
     memories.write_text(json.dumps(replayed.memories))
     return memories
+
+
+def _bring_readings(world: World, past: Past) -> None:
+    try:
+        bring_readings(world, past)
+    finally:
+        connections.close_all()
 
 
 def change_rate_of_both(town: Callable[..., object], rate: int) -> None:

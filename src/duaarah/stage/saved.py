@@ -16,7 +16,7 @@ from pathlib import Path
 from duaarah.sim.town.world import World
 
 # 2: its meters have packages and reporting plans, its key file the next register.
-# 3: its supply tree has places, plates, phases, units and total meters.
+# 3: its supply tree has places, plates, phases, units and total meters, its past outages and readings.
 FORMAT = 3
 # What runs, for the page: [name, runs, restarts] of each process.
 PROCESSES = "processes.json"
@@ -69,6 +69,6 @@ class SavedTown:
 def town_digest(world: World) -> str:
     """Names a town: a version of the simulator that would make another world or past has another digest."""
     digest = hashlib.sha256(repr(world).encode())
-    for name in ("past", "past_outages", "network"):
+    for name in ("past", "past_outages", "past_theft", "network", "metered"):
         digest.update(Path(importlib.import_module(f"duaarah.sim.town.{name}").__file__ or "").read_bytes())
     return digest.hexdigest()[:32]

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the meters of the past counted, a day at a time: registers, energies, volts and amperes of customers' meters, registers of
+total meters; and what of it the way to the head end lost or brought late.
+
+At each midnight registers are exactly what the meters used (`past.Drawn`), so that they go on where the town's first day
+begins; within a day no two days of a house are alike. Volts come from the town's network, and swing a little with what the
+20 kV side does by day and by evening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from duaarah.sim.town.grid import STEP_S, Grid, Solved, Theft
+from duaarah.sim.town.load import DAY_US, WUS_PER_MWH, Curve
+from duaarah.sim.town.network import total_meters_of
+from duaarah.sim.town.past import Outage, Past
+from duaarah.sim.town.world import SINGLE_PHASE, World
+
+Array = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+STEPS = 86_400 // STEP_S
+_STEP_US = STEP_S * 1_000_000
+_MWH_PER_WH = 1000
+# Errors of total meters (class 0.5S), of the volts that meters show, of the 20 kV side by day and in the evening.
+_TOTAL_ERROR, _SHOWN_V, _SWING, _EVENING = 0.0012, 0.15, 0.004, (-0.006, 0.007)
+_EVENING_STEPS = slice(17 * 4, 22 * 4)
+# How far a house, and a site, strays from its curve (log of power), how long it stays there, and how far at most.
+_STRAY_HOUSE, _STRAY_SITE, _STAYS, _STRAY_MAX = 0.4, 0.06, 0.75, 1.1
+# Its limiter holds a house below what it contracted.
+_OF_CONTRACTED = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """
+    A local day. (meters, 96): `register_wh` at each interval's end, `energy_wh` in it, `voltage_v`, `current_a` (NaN: not
+    measured), `off`: no supply in all of it. (totals, 96): `total_register_wh`, `total_energy_wh`.
+    """
+
+    register_wh: Whole
+    energy_wh: Whole
+    voltage_v: Array
+    current_a: Array
+    off: Mask
+    total_register_wh: Whole
+    total_energy_wh: Whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Dark:
+    """An outage of one meter."""
+
+    row: int
+    span: Outage
+
+
+class Metered:
+    """Days in their order, from the first on: registers go on from day to day."""
+
+    def __init__(self, world: World, past: Past, thefts: Iterable[Theft] = ()) -> None:
+        self.world, self.thefts = world, tuple(thefts)
+        self.grid = Grid.of(world)
+        self.first_day = past.begin_us // DAY_US
+        self._next_day = self.first_day
+        curves = [Curve(meter.load_w) for meter in world.meters]
+        self._daily_wus = np.array([curve.used(DAY_US) for curve in curves], dtype=np.int64)
+        self._begin_mwh = np.array([curve.used_mwh(past.begin_us) for curve in curves], dtype=np.int64)
+        self._gone_mwh = np.zeros(len(curves), dtype=np.int64)
+        self._darks = sorted(
+            (_Dark(row, span) for row, one in enumerate(past.meters) for span in one.outages),
+            key=lambda dark: dark.span.from_us,
+        )
+        self._curves = curves
+        self._loads_w = self.grid.loads_w(0, 1)
+        self._limit_w = _OF_CONTRACTED * np.array([[meter.contracted_va] for meter in world.meters], dtype=np.float64)
+        self._stray = np.array([[_STRAY_HOUSE if meter.site is None else _STRAY_SITE] for meter in world.meters])
+        single = np.array([meter.profile == SINGLE_PHASE for meter in world.meters])
+        self._single = single[:, None]
+        transformers, feeders = self.grid.transformers, self.grid.feeders
+        rows = {one.code: row for row, one in enumerate(transformers)}
+        rows |= {one.code: len(transformers) + row for row, one in enumerate(feeders)}
+        self.totals = total_meters_of(world)
+        self._total_rows = np.array([rows[total.node] for total in self.totals], dtype=np.int64)
+        dice = np.random.default_rng([world.seed, 1])
+        self._gain = 1 + dice.normal(0, _TOTAL_ERROR, len(self.totals))
+        self._total_wh = dice.integers(2_000_000, 90_000_000, len(self.totals)).astype(np.float64)
+        feeder_row = {one.code: row for row, one in enumerate(feeders)}
+        self._feeder_of = np.array([feeder_row[meter.place.feeder] for meter in world.meters])
+
+    def day(self) -> Counted:
+        """The next local day."""
+        day = self._next_day
+        self._next_day += 1
+        dice = np.random.default_rng([self.world.seed, 2, day - self.first_day])
+        off = self._off(day)
+        begun_wh, ended_wh = (used // _MWH_PER_WH for used in self._midnights_mwh(day))
+        loads_w = self._shaped_w(off, ended_wh - begun_wh, dice)
+        share = np.cumsum(loads_w, axis=1) / np.maximum(loads_w.sum(axis=1, keepdims=True), 1e-9)
+        # A hair above: the last interval ends at the whole day's energy.
+        used_wh = begun_wh[:, None] + np.floor(share * (ended_wh - begun_wh)[:, None] + 1e-6).astype(np.int64)
+        energy_wh = np.diff(used_wh, axis=1, prepend=begun_wh[:, None])
+        solved, counted_share = self._flows(day, loads_w, off)
+        totals = np.concatenate([solved.input_wh, solved.feeder_input_wh])[self._total_rows] * self._gain[:, None]
+        reached = self._total_wh[:, None] + np.cumsum(totals, axis=1)
+        total_wh = np.floor(np.column_stack([self._total_wh, reached])).astype(np.int64)
+        self._total_wh = reached[:, -1]
+        voltage_v = solved.voltage_v * self._swing(dice)[self._feeder_of] + dice.normal(0, _SHOWN_V, off.shape)
+        dead = off >= 1
+        return Counted(
+            register_wh=used_wh,
+            energy_wh=energy_wh,
+            voltage_v=np.where(dead, np.nan, np.round(voltage_v, 1)),
+            current_a=np.where(self._single & ~dead, np.round(solved.current_a * counted_share, 2), np.nan),
+            off=dead,
+            total_register_wh=total_wh[:, 1:],
+            total_energy_wh=np.diff(total_wh, axis=1),
+        )
+
+    def _off(self, day: int) -> Array:
+        """(meters, 96): the share of each interval without supply."""
+        begin_us = day * DAY_US
+        off = np.zeros((len(self._curves), STEPS))
+        edges = begin_us + _STEP_US * np.arange(STEPS)
+        for dark in self._within(day):
+            dark_us = np.minimum(edges + _STEP_US, dark.span.to_us) - np.maximum(edges, dark.span.from_us)
+            off[dark.row] += np.clip(dark_us, 0, _STEP_US) / _STEP_US
+        return off
+
+    def _within(self, day: int) -> list[_Dark]:
+        begin_us, end_us = day * DAY_US, (day + 1) * DAY_US
+        return [dark for dark in self._darks if dark.span.from_us < end_us and dark.span.to_us > begin_us]
+
+    def _midnights_mwh(self, day: int) -> tuple[Whole, Whole]:
+        """(meters,) at the day's begin and end: `past.Drawn.until_mwh`; called once a day, in their order."""
+        begun, ended = (
+            at_day * self._daily_wus // WUS_PER_MWH - self._begin_mwh - self._gone_mwh for at_day in (day, day + 1)
+        )
+        for dark in self._within(day):
+            curve = self._curves[dark.row]
+            from_us, to_us = max(dark.span.from_us, day * DAY_US), min(dark.span.to_us, (day + 1) * DAY_US)
+            gone_mwh = curve.used_mwh(to_us) - curve.used_mwh(from_us)
+            ended[dark.row] -= gone_mwh
+            self._gone_mwh[dark.row] += gone_mwh
+        return begun, ended
+
+    def _shaped_w(self, off: Array, energy_wh: Whole, dice: np.random.Generator) -> Array:
+        """(meters, 96): so much energy in this day, along the house's curve and never twice the same."""
+        steps = dice.normal(0, 1, off.shape)
+        stray = np.empty_like(steps)
+        stray[:, 0] = steps[:, 0]
+        fresh = (1 - _STAYS**2) ** 0.5
+        for step in range(1, STEPS):
+            stray[:, step] = _STAYS * stray[:, step - 1] + fresh * steps[:, step]
+        weights = self._loads_w * np.exp(np.clip(stray * self._stray, -_STRAY_MAX, _STRAY_MAX)) * (1 - off)
+        wanted = energy_wh[:, None] * 4.0
+        for _ in range(3):
+            loads_w = weights * wanted / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+            weights = np.minimum(loads_w, self._limit_w * (1 - off))
+        return np.asarray(weights * wanted / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9))
+
+    def _flows(self, day: int, loads_w: Array, off: Array) -> tuple[Solved, Array]:
+        """What flowed, and the share of it that the meters counted."""
+        beside_w = self.grid.unmetered_w(loads_w, self.thefts, day) * (1 - off)
+        solved = self.grid.solve(loads_w, unmetered_w=beside_w, dark=self._dark(off))
+        drawn_w = loads_w + beside_w
+        return solved, np.divide(loads_w, drawn_w, out=np.ones_like(loads_w), where=drawn_w > 0)
+
+    def _dark(self, off: Array) -> Array:
+        """A transformer is dark while all its meters are."""
+        return np.array([off[self.grid.rows_of(one)].min(axis=0) for one in self.grid.transformers])
+
+    def _swing(self, dice: np.random.Generator) -> Array:
+        """(feeders, 96): the 20 kV side against its rated voltage."""
+        feeders = len(self.grid.feeders)
+        swing = np.repeat(dice.normal(0, _SWING, (feeders, 8)), STEPS // 8, axis=1)
+        swing[:, _EVENING_STEPS] += dice.normal(*_EVENING, (feeders, 1))
+        return 1 + swing
+
+
+# -- the way to the head end ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """(rows, 96) of customers' meters, then totals: which intervals came with their day, and which a day later."""
+
+    at_once: Mask
+    late: Mask
+
+
+class Way:
+    """How readings come: single intervals are lost, whole days, one meter for a week; some days come late. The seed's."""
+
+    LATE_ONE_DAY_IN, LATE_SHARE = 9, 0.04
+
+    def __init__(self, world: World, days: int) -> None:
+        dice = np.random.default_rng([world.seed, 3])
+        self._seed, self._meters, self._totals = world.seed, len(world.meters), len(total_meters_of(world))
+        self.interval_lost = float(dice.uniform(0.002, 0.008))
+        self.day_lost = float(dice.uniform(0.002, 0.005))
+        self._silent_row = int(dice.integers(self._meters))
+        silent_from = int(dice.integers(0, max(days - 20, 1)))
+        self._silent_days = range(silent_from, silent_from + 7)
+        self._late_phase = int(dice.integers(self.LATE_ONE_DAY_IN))
+
+    def of_day(self, number: int) -> Came:
+        """Of the day with this number, from 0."""
+        dice = np.random.default_rng([self._seed, 4, number])
+        rows = self._meters + self._totals
+        lost = dice.random((rows, STEPS)) < self.interval_lost
+        lost[: self._meters] |= dice.random((self._meters, 1)) < self.day_lost
+        lost[self._meters :] &= dice.random((self._totals, STEPS)) < 0.1
+        if number in self._silent_days:
+            lost[self._silent_row] = True
+        late = np.zeros((rows, 1), dtype=np.bool_)
+        if number % self.LATE_ONE_DAY_IN == self._late_phase:
+            late[: self._meters] = dice.random((self._meters, 1)) < self.LATE_SHARE
+        return Came(~lost & ~late, ~lost & late)
