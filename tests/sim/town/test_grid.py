@@ -13,7 +13,7 @@ from duaarah.sim.town.grid import Cable, Grid, Plate, Theft
 from duaarah.sim.town.grid.layout import WEAK_V, Branch, Transformer
 from duaarah.sim.town.grid.plant import WEAK
 from duaarah.sim.town.grid.sweep import FLOOR_V, Lines, low_voltage
-from duaarah.sim.town.load import DAY_US, HOUR_US, Curve
+from duaarah.sim.town.load import DAY_US, HOUR_US
 from duaarah.sim.town.network import WEAK_HOUSES, nodes_of, phases_of, weak_end_of
 from duaarah.sim.town.world import make_world
 
@@ -112,7 +112,7 @@ def test_one_transformer_has_a_weak_end(seed: int) -> None:
 def test_loads_are_the_meters_curves() -> None:
     steps = GRID.loads_w(-2, 3, 1800)
     for row in (0, 17, 49):
-        curve = Curve(WORLD.meters[row].load_w)
+        curve = WORLD.meters[row].curve
         used = [curve.used(-2 * DAY_US + (step + 1) * HOUR_US // 2) - curve.used(-2 * DAY_US) for step in range(144)]
         assert np.cumsum(steps[row]) * 1_800 * 1_000_000 == pytest.approx(np.array(used, dtype=float), abs=1e6)
     with pytest.raises(ValueError, match="steps that make up a day"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from duaarah.sim.town.clock import instant_of
-from duaarah.sim.town.load import DAY_US, Curve
+from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.memory import Memory
 from duaarah.sim.town.packets import has_packets
 from duaarah.sim.town.profiles import Packets
@@ -57,7 +57,7 @@ def test_a_day_is_sent_until_it_is_confirmed_and_survives_a_restart(tmp_path: Pa
     used = [row.value[2].value for row in rows]
     assert len(rows) == 96
     if not first.supplies[METER.drn].sim.tokens_accepted and first.supplies[METER.drn].sim.credit_wh:
-        curve = Curve(METER.load_w)
+        curve = METER.curve
         assert used == [curve.used_mwh((number + 1) * DAY_US // 96) // 1000 for number in range(96)]
     # No answer: again a quarter of an hour later, the same octets; through a restart as well.
     first.packets.answered(first, first.supplies[METER.drn], None)

@@ -13,7 +13,7 @@ MWH = 1000
 
 def credit_curve(past: MeterHistory, begin_us: int) -> list[tuple[int, int]]:
     """(credit before, credit after) in mWh of each purchase, then (credit on the first day) twice."""
-    drawn = Drawn(Curve(past.meter.load_w), begin_us, past.outages)
+    drawn = Drawn(past.meter.curve, begin_us, past.outages)
     bought_mwh, points = 0, []
     for purchase in past.purchases:
         before = past.credit_mwh + bought_mwh - drawn.until_mwh(purchase.at_us)

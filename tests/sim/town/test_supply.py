@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from duaarah.sim.town.load import DAY_US, HOUR_US, Curve
+from duaarah.sim.town.load import DAY_US, HOUR_US
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import START, World, make_world
 
@@ -20,7 +20,7 @@ def _supply(world: World, index: int, **changes: object) -> Supply:
 def _brute_force(world: World, index: int, start_us: int, crossings: int) -> list[int]:
     """The seconds at which a meter that draws every second pushes something."""
     supply = _supply(world, index, credit_wh=1_100, threshold_wh=1_000)
-    curve = Curve(supply.known.load_w)
+    curve = supply.known.curve
     seconds: list[int] = []
     at_us = start_us
     while len(seconds) < crossings:

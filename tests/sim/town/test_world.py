@@ -10,14 +10,14 @@ import pytest
 from duaarah.core.msisdn import canonical
 from duaarah.core.sts import check_drn, check_pan, drn_of, luhn_digit
 from duaarah.core.tariff.tables import terms
-from duaarah.sim.town.load import DAY_US, HOUR_US, Curve
+from duaarah.sim.town.load import DAY_US, HOUR_US
 from duaarah.sim.town.world import HEAD_END_TITLE, READER_TITLE, START, World, make_world
 
 
 def _low_minute(world: World, index: int) -> int:
     meter = world.meters[index]
     need_mwh = (meter.credit_wh - meter.threshold_wh) * 1000 + 1
-    return Curve(meter.load_w).instant_of_mwh(need_mwh) * 60 // HOUR_US
+    return meter.curve.instant_of_mwh(need_mwh) * 60 // HOUR_US
 
 
 def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
@@ -83,7 +83,7 @@ def test_half_of_the_meters_run_low_once_in_the_day(seed: int) -> None:
     assert len(low) in (25, 26)
     assert all(5 * 60 <= minute <= 21 * 60 + 10 for minute in low)
     for meter in world.meters:  # 26 kWh, the least that 50,000 rupiah buy here, last to the end of any day
-        assert Curve(meter.load_w).used_mwh(DAY_US) < 26_000_000
+        assert meter.curve.used_mwh(DAY_US) < 26_000_000
 
 
 def test_the_meter_behind_the_dead_modem_runs_low_while_it_is_dead() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which package each meter of the town was bought, hence what it sends on its own; and what it measures meanwhile.
+"""Which package each meter of the town was bought, hence what it sends on its own.
 
 Drawn from the seed apart from everything else: the world of a seed stays as it is.
 """
@@ -7,17 +7,14 @@ Drawn from the seed apart from everything else: the world of a seed stays as it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from enum import StrEnum
 
 from duaarah.core.smsplan import ReportingPlan, daily_plan
-from duaarah.sim.town.load import DAY_US, HOUR_US
 from duaarah.sim.town.world import TownMeter
 
 # Blocks and summaries leave in the small hours, a quarter of the town at a time.
 DATA_MINUTES = (60, 70, 80, 90)
 FAULT_SMS = 4
-_AT_TRANSFORMER_MV, _NEAR_MV, _FAR_MV = 231_000, 1_500, 14_000
 
 
 class Bought(StrEnum):
@@ -57,12 +54,3 @@ def reporting_of(seed: int, meter: TownMeter) -> ReportingPlan | None:
 def data_minute(seed: int, meter: TownMeter) -> int:
     """The minute of the day at which this meter sends its data."""
     return DATA_MINUTES[_drawn(seed, meter, "data minute") % len(DATA_MINUTES)]
-
-
-def samples(seed: int, meter: TownMeter, from_us: int, to_us: int) -> Iterator[tuple[int, int]]:
-    """(mean W, mV) of each hour that ended after `from_us` and up to `to_us`: the voltage falls with load and distance."""
-    far_mv = _NEAR_MV + _drawn(seed, meter, "distance") % (_FAR_MV - _NEAR_MV)
-    most_w = max(meter.load_w)
-    for end_us in range((from_us // HOUR_US + 1) * HOUR_US, to_us + 1, HOUR_US):
-        load_w = meter.load_w[(end_us - HOUR_US) % DAY_US // HOUR_US]
-        yield load_w, _AT_TRANSFORMER_MV - far_mv * load_w // most_w

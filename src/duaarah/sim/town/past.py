@@ -106,7 +106,7 @@ def make_past(world: World, days: int = DAYS) -> Past:
 
 
 def _meter_past(dice: random.Random, meter: TownMeter, begin_us: int, outages: tuple[Outage, ...]) -> MeterHistory:
-    drawn = Drawn(Curve(meter.load_w), begin_us, outages)
+    drawn = Drawn(meter.curve, begin_us, outages)
     credit_mwh = meter.credit_wh * _MWH_PER_WH
     end_us, end_mwh = 0, drawn.until_mwh(0)
     purchases: list[PastPurchase] = []

@@ -16,8 +16,8 @@ from duaarah.core.sts import MeterDecoder
 from duaarah.sim.meter import Faults, MeterConfig, MeterPast, SimMeter
 from duaarah.sim.meter.ip import PERIOD_S, ProfileSender
 from duaarah.sim.town.clock import Event, instant_of
-from duaarah.sim.town.load import Curve
-from duaarah.sim.town.packages import reporting_of, samples
+from duaarah.sim.town.packages import reporting_of
+from duaarah.sim.town.planned import Planned
 from duaarah.sim.town.world import HEAD_END_TITLE, READER_TITLE, TownMeter, World
 from duaarah.wire.dlms.ciphering import Keys
 
@@ -30,8 +30,19 @@ _MWH_PER_WH = 1000
 class Supply:
     """`known` is the meter's row of the world, `sim` the meter itself, `held` what its dead modem has not sent yet."""
 
-    def __init__(self, world: World, known: TownMeter, past: MeterPast | None = None, *, packets: bool = False) -> None:
-        """`packets`: its modem has IP too, so it keeps its quarter-hours to tell them."""
+    def __init__(
+        self,
+        world: World,
+        known: TownMeter,
+        past: MeterPast | None = None,
+        *,
+        packets: bool = False,
+        planned: Planned | None = None,
+    ) -> None:
+        """
+        `packets`: its modem has IP too, so it keeps its quarter-hours to tell them. `planned`: what is measured each hour, shared
+        by the supplies of a town.
+        """
         self.known = known
         self.sim = SimMeter(
             MeterConfig(
@@ -54,9 +65,9 @@ class Supply:
         self.frames = 0
         self.lost_frames = 0
         self.crossing: Event | None = None
-        self._curve = Curve(known.load_w)
+        self._curve = known.curve
         self._at_us: int | None = None
-        self._seed = world.seed
+        self._planned = planned or Planned(world)
 
     def advance(self, at_us: int) -> list[bytes]:
         """Draw what was used until now; returns what the meter pushed. The first call only sets the time."""
@@ -65,7 +76,7 @@ class Supply:
         if at_us <= self._at_us:
             return []
         if self.sim.keeps_days:
-            for load_w, voltage_mv in samples(self._seed, self.known, self._at_us, at_us):
+            for load_w, voltage_mv in self._planned.samples(self.known, self._at_us, at_us):
                 self.sim.sample(load_w, voltage_mv)
         if self.ip is None:
             return self._draw(at_us)

@@ -22,6 +22,7 @@ from duaarah.sim.town.memory import Memory, Remembered
 from duaarah.sim.town.packages import data_minute
 from duaarah.sim.town.packets import profile_minute
 from duaarah.sim.town.phones import INBOX, OUTBOX, Phone, meters_by_phone
+from duaarah.sim.town.planned import Planned
 from duaarah.sim.town.plans import (
     Ask,
     BeginDay,
@@ -72,8 +73,9 @@ class Town(Network, Customers):
         self.radio_faults = radio_faults
         self.seen: Counter[str] = Counter()
         self.packets = packets or Packets()
+        hours = Planned(world)
         self.supplies = {
-            meter.drn: Supply(world, meter, pasts.get(meter.drn), packets=self.packets.has(world, meter))
+            meter.drn: Supply(world, meter, pasts.get(meter.drn), packets=self.packets.has(world, meter), planned=hours)
             for meter in world.meters
         }
         if atm is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from duaarah.core.sts import DecoderKey, KeyConfiguration, derive, luhn_digit, pan_of
-from duaarah.sim.town.load import DAY_US, HOUR_US, WUS_PER_MWH, Curve
+from duaarah.sim.town.load import DAY_US, HOUR_US, WUS_PER_MWH, Curve, Habit, LivedCurve
 
 WIB = timezone(timedelta(hours=7))
 START = datetime(2026, 2, 16, tzinfo=WIB)
@@ -114,6 +114,11 @@ class TownMeter:
     def mk(self) -> bytes:
         """The master key that its maker gave it, made of the others so that no draw of the seeded world moves."""
         return hashlib.sha256(b"master" + self.ek + self.ak).digest()[:16]
+
+    @property
+    def curve(self) -> Curve:
+        """What it draws while it has supply and credit; a new object each time, which keeps the days it was asked for."""
+        return _curve(self.drn, self.load_w, self.contracted_va, self.site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +257,7 @@ def _meter(
         ek=rng.randbytes(16),
         ak=rng.randbytes(16),
         sts=_key_configuration("07" if rng.randrange(2) == 0 else "11"),
-        credit_wh=threshold_wh + _head_room_wh(rng, Curve(load_w), low_minute),
+        credit_wh=threshold_wh + _head_room_wh(rng, _curve(drn, load_w, va, site), low_minute),
         threshold_wh=threshold_wh,
         load_w=load_w,
         idpel=f"5399{index + 1:08d}",
@@ -260,6 +265,12 @@ def _meter(
         site=site,
         place=_place(index),
     )
+
+
+def _curve(drn: str, load_w: tuple[int, ...], contracted_va: int, site: Site | None) -> Curve:
+    """Homes stray, sites hardly do."""
+    days, quarters = (200, 400) if site is None else (30, 60)
+    return LivedCurve(load_w, Habit(drn, days, quarters, contracted_va * 7 // 10))
 
 
 def _service(rng: random.Random, site: Site | None) -> tuple[int, str, int]:

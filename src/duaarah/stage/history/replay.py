@@ -19,9 +19,10 @@ from duaarah.core.sts import issue_electricity_credit, tid_at
 from duaarah.headend.ports import MeterKeys
 from duaarah.sim.meter import SimMeter
 from duaarah.sim.town.clock import instant_of
-from duaarah.sim.town.load import DAY_US, Curve
-from duaarah.sim.town.packages import data_minute, samples
+from duaarah.sim.town.load import DAY_US
+from duaarah.sim.town.packages import data_minute
 from duaarah.sim.town.past import Drawn, MeterHistory, Past, PastPurchase
+from duaarah.sim.town.planned import Planned
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.world import TownMeter, World
 from duaarah.wiring.drivers import DriverDirectory
@@ -104,9 +105,9 @@ class MeterAstray(Exception):
 def replay(world: World, past: Past) -> Replayed:
     """Live the past. Raises MeterAstray when a meter's credit on its first day is not the world's."""
     deeds: list[Deed] = []
-    memories = {}
+    memories, planned = {}, Planned(world)
     for meter_past in past.meters:
-        one = _Life(world, meter_past, past.begin_us)
+        one = _Life(world, meter_past, past.begin_us, planned)
         deeds += one.live()
         memories[meter_past.meter.drn] = one.sim.state()
     deeds.sort(key=lambda deed: deed.at_us)
@@ -116,13 +117,14 @@ def replay(world: World, past: Past) -> Replayed:
 class _Life:
     """One meter between the beginning and START."""
 
-    def __init__(self, world: World, past: MeterHistory, begin_us: int) -> None:
+    def __init__(self, world: World, past: MeterHistory, begin_us: int, planned: Planned) -> None:
+        self._planned = planned
         self._known, self._past, self._seed = past.meter, past, world.seed
         self.sim: SimMeter = Supply(world, past.meter).sim
         memory = self.sim.state()
         armed = past.credit_mwh >= past.meter.threshold_wh * _MWH_PER_WH
         self.sim.restore({**memory, "credit_mwh": past.credit_mwh, "armed": armed, "relay_closed": True})
-        self._drawn = Drawn(Curve(past.meter.load_w), begin_us, past.outages)
+        self._drawn = Drawn(past.meter.curve, begin_us, past.outages)
         self._driver = DriverDirectory()
         self._keys = MeterKeys(past.meter.ek, past.meter.ak)
         self._decoder_key = world.decoder_key(past.meter)
@@ -186,7 +188,7 @@ class _Life:
     def _use(self, to_us: int) -> Iterator[Deed]:
         energy_mwh = self._drawn.until_mwh(to_us) - self._drawn.until_mwh(self._at_us)
         if self.sim.keeps_days:
-            for load_w, voltage_mv in samples(self._seed, self._known, self._at_us, to_us):
+            for load_w, voltage_mv in self._planned.samples(self._known, self._at_us, to_us):
                 self.sim.sample(load_w, voltage_mv)
         self._at_us = to_us
         yield from self._heard(self.sim.consume(energy_mwh, instant_of(to_us)), to_us)

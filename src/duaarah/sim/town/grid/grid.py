@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from duaarah.sim.town.grid.layout import Feeder, Transformer, lay_out
-from duaarah.sim.town.grid.plant import LOW_V, MEDIUM_V, TAP_STEP
+from duaarah.sim.town.grid.plant import MEDIUM_V
 from duaarah.sim.town.grid.sweep import Array, Complex, Flow, Lines, low_voltage, medium_voltage
 from duaarah.sim.town.grid.theft import Theft, first_us_of
-from duaarah.sim.town.load import DAY_US, Curve
+from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.world import World
 
 STEP_S = 900
@@ -92,7 +92,7 @@ class Grid:
         edges = range(first_day * DAY_US, (first_day + days) * DAY_US + 1, step_us)
         loads = np.empty((len(self.meters), steps))
         for row, meter in enumerate(self.world.meters):
-            curve = Curve(meter.load_w)
+            curve = meter.curve
             used = np.array([curve.used(at_us) // _WUS_PER_WS for at_us in edges], dtype=np.int64)
             loads[row] = np.diff(used) / step_s
         return loads
@@ -134,6 +134,17 @@ class Grid:
         solved = [self._solve(drawn[:, block], 1 - dark[:, block], step_s / _HOUR_S) for block in blocks]
         return Solved(step_s, *(np.concatenate(parts, axis=1) for parts in zip(*solved, strict=True)))
 
+    def house_voltages_v(self, code: str, drawn_w: Array) -> Array:
+        """
+        Volts (houses, steps) of one transformer's houses for their watts (houses, steps), in the order of its houses, with its
+        feeder's voltage at the substation: a thousandth off what `solve` finds along the feeder. Raises KeyError, Collapse.
+        """
+        one = self.transformers[self.transformer_row[code]]
+        feeder = next(feeder for feeder in self.feeders if feeder.code == one.feeder)
+        supply_v = one.low_v(np.full(drawn_w.shape[1], feeder.source_v))
+        flow = low_voltage(self._lines[code], one.plate, supply_v, one.powers_va(drawn_w))
+        return one.lowest_v(flow.voltage_v)
+
     def _solve(self, drawn_w: Array, lit: Array, hours: float) -> tuple[Array, ...]:
         """The arrays of `Solved`, in its order."""
         powers = [self._power_va(one, drawn_w, lit[n]) for n, one in enumerate(self.transformers)]
@@ -165,8 +176,7 @@ class Grid:
             taken = np.empty((len(rows), steps), dtype=np.complex128)
             for place, row in enumerate(rows):
                 one = self.transformers[row]
-                low_v = supply[place] / MEDIUM_V * LOW_V / 3**0.5 * (1 + TAP_STEP * one.tap)
-                flow = low_voltage(self._lines[one.code], one.plate, low_v, powers[row], flows[row])
+                flow = low_voltage(self._lines[one.code], one.plate, one.low_v(supply[place]), powers[row], flows[row])
                 flows[row] = flow
                 taken[place] = flow.input_va * lit[row]
             moved, feeder_va, lost_w = medium_voltage(path, section_ohm, source, taken)
@@ -182,10 +192,9 @@ class Grid:
         voltage, current = np.full(shape, np.nan), np.zeros(shape)
         for one, flow, share in zip(self.transformers, flows, lit, strict=True):
             rows, house = self.rows_of(one), [number for number, _ in one.connections()]
-            lowest, highest = np.full((len(rows), shape[1]), np.inf), np.zeros((len(rows), shape[1]))
-            np.minimum.at(lowest, house, np.abs(flow.voltage_v))
+            highest = np.zeros((len(rows), shape[1]))
             np.maximum.at(highest, house, np.abs(flow.current_a))
-            voltage[rows] = np.where(share > 0, lowest, np.nan)
+            voltage[rows] = np.where(share > 0, one.lowest_v(flow.voltage_v), np.nan)
             current[rows] = np.where(share > 0, highest, 0.0)
         busbar = np.array([np.abs(flow.busbar_v).mean(axis=0) for flow in flows])
         return voltage, current, np.where(lit > 0, busbar, np.nan)

@@ -24,6 +24,7 @@ from duaarah.sim.town.grid.plant import (
     MEDIUM_V,
     SERVICE,
     SERVICE_3P,
+    TAP_STEP,
     TRUNK,
     WEAK,
     Cable,
@@ -101,6 +102,16 @@ class Transformer:
         for number, house in enumerate(self.houses):
             found += [(number, phase) for phase, name in enumerate(PHASES) if house.phase in ("", name)]
         return tuple(found)
+
+    def low_v(self, medium_v: Array) -> Array:
+        """What its low-voltage side shows to neutral without load."""
+        return np.asarray(medium_v * (LOW_V / MEDIUM_V / 3**0.5 * (1 + TAP_STEP * self.tap)))
+
+    def lowest_v(self, voltage_v: Complex) -> Array:
+        """(houses, steps): the lowest phase of each, from the phasors of the connections."""
+        lowest = np.full((len(self.houses), voltage_v.shape[1]), np.inf)
+        np.minimum.at(lowest, [house for house, _ in self.connections()], np.abs(voltage_v))
+        return lowest
 
     def powers_va(self, drawn_w: Array) -> Complex:
         """(connections, steps) for the watts of the houses (houses, steps)."""
