@@ -69,6 +69,6 @@ class SavedTown:
 def town_digest(world: World) -> str:
     """Names a town: a version of the simulator that would make another world or past has another digest."""
     digest = hashlib.sha256(repr(world).encode())
-    for name in ("past", "past_outages", "past_theft", "network", "metered"):
+    for name in ("load", "metered", "network", "past", "past_outages", "past_theft", "planned"):
         digest.update(Path(importlib.import_module(f"duaarah.sim.town.{name}").__file__ or "").read_bytes())
     return digest.hexdigest()[:32]

@@ -3,9 +3,8 @@
 What the meters of the past counted, a day at a time: registers, energies, volts and amperes of customers' meters, registers of
 total meters; and what of it the way to the head end lost or brought late.
 
-At each midnight registers are exactly what the meters used (`past.Drawn`), so that they go on where the town's first day
-begins; within a day no two days of a house are alike. Volts come from the town's network, and swing a little with what the
-20 kV side does by day and by evening.
+Registers are exactly what the meters used (`past.Drawn`), so that they go on where the town's first day begins. Volts come
+from the town's network, and swing a little with what the 20 kV side does by day and by evening.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from duaarah.sim.town.grid import STEP_S, Grid, Solved, Theft
-from duaarah.sim.town.load import DAY_US, WUS_PER_MWH, Curve
+from duaarah.sim.town.load import DAY_US, WUS_PER_MWH, LivedCurve
 from duaarah.sim.town.network import total_meters_of
 from duaarah.sim.town.past import Outage, Past
-from duaarah.sim.town.world import SINGLE_PHASE, World
+from duaarah.sim.town.world import SINGLE_PHASE, TownMeter, World
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -31,10 +30,6 @@ _MWH_PER_WH = 1000
 # Errors of total meters (class 0.5S), of the volts that meters show, of the 20 kV side by day and in the evening.
 _TOTAL_ERROR, _SHOWN_V, _SWING, _EVENING = 0.0012, 0.15, 0.004, (-0.006, 0.007)
 _EVENING_STEPS = slice(17 * 4, 22 * 4)
-# How far a house, and a site, strays from its curve (log of power), how long it stays there, and how far at most.
-_STRAY_HOUSE, _STRAY_SITE, _STAYS, _STRAY_MAX = 0.4, 0.06, 0.75, 1.1
-# Its limiter holds a house below what it contracted.
-_OF_CONTRACTED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +56,12 @@ class _Dark:
     span: Outage
 
 
+def _lived(meter: TownMeter) -> LivedCurve:
+    curve = meter.curve
+    assert isinstance(curve, LivedCurve)
+    return curve
+
+
 class Metered:
     """Days in their order, from the first on: registers go on from day to day."""
 
@@ -69,8 +70,7 @@ class Metered:
         self.grid = Grid.of(world)
         self.first_day = past.begin_us // DAY_US
         self._next_day = self.first_day
-        curves = [Curve(meter.load_w) for meter in world.meters]
-        self._daily_wus = np.array([curve.used(DAY_US) for curve in curves], dtype=np.int64)
+        curves = [_lived(meter) for meter in world.meters]
         self._begin_mwh = np.array([curve.used_mwh(past.begin_us) for curve in curves], dtype=np.int64)
         self._gone_mwh = np.zeros(len(curves), dtype=np.int64)
         self._darks = sorted(
@@ -78,9 +78,6 @@ class Metered:
             key=lambda dark: dark.span.from_us,
         )
         self._curves = curves
-        self._loads_w = self.grid.loads_w(0, 1)
-        self._limit_w = _OF_CONTRACTED * np.array([[meter.contracted_va] for meter in world.meters], dtype=np.float64)
-        self._stray = np.array([[_STRAY_HOUSE if meter.site is None else _STRAY_SITE] for meter in world.meters])
         single = np.array([meter.profile == SINGLE_PHASE for meter in world.meters])
         self._single = single[:, None]
         transformers, feeders = self.grid.transformers, self.grid.feeders
@@ -100,13 +97,9 @@ class Metered:
         self._next_day += 1
         dice = np.random.default_rng([self.world.seed, 2, day - self.first_day])
         off = self._off(day)
-        begun_wh, ended_wh = (used // _MWH_PER_WH for used in self._midnights_mwh(day))
-        loads_w = self._shaped_w(off, ended_wh - begun_wh, dice)
-        share = np.cumsum(loads_w, axis=1) / np.maximum(loads_w.sum(axis=1, keepdims=True), 1e-9)
-        # A hair above: the last interval ends at the whole day's energy.
-        used_wh = begun_wh[:, None] + np.floor(share * (ended_wh - begun_wh)[:, None] + 1e-6).astype(np.int64)
-        energy_wh = np.diff(used_wh, axis=1, prepend=begun_wh[:, None])
-        solved, counted_share = self._flows(day, loads_w, off)
+        quarters_w = np.array([curve.quarters_w(day) for curve in self._curves], dtype=np.int64)
+        used_wh = self._registers_mwh(day, quarters_w) // _MWH_PER_WH
+        solved, counted_share = self._flows(day, quarters_w * (1 - off), off)
         totals = np.concatenate([solved.input_wh, solved.feeder_input_wh])[self._total_rows] * self._gain[:, None]
         reached = self._total_wh[:, None] + np.cumsum(totals, axis=1)
         total_wh = np.floor(np.column_stack([self._total_wh, reached])).astype(np.int64)
@@ -114,8 +107,8 @@ class Metered:
         voltage_v = solved.voltage_v * self._swing(dice)[self._feeder_of] + dice.normal(0, _SHOWN_V, off.shape)
         dead = off >= 1
         return Counted(
-            register_wh=used_wh,
-            energy_wh=energy_wh,
+            register_wh=used_wh[:, 1:],
+            energy_wh=np.diff(used_wh, axis=1),
             voltage_v=np.where(dead, np.nan, np.round(voltage_v, 1)),
             current_a=np.where(self._single & ~dead, np.round(solved.current_a * counted_share, 2), np.nan),
             off=dead,
@@ -137,33 +130,18 @@ class Metered:
         begin_us, end_us = day * DAY_US, (day + 1) * DAY_US
         return [dark for dark in self._darks if dark.span.from_us < end_us and dark.span.to_us > begin_us]
 
-    def _midnights_mwh(self, day: int) -> tuple[Whole, Whole]:
-        """(meters,) at the day's begin and end: `past.Drawn.until_mwh`; called once a day, in their order."""
-        begun, ended = (
-            at_day * self._daily_wus // WUS_PER_MWH - self._begin_mwh - self._gone_mwh for at_day in (day, day + 1)
-        )
+    def _registers_mwh(self, day: int, quarters_w: Whole) -> Whole:
+        """(meters, 97) at the edges of the intervals: `past.Drawn.until_mwh`; called once a day, in their order."""
+        begun_wus = np.array([[curve.used(day * DAY_US)] for curve in self._curves], dtype=np.int64)
+        used_wus = begun_wus + np.cumsum(quarters_w, axis=1) * _STEP_US
+        used_mwh = np.hstack([begun_wus, used_wus]) // WUS_PER_MWH - (self._begin_mwh + self._gone_mwh)[:, None]
         for dark in self._within(day):
-            curve = self._curves[dark.row]
-            from_us, to_us = max(dark.span.from_us, day * DAY_US), min(dark.span.to_us, (day + 1) * DAY_US)
-            gone_mwh = curve.used_mwh(to_us) - curve.used_mwh(from_us)
-            ended[dark.row] -= gone_mwh
-            self._gone_mwh[dark.row] += gone_mwh
-        return begun, ended
-
-    def _shaped_w(self, off: Array, energy_wh: Whole, dice: np.random.Generator) -> Array:
-        """(meters, 96): so much energy in this day, along the house's curve and never twice the same."""
-        steps = dice.normal(0, 1, off.shape)
-        stray = np.empty_like(steps)
-        stray[:, 0] = steps[:, 0]
-        fresh = (1 - _STAYS**2) ** 0.5
-        for step in range(1, STEPS):
-            stray[:, step] = _STAYS * stray[:, step - 1] + fresh * steps[:, step]
-        weights = self._loads_w * np.exp(np.clip(stray * self._stray, -_STRAY_MAX, _STRAY_MAX)) * (1 - off)
-        wanted = energy_wh[:, None] * 4.0
-        for _ in range(3):
-            loads_w = weights * wanted / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-            weights = np.minimum(loads_w, self._limit_w * (1 - off))
-        return np.asarray(weights * wanted / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9))
+            curve, edges = self._curves[dark.row], range(day * DAY_US, (day + 1) * DAY_US + 1, _STEP_US)
+            begun_mwh = curve.used_mwh(max(dark.span.from_us, day * DAY_US))
+            gone = [max(curve.used_mwh(min(at_us, dark.span.to_us)) - begun_mwh, 0) for at_us in edges]
+            used_mwh[dark.row] -= np.array(gone, dtype=np.int64)
+            self._gone_mwh[dark.row] += gone[-1]
+        return np.asarray(used_mwh)
 
     def _flows(self, day: int, loads_w: Array, off: Array) -> tuple[Solved, Array]:
         """What flowed, and the share of it that the meters counted."""
