@@ -8,6 +8,7 @@ A file holds the readings whose `ts` (end of the interval) lies on its UTC day.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -94,9 +95,15 @@ def changed_days(after_id: int) -> list[tuple[dt.date, int]]:
         return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
-def readings_of(meter_id: int, begin_at: dt.datetime, end_at: dt.datetime) -> pa.Table:
-    """One meter's readings with begin_at < ts <= end_at, as a table of READINGS by time."""
-    return _between(meter_id, begin_at, end_at, [day.path for day in _days_of(begin_at, end_at)])
+def readings_of(
+    meter_id: int, begin_at: dt.datetime, end_at: dt.datetime, *, columns: Sequence[str] = READINGS.names
+) -> pa.Table:
+    """
+    One meter's readings with begin_at < ts <= end_at, as a table of READINGS by time.
+
+    `columns`: the ones that are needed, `ts` always; reading half of them takes half as long.
+    """
+    return _between(meter_id, begin_at, end_at, [day.path for day in _days_of(begin_at, end_at)], columns)
 
 
 def told_of(meter_id: int, begin_at: dt.datetime, end_at: dt.datetime) -> pa.Table:
@@ -111,9 +118,16 @@ def _days_of(begin_at: dt.datetime, end_at: dt.datetime) -> list[CountingDay]:
     return counting_days(begin_at.astimezone(dt.UTC).date(), end_at.astimezone(dt.UTC).date())
 
 
-def _between(meter_id: int, begin_at: dt.datetime, end_at: dt.datetime, paths: list[Path]) -> pa.Table:
-    found = [_of_meter(path, meter_id) for path in paths]
-    table = pa.concat_tables(found) if found else READINGS.empty_table()
+def _between(
+    meter_id: int,
+    begin_at: dt.datetime,
+    end_at: dt.datetime,
+    paths: list[Path],
+    columns: Sequence[str] = READINGS.names,
+) -> pa.Table:
+    schema = pa.schema([field for field in READINGS if field.name in {"meter_id", "ts", *columns}])
+    found = [_of_meter(path, meter_id, schema) for path in paths]
+    table = pa.concat_tables(found) if found else schema.empty_table()
     ts = table.column("ts").cast(pa.int64()).to_numpy()
     begin_us, end_us = (int(at.timestamp() * 1_000_000) for at in (begin_at, end_at))
     return table.filter(pa.array((ts > begin_us) & (ts <= end_us)))
@@ -127,16 +141,16 @@ def _metadata(path: Path) -> tuple[pq.FileMetaData, np.ndarray, np.ndarray]:
     return meta, np.array([one.min for one in groups]), np.array([one.max for one in groups])
 
 
-def _of_meter(path: Path, meter_id: int) -> pa.Table:
+def _of_meter(path: Path, meter_id: int, schema: pa.Schema) -> pa.Table:
     meta, lowest, highest = _metadata(path)
     groups = np.flatnonzero((lowest <= meter_id) & (highest >= meter_id))
     if not len(groups):
-        return READINGS.empty_table()
+        return schema.empty_table()
     # The file stays closed to other columns than those of READINGS; words repeat, so they stay dictionaries until the cut.
     with pq.ParquetFile(path, metadata=meta, memory_map=True, read_dictionary=["quality", "reason"]) as file:
-        table = file.read_row_groups(groups, columns=READINGS.names, use_threads=False)
+        table = file.read_row_groups(groups, columns=schema.names, use_threads=False)
     begin, end = np.searchsorted(table.column(0).to_numpy(), [meter_id, meter_id + 1])
-    return table.slice(begin, end - begin).cast(READINGS)
+    return table.slice(begin, end - begin).cast(schema)
 
 
 @dataclass(frozen=True, kw_only=True)

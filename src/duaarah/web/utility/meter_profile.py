@@ -40,6 +40,7 @@ SPANS = {"hari": gettext_lazy("Day"), "minggu": gettext_lazy("Week"), "bulan": g
 PERIOD_S = 900
 DAY_S = 86_400
 HOUR = 4  # intervals
+DRAWN = ("ts", "period_s", "energy_wh", "voltage_v", "quality")
 Floats = NDArray[np.float64]
 
 
@@ -86,9 +87,9 @@ def meter_profile(request: HttpRequest, drn: str) -> HttpResponseBase:
     meter = get_object_or_404(Meter.objects.select_related("transformer"), drn=drn)
     at = now()
     span = span_of(request, meter, (at.astimezone(ZoneInfo(meter.zone)) - dt.timedelta(days=1)).date())
-    table = readings_of(meter.pk, span.begin_at, span.end_at)
-    if (file := exported(request, lambda: values_table(meter, span, table))) is not None:
+    if (file := exported(request, lambda: values_table(meter, span))) is not None:
         return file
+    table = readings_of(meter.pk, span.begin_at, span.end_at, columns=DRAWN)
     grid = _grid(table, span)
     shown = _shown(grid, span, meter) if grid.known.any() else {"power": None, "volts": None}
     charts = [shown["power"], shown["volts"], _duration(grid, span, meter)] if shown["power"] else []
@@ -289,7 +290,7 @@ def _floats(table: pa.Table, name: str) -> Floats:
     return np.asarray(table.column(name).to_numpy(zero_copy_only=False), np.float64)
 
 
-def values_table(meter: Meter, span: Span, table: pa.Table) -> Table:
+def values_table(meter: Meter, span: Span) -> Table:
     """Every interval as a file."""
     zone = ZoneInfo(meter.zone)
     head = (
@@ -312,7 +313,7 @@ def values_table(meter: Meter, span: Span, table: pa.Table) -> Table:
             row["reason"],
             row["version"],
         )
-        for row in table.to_pylist()
+        for row in readings_of(meter.pk, span.begin_at, span.end_at).to_pylist()
     )
     return Table(name=f"profil-{meter.drn}-{span.first_date}", head=head, rows=rows)
 

@@ -64,9 +64,9 @@ def quality(request: HttpRequest, drn: str) -> HttpResponseBase:
     yesterday = (at.astimezone(ZoneInfo(meter.zone)) - dt.timedelta(days=1)).date()
     date = date_of(request, "hari", yesterday) or yesterday
     month, day = _month(meter, date), _day(meter, date)
-    table = readings_of(meter.pk, month.begin_at, month.end_at)
-    if (file := exported(request, lambda: _table(meter, month, table))) is not None:
+    if (file := exported(request, lambda: _table(meter, month))) is not None:
         return file
+    table = readings_of(meter.pk, month.begin_at, month.end_at, columns=("ts", "period_s", "quality", "reason"))
     rows = _rows(meter, day)
     chart = words.day_chart(day, rows, meter.drn)
     if (file := chart_response(request, [chart])) is not None:
@@ -273,11 +273,11 @@ def undo(request: HttpRequest, drn: str, edit: int) -> HttpResponse:
     return redirect(f"{reverse('desk-meter-quality', args=[meter.drn])}?hari={date}")
 
 
-def _table(meter: Meter, month: Span, counted: Any) -> Table:
+def _table(meter: Meter, month: Span) -> Table:
     """Every interval of the month: told and counted."""
     zone = ZoneInfo(meter.zone)
     raws = {row["ts"]: row["energy_wh"] for row in told_of(meter.pk, month.begin_at, month.end_at).to_pylist()}
-    counts = {row["ts"]: row for row in counted.to_pylist()}
+    counts = {row["ts"]: row for row in readings_of(meter.pk, month.begin_at, month.end_at).to_pylist()}
     head = (_("Interval ends at"), _("Told (Wh)"), _("Counts (Wh)"), _("Status"), _("Reason"), _("Version"))
     rows = (
         (
