@@ -95,6 +95,7 @@ FEATURES = (
     "vending",
     "notices",
     "analytics",
+    "reports",
 )
 PORTALS = ("shared", "customer", "fleet", "utility", "dataop", "mobileop", "gerai", "api")
 INSTALLED_APPS = [
@@ -191,6 +192,33 @@ def _vending_networks() -> tuple[IPv4Network | IPv6Network, ...]:
     return _networks("DUAARAH_VENDING_API", "proxy")
 
 
+def _mail_server() -> tuple[str, int, str]:
+    """(host, port, how) of DUAARAH_SMTP: `HOST[:PORT][,starttls|tls|plain]`; an empty host where it is not set."""
+    place, __, how = os.environ.get("DUAARAH_SMTP", "").partition(",")
+    how = how.strip() or "starttls"
+    host, __, port = place.strip().rpartition(":") if ":" in place else (place.strip(), "", "")
+    if how not in ("starttls", "tls", "plain") or (port and not port.isdigit()):
+        raise ValueError("DUAARAH_SMTP is HOST[:PORT][,starttls|tls|plain].")
+    return host, int(port or {"tls": 465, "starttls": 587, "plain": 25}[how]), how
+
+
+def _mail_password() -> str:
+    if named := os.environ.get("DUAARAH_SMTP_PASSWORD_FILE"):
+        return Path(named).read_text(encoding="utf-8").strip()
+    return os.environ.get("DUAARAH_SMTP_PASSWORD", "")
+
+
+# Reports by e-mail: Django's own names, and MAIL_SERVER says whether anything is sent.
+EMAIL_HOST, EMAIL_PORT, _MAIL_HOW = _mail_server()
+MAIL_SERVER = bool(EMAIL_HOST)
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL_HOW == "starttls", _MAIL_HOW == "tls"
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = os.environ.get("DUAARAH_SMTP_USER", ""), _mail_password()
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("DUAARAH_MAIL_FROM", "Dua Arah <laporan@localhost>")
+# What an address may end with after its @; any where nothing is set.
+MAIL_DOMAINS = [d.strip().lower() for d in os.environ.get("DUAARAH_MAIL_DOMAINS", "").split(",") if d.strip()]
+# Where people reach the pages, for links in mails: without a slash at its end.
+PUBLIC_URL = os.environ.get("DUAARAH_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 # The platform's own settings.
 STS_API_NETWORKS = _sts_networks()
 VENDING_API_NETWORKS = _vending_networks()

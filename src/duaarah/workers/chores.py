@@ -29,7 +29,7 @@ from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
 from duaarah.wiring.token_sources import OwnKeys
-from duaarah.workers import chores_losses, chores_quality, chores_readings, chores_reliability
+from duaarah.workers import chores_losses, chores_quality, chores_readings, chores_reliability, chores_reports
 from duaarah.workers.token_folder import run_token_folder
 
 LOG = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def make_app() -> procrastinate.App:
     def records(timestamp: int) -> None:
         run_records()
 
-    for part in (chores_reliability, chores_quality, chores_losses, chores_readings):
+    for part in (chores_reliability, chores_quality, chores_losses, chores_readings, chores_reports):
         part.register(app, QUEUE)
     return app
 

@@ -30,6 +30,7 @@ from duaarah.outages.models import Outage, PlannedOutage
 from duaarah.people.models import APIKey, Approval, Login, Organisation, Unit
 from duaarah.people.operations import decide_approval
 from duaarah.registry.models import CataloguePrice, Delegation, Meter, NetworkNode, NumberRange, Sim
+from duaarah.reports.models import Issue, Subscription
 from duaarah.sms.models import Bind, InboundSms, IssuedInvoice, OutboundSegment, Reconciliation, RecordFile
 from duaarah.vending.batch_models import Correction, KeyRoll, TokenBatch, TokenPhone
 from duaarah.vending.models import Channel, KeyChange, LedgerEntry, LedgerLine, Payment, Token, Vend
@@ -38,6 +39,7 @@ from duaarah.vending.operations.books import book
 from duaarah.vending.operations.configuration import key_terms
 from duaarah.vending.operations.reconcile import reconcile
 from duaarah.vending.vendor_models import VendorKey
+from duaarah.web.utility.report_letters import unsubscribe_token
 
 pytestmark = pytest.mark.slow
 CUSTOMERS, DESK, DATA, PLN = {"household", "fleet"}, {"pln", "dataop"}, {"dataop"}, {"pln"}
@@ -203,6 +205,13 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-bank-turn": ("/operasi/bank/{bank}/ubah/", "post-redirect", PLN),
     "desk-bank-again": ("/operasi/bank/tanya/{vend}/", "post-redirect", PLN),
     "desk-correct": ("/operasi/buku/koreksi/{correction}/", "post-redirect", PLN),
+    "desk-reports": ("/operasi/laporan/", "get", PLN),
+    "desk-report-new": ("/operasi/laporan/baru/", "post-redirect", PLN),
+    # Another login's: it does not exist for anybody here.
+    "desk-report-trial": ("/operasi/laporan/{subscription}/coba/", "post", set()),
+    "desk-report-end": ("/operasi/laporan/{subscription}/akhiri/", "post", set()),
+    # Whoever holds a letter's link may end that report; this one has ended already.
+    "report-unsubscribe": ("/operasi/laporan/berhenti/{end_token}/", "get", ALL),
     "desk-transformer": ("/operasi/gardu/T9/", "get", PLN),
     "desk-feeder": ("/operasi/penyulang/P9/", "get", PLN),
     "desk-reliability": ("/operasi/keandalan/", "get", PLN),
@@ -322,6 +331,8 @@ MOVED = (
     Compensation,
     DeclaredLevel,
     LossDecision,
+    Subscription,
+    Issue,
 )
 
 
@@ -370,6 +381,7 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
         **booked(town),
         **(dark := dark_and_planned(town, household)),
         "loss_decision": undone_decision(town, household, int(str(dark["node"]))),
+        **ended_report(town),
         "bank": partner(filled_idr=0).code,
     }
     desk = sign_in("dataop")
@@ -407,6 +419,14 @@ def test_the_permission_table(sign_in: SignIn, town: Town, household: House, rol
     after[APIKey] -= APIKey.objects.filter(holder__logins__username=role).count()
     assert after == before
     assert list(Bind.objects.values()) == binds
+
+
+def ended_report(town: Town) -> dict[str, object]:
+    """Somebody's report by e-mail that goes on no more."""
+    when = {"next_due_at": town.now, "created_at": town.now, "ended_at": town.now, "ended_by": "test", "hour": 6}
+    what = {"email": "x@pln.example", "report": "MORNING", "rhythm": "DAILY", "language": "id"}
+    made = Subscription.objects.create(login=Login.objects.create_user("reads reports"), **what, **when)
+    return {"subscription": made.pk, "end_token": unsubscribe_token(made)}
 
 
 def ruled(town: Town, household: House) -> AutoRule:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from duaarah.core.sheets import cell
 SHEET_ROWS = 1_000_000
 CHUNK_ROWS = 500
 WIDTH = 18
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# What a sheet's name may not hold.
+_NO_NAME = re.compile(r"[\\/*?:\[\]']")
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ def _csv_chunks(table: Table) -> Iterator[bytes]:
 def as_xlsx(table: Table) -> FileResponse:
     """The file of `xlsx_file`, as a download."""
     # FileResponse closes it, and then it is gone.
-    return FileResponse(xlsx_file(table), as_attachment=True, filename=f"{table.name}.xlsx", content_type=_XLSX)
+    return FileResponse(xlsx_file(table), as_attachment=True, filename=f"{table.name}.xlsx", content_type=XLSX)
 
 
 def xlsx_file(table: Table) -> IO[bytes]:
@@ -108,8 +111,21 @@ def xlsx_file(table: Table) -> IO[bytes]:
     return file
 
 
-def _sheet(book: Workbook, head: Sequence[str]) -> object:
-    sheet = book.create_sheet(f"{len(book.worksheets) + 1}")
+def workbook_file(tables: Sequence[Table]) -> IO[bytes]:
+    """Several short tables, each on a sheet of its name; at its beginning, to be read."""
+    book = Workbook(write_only=True)
+    for table in tables:
+        sheet = _sheet(book, table.head, name=_NO_NAME.sub(" ", table.name)[:31].strip())
+        for row in table.rows:
+            sheet.append([cell(value) for value in row])  # type: ignore[attr-defined]
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it, and then it is gone
+    book.save(file)
+    file.seek(0)
+    return file
+
+
+def _sheet(book: Workbook, head: Sequence[str], name: str = "") -> object:
+    sheet = book.create_sheet(name or f"{len(book.worksheets) + 1}")
     sheet.freeze_panes = "A2"
     for number in range(1, len(head) + 1):
         sheet.column_dimensions[get_column_letter(number)].width = WIDTH

@@ -29,12 +29,14 @@ from duaarah.web.utility.grid_urls import grid_urls
 from duaarah.web.utility.index_urls import index_urls
 from duaarah.web.utility.loss_urls import loss_urls
 from duaarah.web.utility.outage_urls import outage_urls
+from duaarah.web.utility.report_urls import report_urls
 
 urlpatterns = [
     *grid_urls,
     *loss_urls,
     *index_urls,
     *outage_urls,
+    *report_urls,
     path("", views.desk, name="desk"),
     path("jaringan/", morning.morning, name="desk-morning"),
     path("meter/", views.find, name="desk-find"),
