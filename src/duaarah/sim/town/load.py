@@ -71,7 +71,7 @@ class LivedCurve(Curve):
     """
 
     LEAST_W = 15
-    _KEPT_DAYS = 40
+    _KEPT_DAYS = 16
     # A kettle, an iron, a cooker: one quarter in eleven takes up to so many times more than a quiet one.
     _QUIET_OF_256, _BURST = 232, 60
     _WEEKEND = 80

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from duaarah.sim.town.grid import STEP_S, Grid, Solved, Theft
-from duaarah.sim.town.load import DAY_US, WUS_PER_MWH, LivedCurve
+from duaarah.sim.town.load import DAY_US, WUS_PER_MWH
 from duaarah.sim.town.network import total_meters_of
 from duaarah.sim.town.past import Outage, Past
-from duaarah.sim.town.world import SINGLE_PHASE, TownMeter, World
+from duaarah.sim.town.world import SINGLE_PHASE, World
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -56,12 +56,6 @@ class _Dark:
     span: Outage
 
 
-def _lived(meter: TownMeter) -> LivedCurve:
-    curve = meter.curve
-    assert isinstance(curve, LivedCurve)
-    return curve
-
-
 class Metered:
     """Days in their order, from the first on: registers go on from day to day."""
 
@@ -70,7 +64,7 @@ class Metered:
         self.grid = Grid.of(world)
         self.first_day = past.begin_us // DAY_US
         self._next_day = self.first_day
-        curves = [_lived(meter) for meter in world.meters]
+        curves = [meter.curve for meter in world.meters]
         self._begin_mwh = np.array([curve.used_mwh(past.begin_us) for curve in curves], dtype=np.int64)
         self._gone_mwh = np.zeros(len(curves), dtype=np.int64)
         self._darks = sorted(

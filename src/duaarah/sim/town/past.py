@@ -73,13 +73,16 @@ class Drawn:
         self._curve = curve
         self._begin_mwh = curve.used_mwh(begin_us)
         self.outages = outages
+        self._gone_mwh = [curve.used_mwh(outage.to_us) - curve.used_mwh(outage.from_us) for outage in outages]
 
     def until_mwh(self, at_us: int) -> int:
         """Whole mWh used from the beginning to `at_us`."""
         used_mwh = self._curve.used_mwh(at_us) - self._begin_mwh
-        for outage in self.outages:
-            if outage.from_us < at_us:
-                used_mwh -= self._curve.used_mwh(min(at_us, outage.to_us)) - self._curve.used_mwh(outage.from_us)
+        for outage, gone_mwh in zip(self.outages, self._gone_mwh, strict=True):
+            if outage.to_us <= at_us:
+                used_mwh -= gone_mwh
+            elif outage.from_us < at_us:
+                used_mwh -= self._curve.used_mwh(at_us) - self._curve.used_mwh(outage.from_us)
         return used_mwh
 
     def instant_us(self, used_mwh: int, low_us: int, high_us: int) -> int:

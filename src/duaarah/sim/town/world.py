@@ -116,7 +116,7 @@ class TownMeter:
         return hashlib.sha256(b"master" + self.ek + self.ak).digest()[:16]
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> LivedCurve:
         """What it draws while it has supply and credit; a new object each time, which keeps the days it was asked for."""
         return _curve(self.drn, self.load_w, self.contracted_va, self.site)
 
@@ -267,7 +267,7 @@ def _meter(
     )
 
 
-def _curve(drn: str, load_w: tuple[int, ...], contracted_va: int, site: Site | None) -> Curve:
+def _curve(drn: str, load_w: tuple[int, ...], contracted_va: int, site: Site | None) -> LivedCurve:
     """Homes stray, sites hardly do."""
     days, quarters = (200, 400) if site is None else (30, 60)
     return LivedCurve(load_w, Habit(drn, days, quarters, contracted_va * 7 // 10))
