@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import itemgetter
+from typing import Any, cast
 
 from duaarah.core.reports import LOGGED_MAX, Interval, LoadProfile, LoggedOutage, ReportError
 from duaarah.core.units import UnitError, to_whole
@@ -18,6 +19,9 @@ from duaarah.wire.dlms.datetime import DEVIATION_ANY, DateTime
 from duaarah.wire.dlms.datetime import OCTETS as DATE_TIME_OCTETS
 from duaarah.wire.dlms.errors import DlmsError
 
+# The types that stand for their own number; a delta stands on the row above.
+_PLAIN_TAGS = frozenset(tag for tag in INTEGER_TAGS if not tag.name.startswith("DELTA"))
+_TAG, _VALUE = itemgetter(0), itemgetter(1)
 _TEXT_TAGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING})
 YEAR_MIN, YEAR_MAX = 2000, 2099
 _CLOCK_TAGS = frozenset({Tag.OCTET_STRING, Tag.DATE_TIME})
@@ -25,6 +29,12 @@ _CLOCK_TAGS = frozenset({Tag.OCTET_STRING, Tag.DATE_TIME})
 
 class NoMatch(Exception):
     """This body is not that push."""
+
+
+def may_be(body: PushBody, elements: Sequence[Data]) -> bool:
+    """Whether these elements have the number and the mark of that push: of a dozen bodies most are told apart so."""
+    mark = body.mark
+    return len(elements) == len(body.columns) and (mark is None or elements[mark[0]].value == mark[1])
 
 
 def match(body: PushBody, elements: Sequence[Data]) -> dict[str, Any]:
@@ -155,24 +165,78 @@ def load_profile(body: PushBody, fields: dict[str, Any], at: datetime | None) ->
     meter. A row whose begin nobody can tell is left out. Raises NoMatch, ReportError.
     """
     period_s = body.period_s or fields.get("period_s") or 0
-    start_at = fields.get("start_at")
-    try:
-        rows = profile_buffer.expand(fields["buffer"], period_s=period_s)
-    except DlmsError:
-        raise NoMatch from None
-    step = timedelta(seconds=period_s)
-    intervals = []
-    for number, row in enumerate(rows):
-        if len(row) != len(body.channels):
+    start_at, step, buffer = fields.get("start_at"), timedelta(seconds=period_s), fields["buffer"]
+    intervals = _plain_intervals(body, buffer, start_at, step)
+    if intervals is None:
+        try:
+            rows = profile_buffer.expand(buffer, period_s=period_s)
+        except DlmsError:
+            raise NoMatch from None
+        if any(len(row) != len(body.channels) for row in rows):
             raise NoMatch
-        begin_at = None if start_at is None else start_at + step * number
-        interval = _interval(body, row, begin_at, step)
-        if interval is not None:
-            intervals.append(interval)
-    if rows and not intervals:
+        begins = [None if start_at is None else start_at + step * number for number in range(len(rows))]
+        found = [_interval(body, row, begin_at, step) for row, begin_at in zip(rows, begins, strict=True)]
+        intervals = [interval for interval in found if interval is not None]
+    if buffer.value and not intervals:
         raise NoMatch
     names = tuple(channel.name for channel in body.channels if channel.name not in ("clock", "status", "skip"))
     return LoadProfile(period_s, names, tuple(intervals), at)
+
+
+def _plain_intervals(body: PushBody, buffer: Data, start_at: datetime | None, step: timedelta) -> list[Interval] | None:
+    """
+    All rows at once, column by column, where each is complete and every column of one type, as most buffers are; None where
+    it is not so: then they are read one by one.
+    """
+    columns = _columns(body, buffer)
+    if columns is None:
+        return None
+    count = len(columns[0])
+    begins: list[datetime | None] = [None if start_at is None else start_at + step * number for number in range(count)]
+    statuses, values = [0] * count, []
+    for channel, column in zip(body.channels, columns, strict=True):
+        tag = column[0].tag
+        if channel.name == "skip":
+            continue
+        if len(set(map(_TAG, column))) != 1 or tag is Tag.NULL:
+            return None
+        if channel.name == "clock":
+            clocks = [instant(data, body.utc_offset_min) for data in column]
+            back = step if body.stamped_at_end else timedelta(0)
+            begins = [was if clock is None else clock - back for was, clock in zip(begins, clocks, strict=True)]
+        elif channel.name == "status":
+            statuses = [_status(data) for data in column]
+        elif tag not in _PLAIN_TAGS:
+            return None
+        else:
+            values.append(_numbers(channel, list(map(_VALUE, column))))
+    return [
+        Interval(begin_at, status, row)
+        for begin_at, status, row in zip(begins, statuses, zip(*values, strict=True), strict=True)
+        if begin_at is not None
+    ]
+
+
+def _columns(body: PushBody, buffer: Data) -> list[tuple[Data, ...]] | None:
+    """The buffer by columns; None where it has no rows, or rows of several widths."""
+    found = buffer.value if buffer.tag is Tag.ARRAY else ()
+    kinds = set(map(_TAG, found))
+    if kinds == {Tag.STRUCTURE}:
+        whole = set(map(len, map(_VALUE, found))) == {len(body.channels)}
+        return list(zip(*map(_VALUE, found), strict=True)) if whole else None
+    return [found] if len(kinds) == 1 and len(body.channels) == 1 else None
+
+
+def _numbers(channel: Channel, raw: list[int]) -> list[int | None]:
+    """Numbers of one column in the channel's unit, None for what is absent."""
+    if channel.absent is not None and channel.absent in raw:
+        return [None if number == channel.absent else _whole(number, channel.scaler) for number in raw]
+    if channel.scaler == 0:
+        return cast(list[int | None], raw)
+    if channel.scaler < 0:
+        return [_whole(number, channel.scaler) for number in raw]
+    factor = _whole(1, channel.scaler)
+    return [number * factor for number in raw]
 
 
 def _interval(body: PushBody, row: Sequence[Data], begin_at: datetime | None, step: timedelta) -> Interval | None:

@@ -96,7 +96,7 @@ class PushBody:
     """
     The columns of one push and the report it stands for. `fixed`: fields that this push means by itself. `utc_offset_min`
     is for clocks that do not say theirs. Of a load profile: its channels, its period if no column says it, and whether
-    a row's clock is that of its end.
+    a row's clock is that of its end. `mark`: the place and the value of a constant that stands bare in the body.
     """
 
     report: str
@@ -106,6 +106,7 @@ class PushBody:
     channels: tuple[Channel, ...] = ()
     period_s: int | None = None
     stamped_at_end: bool = False
+    mark: tuple[int, int | bytes] | None = None
 
 
 def parse_push(table: dict[str, Any]) -> PushBody:
@@ -122,7 +123,10 @@ def parse_push(table: dict[str, Any]) -> PushBody:
     offset_min = table.get("utc_offset_min")
     if offset_min is not None and abs(offset_min) > OFFSET_MIN_MAX:
         raise BadProfile("utc_offset_min is minutes east of Greenwich, 420 for WIB.")
-    body = PushBody(report, columns, MappingProxyType(fixed), offset_min, *_profile_of(table))
+    marks = [(at, one.constant) for at, one in enumerate(columns) if one.constant is not None and one.obis is None]
+    body = PushBody(
+        report, columns, MappingProxyType(fixed), offset_min, *_profile_of(table), mark=marks[0] if marks else None
+    )
     if report == "load_profile":
         _check_load_profile(body, set(fields))
     return body

@@ -21,7 +21,7 @@ from duaarah.core.intent import (
     UnknownReport,
 )
 from duaarah.core.reports import ModemStatus, Overload, PowerFailureLog, RelayState, ReportError, Tamper, VoltageEvent
-from duaarah.drivers.bodies import NoMatch, load_profile, match, plausible
+from duaarah.drivers.bodies import NoMatch, load_profile, match, may_be, plausible
 from duaarah.drivers.kinds import Profile
 from duaarah.drivers.pushes import REPORT_FIELDS, PushBody
 from duaarah.wire.dlms import apdu, blocks, lenient
@@ -76,6 +76,8 @@ def decode_report(profile: Profile, plain: bytes) -> Report:
     if push.body.tag not in (Tag.STRUCTURE, Tag.ARRAY):
         return UnknownReport(plain, at)
     for body in profile.pushes:
+        if not may_be(body, push.body.value):
+            continue
         try:
             fields = match(body, push.body.value)
             clock = fields.pop("clock", None)

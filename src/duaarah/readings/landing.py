@@ -27,6 +27,7 @@ GRACE_S = 120
 _HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TAIL = b"\xff\xff"
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
+_EPOCH_AT = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _FLOATS = ("energy_wh", "register_wh", "voltage_v", "current_a")
 _TYPES = {
     "meter_id": ("bigint", ">i8"),
@@ -69,24 +70,33 @@ def copy_in(table: pa.Table, *, counter: int = 0) -> int:
     """Joining: the same within the caller's transaction."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Readings land in the transaction that takes them.")
-    name = _table_now()
-    with (
-        connection.cursor() as cursor,
-        cursor.cursor.copy(f"COPY {name} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
-        copy.write(_HEAD)
-        for start in range(0, table.num_rows, CHUNK_ROWS):
-            copy.write(_records(table.slice(start, CHUNK_ROWS), counter).tobytes())
-        copy.write(_TAIL)
+    _copy(_records(table.slice(start, CHUNK_ROWS), counter) for start in range(0, table.num_rows, CHUNK_ROWS))
     return int(table.num_rows)
 
 
+def _copy(parts: Iterable[npt.NDArray[np.void]]) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.cursor.copy(f"COPY {_table_now()} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.write(_HEAD)
+        for records in parts:
+            copy.write(records.tobytes())
+        copy.write(_TAIL)
+
+
 def _records(part: pa.Table, counter: int) -> npt.NDArray[np.void]:
-    made = np.empty(part.num_rows, dtype=_RECORD)
+    made = _empty(part.num_rows)
+    for name in _TYPES:
+        made[name] = _column(part, name, counter)
+    return made
+
+
+def _empty(count: int) -> npt.NDArray[np.void]:
+    made = np.empty(count, dtype=_RECORD)
     made["fields"] = len(_TYPES)
     for name in _TYPES:
         made[f"{name}_n"] = _NATIVE[name].itemsize
-        made[name] = _column(part, name, counter)
     return made
 
 
@@ -104,17 +114,21 @@ def _column(part: pa.Table, name: str, counter: int) -> npt.NDArray[Any] | int |
 
 
 def land_rows(rows: Iterable[tuple[Any, ...]]) -> int:
-    """Joining: a few rows in the order of the columns (`meter_id, ts, period_s, energy_wh, ... flags, counter`)."""
+    """Joining: rows of reports in the order of the columns (`meter_id, ts, period_s, energy_wh, ... flags, counter`)."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Readings land in the transaction that takes their frame.")
     taken = list(rows)
     if taken:
-        places = ", ".join(["(" + ", ".join(["%s"] * len(_TYPES)) + ")"] * len(taken))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {_table_now()} ({_COLUMNS}) VALUES {places}", [x for row in taken for x in row]
-            )
+        made = _empty(len(taken))
+        for name, column in zip(_TYPES, zip(*taken, strict=True), strict=True):
+            made[name] = [_microseconds(at) for at in column] if name == "ts" else column
+        _copy([made])
     return len(taken)
+
+
+def _microseconds(at: dt.datetime) -> int:
+    since = at - _EPOCH_AT
+    return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
 
 
 def _table_now() -> str:

@@ -20,12 +20,15 @@ from duaarah.readings import parquet
 from duaarah.readings.landing import land_columns
 from duaarah.readings.models import DayFile
 from duaarah.readings.store import readings_of
+from duaarah.stage import bench_readings_pushes
 from duaarah.stage.bench_readings_data import FIRST_DATE, make_days
 
 SEED = 7
 BATCH_ROWS = 500_000
 MONTH_DAYS = 31
 LOOKS = 60
+# With fewer meters than this there are fewer pushes.
+PUSH_METERS = 20_000
 Record = dict[str, Any]
 
 
@@ -58,6 +61,7 @@ def run(meters: int, days: int) -> Iterator[Record]:
     yield {**common, "figure": "meters_month_p95_ms", "value": _month(meters, cold=False), "unit": "ms"}
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield {**common, "figure": "peak_memory_mb", "value": round(peak_mb), "unit": "MB"}
+    yield from bench_readings_pushes.run(common, min(1.0, meters / PUSH_METERS))
 
 
 def _check(days: int, rows: int) -> None:

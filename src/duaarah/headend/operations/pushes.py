@@ -10,6 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -23,6 +24,7 @@ from duaarah.headend.operations.sealing import keep_late, open_by_other_keys
 from duaarah.headend.operations.told import TOLD, event_data, keep_told
 from duaarah.headend.ports import FrameRefused, KeyUnwrapper, OpenedFrame
 from duaarah.headend.push_ports import PushReader
+from duaarah.readings.landing import land_rows
 from duaarah.readings.operations import Landed
 from duaarah.registry.models import Meter
 
@@ -216,12 +218,14 @@ def _land(accepted: Sequence[ReadPush], now: dt.datetime) -> dict[int, Landed]:
     """What of these pushes became readings, by the frame."""
     told = [push for push in accepted if isinstance(push.report, TOLD)]
     meters = Meter.objects.in_bulk({push.row.meter_id for push in told})
-    landed = {}
+    landed, rows = {}, list[tuple[Any, ...]]()
     for push in told:
         assert push.report is not None
-        one = keep_told(meter=meters[push.row.meter_id], report=push.report, counter=push.counter, now=now)
+        meter = meters[push.row.meter_id]
+        one = keep_told(meter=meter, report=push.report, counter=push.counter, now=now, rows=rows)
         if one is not None:
             landed[push.row.frame_id] = one
+    land_rows(rows)
     return landed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,15 +33,25 @@ WHERE s.counter < excluded.counter
 """
 
 
-def keep_told(*, meter: Meter, report: Report, counter: int, now: dt.datetime) -> Landed | None:
-    """Land what a report says of intervals and days, note what it says of its modem; what landed, if anything could."""
+def keep_told(
+    *, meter: Meter, report: Report, counter: int, now: dt.datetime, rows: list[tuple[Any, ...]] | None = None
+) -> Landed | None:
+    """
+    Land what a report says of intervals and days, note what it says of its modem; what landed, if anything could.
+
+    `rows`: what goes into the interval store is added here, and the caller lands it with that of other reports.
+    """
     match report:
         case LoadProfile():
             landed = land(
                 meter_id=meter.pk, period_s=report.period_s, values=_intervals(report), counter=counter, now=now
             )
             if landed.kept:
-                land_rows(interval_rows(meter_id=meter.pk, report=report, counter=counter, now=now))
+                made = interval_rows(meter_id=meter.pk, report=report, counter=counter, now=now)
+                if rows is None:
+                    land_rows(made)
+                else:
+                    rows += made
             return landed
         case DailySummary():
             return land(
@@ -56,18 +67,35 @@ def keep_told(*, meter: Meter, report: Report, counter: int, now: dt.datetime) -
 
 def interval_rows(*, meter_id: int, report: LoadProfile, counter: int, now: dt.datetime) -> list[tuple[Any, ...]]:
     """Rows for the interval store: volts and amperes of the phases that were told, of several the lowest volt, the highest A."""
-    rows: list[tuple[Any, ...]] = []
-    for one in report.intervals:
-        told = {name: value for name, value in zip(report.channels, one.values, strict=True) if value is not None}
-        if not told or not now - OLDEST <= one.start_at <= now + AHEAD:
-            continue
-        volts = [value / 1000 for name, value in told.items() if name.startswith("voltage_l")]
-        amperes = [value / 1000 for name, value in told.items() if name.startswith("current_l")]
-        ts = one.start_at + dt.timedelta(seconds=report.period_s)
-        known = [float(told.get("energy_wh", ABSENT)), float(told.get("register_wh", ABSENT))]
-        known += [min(volts, default=ABSENT), max(amperes, default=ABSENT)]
-        rows.append((meter_id, ts, report.period_s, *known, one.status, counter))
-    return rows
+    step, oldest_at, newest_at = dt.timedelta(seconds=report.period_s), now - OLDEST, now + AHEAD
+    place = {name: at for at, name in enumerate(report.channels)}
+    energy, register = place.get("energy_wh"), place.get("register_wh")
+    volts = [at for name, at in place.items() if name.startswith("voltage_l")]
+    amperes = [at for name, at in place.items() if name.startswith("current_l")]
+    return [
+        (
+            meter_id,
+            one.start_at + step,
+            report.period_s,
+            ABSENT if energy is None or values[energy] is None else values[energy],
+            ABSENT if register is None or values[register] is None else values[register],
+            _thousandths(values, volts, min),
+            _thousandths(values, amperes, max),
+            one.status,
+            counter,
+        )
+        for one in report.intervals
+        if oldest_at <= one.start_at <= newest_at and (values := one.values).count(None) < len(values)
+    ]
+
+
+def _thousandths(values: Sequence[int | None], places: list[int], choose: Callable[[list[int]], int]) -> float:
+    """One of these values (the lowest, the highest) in whole units, absent where none was told."""
+    if len(places) == 1:
+        only = values[places[0]]
+        return ABSENT if only is None else only / 1000
+    told = [value for at in places if (value := values[at]) is not None]
+    return choose(told) / 1000 if told else ABSENT
 
 
 def _intervals(report: LoadProfile) -> list[Value]:
