@@ -216,6 +216,49 @@ def test_profiles_of_groups_and_losses_of_transformers(seed: int) -> None:
     }
 
 
+def worked_homes() -> list[tuple]:
+    """
+    Ten homes of which the day has the sums of the reference's section 2.6 (n = 10): 107.796 kWh, 18.271 kW at minute 1368,
+    10.586 kW in quarter-hour 66, own peaks of 61.540 kW (18.271 / 0.2969) and 33.660 kW (10.586 / 0.3145).
+
+    The homes themselves are made: the hundred profiles it was computed from are not ours to ship.
+    """
+    watts = np.zeros((10, 1440))
+    fixed = np.zeros((10, 1440), dtype=bool)
+    for home in range(10):
+        own = [(slice(15 * (20 + home), 15 * (21 + home)), 3366.0), (slice(15 * 66, 15 * 67), 1058.6)]
+        for minutes, value in [*own, (slice(15 * home, 15 * home + 1), 6154.0), (slice(1368, 1369), 1827.1)]:
+            watts[home, minutes], fixed[home, minutes] = value, True
+    left_wh = 107_796 - watts.sum() / 60
+    watts[~fixed] = left_wh * 60 / (~fixed).sum()
+    begin = utc("2026-03-01T00:00:00")
+    at = [begin + dt.timedelta(minutes=minute + 1) for minute in range(1440)]
+    return [(home, at[n], watts[home, n] / 60, None, "raw") for home in range(10) for n in range(1440)]
+
+
+def test_the_worked_load_profile_by_minute_and_by_quarter() -> None:
+    """Section 2.6 of the reference, n = 10: every factor follows from its sums to the digits that it prints."""
+    rows = worked_homes()
+    quarters: defaultdict[tuple[int, dt.datetime], float] = defaultdict(float)
+    for home, ts, wh, _, _ in rows:
+        minute = round((ts - utc("2026-03-01T00:00:00")).total_seconds() / 60)
+        quarters[home, utc("2026-03-01T00:00:00") + -(-minute // 15) * QUARTER] += wh
+    groups = ibis.memtable(pd.DataFrame([(home, 1) for home in range(10)], columns=["meter_id", "group"]))
+    [found] = rows_of(profile.profiles(readings(rows), groups, 1))
+    assert (round(found["energy_kwh"], 3), round(found["peak_kw"], 3)) == (107.796, 18.271)
+    assert found["peak_ts"] - utc("2026-03-01T00:01:00") == dt.timedelta(minutes=1368)
+    assert (round(found["load_factor"], 4), round(found["coincidence"], 4)) == (0.2458, 0.2969)
+    assert found["diversity"] == pytest.approx(3.3685, abs=5e-4)
+    by_quarter = readings([(home, ts, wh, None, "raw") for (home, ts), wh in quarters.items()])
+    [found] = rows_of(profile.profiles(by_quarter, groups, 15))
+    assert (round(found["energy_kwh"], 3), round(found["peak_kw"], 3)) == (107.796, 10.586)
+    assert found["peak_ts"] - utc("2026-03-01T00:15:00") == 66 * QUARTER
+    assert (round(found["load_factor"], 4), round(found["coincidence"], 4)) == (0.4243, 0.3145)
+    connection = engines.own_connection()
+    single = profile.profile(by_quarter, 15, connection)
+    assert single is not None and single.diversity == pytest.approx(1 / 0.3145, abs=5e-4)
+
+
 def test_coverage_counts_what_came_and_says_how_old_it_is() -> None:
     at = utc("2026-03-01T00:15:00")
     rows = [(1, at + n * QUARTER, 1.0, None, "estimated" if n == 3 else "raw") for n in range(4)]

@@ -67,6 +67,26 @@ def test_ieee_sample_circuit_through_the_facts(database: str) -> None:
         assert view(days_of(scope=scope, scope_id=scope_id, **span)).indices.ci == 3215
 
 
+def test_recloser_rows_through_the_facts(database: str) -> None:
+    """Section 2.1 of the reference: 8 operations of 2000 customers and 12 of 400 are MAIFI 10.4; 5 and 6 events 6.2."""
+    own = meters(Grid().transformer(2000))
+    minute = dt.timedelta(minutes=1)
+    substation = {1: [0, 1], 2: [0, 5], 3: [0, 2], 4: [0], 5: [0]}  # minutes of the operations on five days
+    for day, shifts in substation.items():
+        for shift in shifts:
+            at = local(f"2026-02-{day:02} 10:00:00") + shift * minute
+            off(own, at, at + minute / 3)
+    for day in range(11, 17):
+        for shift in (0, 3):
+            at = local(f"2026-02-{day:02} 10:00:00") + shift * minute
+            off(own[:400], at, at + minute / 3)
+    recount_days(first_date=dt.date(2026, 2, 1), last_date=dt.date(2026, 2, 28), now=NOW)
+    count_served(date=dt.date(2026, 2, 28), now=NOW)
+    found = view(days_of(**UTILITY, first_date=dt.date(2026, 2, 1), last_date=dt.date(2026, 2, 28))).indices
+    assert (found.maifi, found.maifi_e) == (10.4, 6.2)
+    assert (found.ci, found.saidi_min) == (0, 0)
+
+
 def test_exactly_five_minutes_is_momentary_and_a_lockout_is_no_event(database: str) -> None:
     own = meters(Grid().transformer(10))
     at = local("2026-02-01 10:00:00")

@@ -67,3 +67,18 @@ def test_the_base_and_who_is_subsidised() -> None:
     assert tmp.is_subsidised("R-1", 900) and not tmp.is_subsidised("R-1M", 900) and not tmp.is_subsidised("R-1", 1300)
     with pytest.raises(tmp.NoRules):
         tmp.rules_of(dt.date(2016, 12, 1))
+
+
+def test_subsidised_are_all_groups_but_the_thirteen_that_are_adjusted() -> None:
+    """The thirteen of Permen ESDM 28/2016 as amended, as the press prints them (docs/guides/reliability.md)."""
+    adjusted = [
+        *[("R-1M", 900), ("R-1", 1_300), ("R-1", 2_200), ("R-2", 3_500), ("R-2", 5_500), ("R-3", 6_600)],
+        *[("B-2", 6_600), ("B-3", 200_001), ("I-3", 200_001), ("I-4", 30_000_000)],
+        *[("P-1", 6_600), ("P-2", 200_001), ("P-3", 450), ("L", 450)],
+    ]
+    others = [
+        *[("S-1", 450), ("S-1", 200_000), ("S-2", 200_001), ("R-1", 450), ("R-1", 900), ("B-1", 450), ("B-1", 5_500)],
+        *[("I-1", 14_000), ("I-2", 14_001), ("I-2", 200_000), ("P-1", 450), ("P-1", 5_500)],
+    ]
+    assert [one for one in adjusted if tmp.is_subsidised(*one)] == []
+    assert [one for one in others if not tmp.is_subsidised(*one)] == []

@@ -18,14 +18,17 @@ from enum import StrEnum
 FLAT_ADJUSTED_PERCENT = 35
 FLAT_SUBSIDISED_PERCENT = 20
 _TOLERANCE = Decimal("1.1")
-# Groups without tariff adjustment, up to this contracted power (VA).
+# Groups without tariff adjustment, up to this contracted power (VA): all but the thirteen of Permen ESDM 28/2016 as amended
+# (R-1 of 900 VA without subsidy and from 1,300 VA, R-2, R-3, B-2, B-3, I-3, I-4, P-1 from 6,600 VA, P-2, P-3, L).
 SUBSIDISED_UP_TO_VA: Mapping[str, int] = {
     "S-1": 10**9,
-    "S-2": 200_000,
+    "S-2": 10**9,
+    "S-3": 10**9,
     "R-1": 900,
     "B-1": 5_500,
     "I-1": 14_000,
     "I-2": 200_000,
+    "P-1": 5_500,
 }
 
 

@@ -210,9 +210,10 @@ def _plain_intervals(body: PushBody, buffer: Data, start_at: datetime | None, st
             return None
         else:
             values.append(_numbers(channel, list(map(_VALUE, column))))
+    rows = zip(*values, strict=True) if values else iter([()] * count)
     return [
         Interval(begin_at, status, row)
-        for begin_at, status, row in zip(begins, statuses, zip(*values, strict=True), strict=True)
+        for begin_at, status, row in zip(begins, statuses, rows, strict=True)
         if begin_at is not None
     ]
 
