@@ -22,7 +22,8 @@ from PIL import Image
 
 from duaarah.web.shared import charts as module
 from duaarah.web.shared.chart_data import clock_words
-from duaarah.web.shared.chart_layout import NARROW, WIDE, Area, Box, Label, Line, drawn, ticks
+from duaarah.web.shared.chart_kit import Area, Box, Label, Line, ticks
+from duaarah.web.shared.chart_layout import NARROW, WIDE, drawn
 from duaarah.web.shared.chart_paint import svg
 from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold, chart_response, summary
 
@@ -176,6 +177,24 @@ def test_a_marked_bar_looks_and_reads_apart() -> None:
     assert [part.title for part in parts] == ["05:00: 5.0 kW · flagged"]
 
 
+def test_a_ranking_lies_each_bar_as_long_as_its_value() -> None:
+    chart = replace(
+        LOAD,
+        kind=Kind.RANK,
+        axis=Axis.NAME,
+        positions=("Gardu Melati", "Gardu dengan nama yang amat sangat panjang sekali", "T-3", "T-4"),
+        series=(Series(name="x", values=(120.0, 60.0, None, 30.0)),),
+        thresholds=(Threshold(name="100 %", value=100.0),),
+    )
+    for size in (WIDE, NARROW):
+        drawing = drawn(chart, size)
+        boxes = [item for item in drawing.items if isinstance(item, Box)]
+        assert [round(box.width / boxes[0].width, 2) for box in boxes] == [1.0, 0.5, 0.25]
+        words = [item.text for item in drawing.items if isinstance(item, Label)]
+        assert {"Gardu Melati", "T-3", "120.0 kW", "100 %"} <= set(words)
+        assert any(word.startswith("Gardu dengan") for word in words)
+
+
 def test_values_and_positions_are_as_many() -> None:
     with pytest.raises(ValueError, match="positions"):
         replace(LOAD, positions=LOAD.positions[:-1])
@@ -215,11 +234,13 @@ def test_whatever_the_values_all_is_drawn_inside(values: list[float | None], kin
         key="x", title="x", unit="", kind=kind, axis=Axis.DAY, positions=dates, source="x",
         series=(Series(name="x", values=tuple(values)),),
     )  # fmt: skip
-    for item in drawn(one, size).items:
+    drawing = drawn(one, size)
+    assert drawing.width == size[0] and (drawing.height == size[1] or kind is Kind.RANK)
+    for item in drawing.items:
         if isinstance(item, Line | Area):
             places = list(item.points)
         elif isinstance(item, Label):
             places = [(item.x, item.y)]
         else:
             places = [(item.x, item.y), (item.x + item.width, item.y + item.height)]
-        assert all(-3 <= x <= size[0] + 3 and -3 <= y <= size[1] + 3 for x, y in places), item
+        assert all(-3 <= x <= size[0] + 3 and -3 <= y <= drawing.height + 3 for x, y in places), item

@@ -205,6 +205,7 @@ PAGES: dict[str, tuple[str, str, set[str]]] = {
     "desk-bank-turn": ("/operasi/bank/{bank}/ubah/", "post-redirect", PLN),
     "desk-bank-again": ("/operasi/bank/tanya/{vend}/", "post-redirect", PLN),
     "desk-correct": ("/operasi/buku/koreksi/{correction}/", "post-redirect", PLN),
+    "desk-planner": ("/operasi/perencana/", "get", PLN),
     "desk-reports": ("/operasi/laporan/", "get", PLN),
     "desk-report-new": ("/operasi/laporan/baru/", "post-redirect", PLN),
     # Another login's: it does not exist for anybody here.

@@ -12,7 +12,8 @@ from duaarah.people.models import Organisation
 from duaarah.registry.models import Sim
 from duaarah.sms.models import Bind, InboundSms, OutboundSegment, PackageEntry
 from duaarah.sms.traffic import TrafficLine, traffic
-from duaarah.web.shared.chart_layout import Box, drawn
+from duaarah.web.shared.chart_kit import Box
+from duaarah.web.shared.chart_layout import drawn
 from duaarah.web.shared.traffic import month_context
 
 pytestmark = pytest.mark.slow

@@ -21,12 +21,13 @@ X = dt.date | float | str
 
 
 class Kind(enum.Enum):
-    """A duration curve is a line over shares of the time; a series with `lows` is drawn as the band between."""
+    """A duration curve is a line over shares of the time, a rank lying bars; a series with `lows` is the band between."""
 
     LINE = "line"
     BAR = "bar"
     STEP = "step"
     DURATION = "duration"
+    RANK = "rank"
 
 
 class Axis(enum.Enum):

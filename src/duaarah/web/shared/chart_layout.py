@@ -10,62 +10,17 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from duaarah.web.shared.chart_data import Axis, Chart, Kind, Series, X
+from duaarah.web.shared.chart_kit import LETTER, SIZE, Area, Box, Drawing, Item, Label, Line, Point, tick_words, ticks
+from duaarah.web.shared.chart_rank import ranked
 from duaarah.web.shared.figures import figure
 
-SIZE, BAR_MAX = 11, 72
+BAR_MAX = 72
 WIDE, NARROW = (900, 270), (360, 230)
-# Digits and small letters of a sans serif face are about so wide, as a share of its size.
-_LETTER = 0.6
 _FOOT, _RIGHT = 22, 14
 DASHES: tuple[tuple[float, ...], ...] = ((), (7, 3), (2, 3), (9, 3, 2, 3), (4, 4))
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Box:
-    x: float
-    y: float
-    width: float
-    height: float
-    role: str
-    part: bool = False
-    title: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    points: tuple[Point, ...]
-    role: str
-    dash: tuple[float, ...] = ()
-    width: float = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Area:
-    points: tuple[Point, ...]
-    role: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Label:
-    x: float
-    y: float
-    text: str
-    anchor: str = "middle"
-    role: str = "mute"
-
-
-Item = Box | Line | Area | Label
-
-
-@dataclass
-class Drawing:
-    width: float
-    height: float
-    items: list[Item] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,26 +41,16 @@ class Plane:
         return round(self.bottom - (inside - self.low) / (self.high - self.low) * (self.bottom - self.top), 1)
 
 
-def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round values that span low to high: steps of 1, 2, 2.5 or 5 times a power of ten."""
-    # Less than what a file tells is no span: a flat line gets room, a rounding error gets no axis of its own.
-    span = max(high - low, 1e-6 * max(abs(low), abs(high), 1.0))
-    power = 10.0 ** math.floor(math.log10(span / about))
-    step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each * about >= span * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    if first == last:
-        last += 1
-    return [round(number * step, 10) for number in range(first, last + 1)]
-
-
 def drawn(chart: Chart, size: tuple[int, int] = WIDE) -> Drawing:
     """The chart without its heading and foot; a chart without a value is an empty plane."""
     width, height = size
+    if chart.kind is Kind.RANK:
+        return ranked(chart, width)
     drawing = Drawing(width, height)
     legend = list(_legend(chart, width))
     values = ticks(*_range(chart))
-    words = [_tick_words(value, values) for value in values]
-    left = max(len(word) for word in words) * SIZE * _LETTER + 10
+    words = [tick_words(value, values) for value in values]
+    left = max(len(word) for word in words) * SIZE * LETTER + 10
     top = 20.0 + 16 * (1 + max((row for row, _x, _i in legend), default=-1))
     right, bottom = width - _RIGHT, height - _FOOT
     centers, step = _centers(chart, left, right)
@@ -152,12 +97,6 @@ def _range(chart: Chart) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _tick_words(value: float, values: Sequence[float]) -> str:
-    step = values[1] - values[0]
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else (1 if step % 1 else 0)
-    return figure(value + 0.0, decimals if round(step, decimals) == step else decimals + 1)
-
-
 def _centers(chart: Chart, left: float, right: float) -> tuple[list[float], float]:
     """Where each position lies, and the room of one: evenly for bars and names, by its value for the rest."""
     count = max(len(chart.positions), 1)
@@ -189,7 +128,7 @@ def _legend(chart: Chart, width: float) -> Iterator[tuple[int, float, tuple[int,
         entries.append((-1, chart.mark))
     row, x = 0, 4.0
     for number, name in entries:
-        room = 24 + len(name) * SIZE * _LETTER + 16
+        room = 24 + len(name) * SIZE * LETTER + 16
         if x + room > width and x > 4:
             row, x = row + 1, 4.0
         yield row, x, (number, name)
@@ -221,7 +160,7 @@ def _places(chart: Chart, plane: Plane, size: tuple[int, int]) -> list[Item]:
     over_days = len(chart.midnights) > 1
     named = chart.midnights if over_days else range(len(chart.positions))
     words = [chart.short(chart.positions[number]) for number in named]
-    room = max((len(word) for word in words), default=1) * SIZE * _LETTER + 8
+    room = max((len(word) for word in words), default=1) * SIZE * LETTER + 8
     found: list[Item] = []
     free = -math.inf
     every = 1 if over_days else _every(chart, room, plane)
@@ -243,7 +182,7 @@ def _every(chart: Chart, room: float, plane: Plane) -> int:
 
 
 def _under(text: str, x: float, plane: Plane) -> Label:
-    half = len(text) * SIZE * _LETTER / 2
+    half = len(text) * SIZE * LETTER / 2
     if x + half > plane.right + _RIGHT:
         return Label(x=plane.right + _RIGHT - 2, y=plane.bottom + 15, text=text, anchor="end")
     return Label(x=round(x, 1), y=plane.bottom + 15, text=text)
@@ -348,6 +287,6 @@ def _most(chart: Chart, plane: Plane) -> list[Item]:
     known = [(value, number) for number, value in enumerate(chart.series[0].values) if value is not None]
     value, number = max(known, key=lambda each: (each[0], -each[1]))
     text = figure(value, chart.decimals)
-    half = len(text) * SIZE * _LETTER / 2
+    half = len(text) * SIZE * LETTER / 2
     x = min(max(plane.centers[number], plane.left + half), plane.right - half)
     return [Label(x=round(x, 1), y=max(plane.y(value) - 6, plane.top - 6), text=text, role="ink")] if value else []

@@ -18,7 +18,8 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable
 
 from duaarah.web.shared.chart_data import Chart, summary
-from duaarah.web.shared.chart_layout import NARROW, SIZE, WIDE, Area, Box, Drawing, Item, Label, Line, Point, drawn
+from duaarah.web.shared.chart_kit import SIZE, Area, Box, Drawing, Item, Label, Line, Point
+from duaarah.web.shared.chart_layout import NARROW, WIDE, drawn
 from duaarah.web.shared.pdf import readable
 
 # The light palette of the pages: a file is printed or put into a letter.

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""URLs of reports by e-mail; included in `urls.py`."""
+"""URLs of planning and of reports by e-mail; included in `urls.py`."""
 
 from django.urls import path
 
-from duaarah.web.utility import reports
+from duaarah.web.utility import planner, reports
 
 report_urls = [
+    path("perencana/", planner.planner, name="desk-planner"),
     path("laporan/", reports.reports, name="desk-reports"),
     path("laporan/baru/", reports.subscribe, name="desk-report-new"),
     path("laporan/<int:subscription>/coba/", reports.trial, name="desk-report-trial"),
