@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import importlib
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import procrastinate
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
+from procrastinate.testing import InMemoryConnector
 from tests.flows.house import Town
 from tests.flows.lines import served
 from tests.vending.test_deposit import bank
 
+from duaarah import workers
 from duaarah.clock import operations as clock
 from duaarah.headend.models import InvocationCounter, KeyRotation
 from duaarah.headend.operations.partitions import make_month_partitions
@@ -91,6 +96,17 @@ def test_the_worker_does_what_is_due_and_ends_on_sigterm(database: str) -> None:
         assert process.wait(10) == 0
     finally:
         process.kill()
+
+
+def test_every_part_that_has_chores_is_registered() -> None:
+    names = [each.name for each in pkgutil.iter_modules(workers.__path__) if each.name.startswith("chores_")]
+    scheduled = {each.task.name for each in make_app().periodic_registry.periodic_tasks.values()}
+    for name in names:
+        alone = procrastinate.App(connector=InMemoryConnector())
+        importlib.import_module(f"duaarah.workers.{name}").register(alone, "chores")
+        own = {each.task.name for each in alone.periodic_registry.periodic_tasks.values()}
+        assert own and own <= scheduled, name
+    assert {"chores.words", "chores.reliability"} <= scheduled
 
 
 def test_a_job_of_a_dead_worker_goes_back_into_the_queue(database: str) -> None:

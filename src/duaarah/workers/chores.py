@@ -29,7 +29,14 @@ from duaarah.wiring.drivers import DriverDirectory
 from duaarah.wiring.keystores import MeterKeyring, key_store
 from duaarah.wiring.lines import MeterLines
 from duaarah.wiring.token_sources import OwnKeys
-from duaarah.workers import chores_losses, chores_quality, chores_readings, chores_reliability, chores_reports
+from duaarah.workers import (
+    chores_losses,
+    chores_outages,
+    chores_quality,
+    chores_readings,
+    chores_reliability,
+    chores_reports,
+)
 from duaarah.workers.token_folder import run_token_folder
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +44,7 @@ QUEUE = "chores"
 KEEP_FINISHED_HOURS = 7 * 24
 STALLED_AFTER_S = 120
 LINES_S = 50.0
+PARTS = (chores_reliability, chores_quality, chores_losses, chores_readings, chores_reports, chores_outages)
 
 
 def make_app() -> procrastinate.App:
@@ -106,7 +114,7 @@ def make_app() -> procrastinate.App:
     def records(timestamp: int) -> None:
         run_records()
 
-    for part in (chores_reliability, chores_quality, chores_losses, chores_readings, chores_reports):
+    for part in PARTS:
         part.register(app, QUEUE)
     return app
 
