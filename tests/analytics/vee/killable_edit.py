@@ -29,9 +29,10 @@ def main(point: str, meter_id: int, login_id: int) -> None:
 
     edits.audit.record = die  # type: ignore[assignment]
     at = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+    now = at + dt.timedelta(days=2)
     values = {at + dt.timedelta(minutes=15) * n: edits.Set(energy_wh=1.0, former_wh=None) for n in range(1, 5)}
     edits.set_values(
-        meter=Meter.objects.get(pk=meter_id), values=values, reason="x", login=Login.objects.get(pk=login_id), now=at
+        meter=Meter.objects.get(pk=meter_id), values=values, reason="x", login=Login.objects.get(pk=login_id), now=now
     )
 
 

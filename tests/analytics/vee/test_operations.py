@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -16,7 +17,8 @@ from django.conf import settings
 from tests.analytics.grid import Grid, meters
 
 from duaarah.analytics.models import DailyLoad, DailyVoltage, QualityDay, ReadingEdit
-from duaarah.analytics.vee.catch_up import catch_up
+from duaarah.analytics.vee import operations
+from duaarah.analytics.vee.catch_up import BACK_DAYS, catch_up
 from duaarah.analytics.vee.edits import EditRefused, Set, edit_reading, set_values, undo_edits
 from duaarah.audit.models import AuditRecord
 from duaarah.people.models import Login
@@ -143,6 +145,43 @@ def test_a_span_is_set_whole_equal_values_write_nothing_and_an_old_day_is_judged
     catch_up(now=later)
     assert [(row(one, n)["energy_wh"], row(one, n)["version"]) for n in (94, 95)] == [(100.0, 3), (3.0, 3)]
     assert undo_edits(edit_id=again.pk, login=login, now=later) == 1
+
+
+@pytest.mark.usefixtures("database")
+def test_an_edit_made_while_its_day_is_judged_counts_and_the_oldest_day_is_judged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "readings").mkdir()
+    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+    [one] = meters(Grid().transformer(1))
+    told([one])
+    login = Login.objects.create_user("operator")
+    meter = Meter.objects.get(pk=one)
+    at = MIDNIGHT + QUARTER * 40
+    wish = {at: Set(energy_wh=7.0, former_wh=100.0, former_edit=None)}
+    judge_day = operations.judge_day
+
+    def judged_meanwhile(date: dt.date, *rest: Any, **named: Any) -> Any:
+        if date == MIDNIGHT.date() and not ReadingEdit.objects.exists():
+            set_values(meter=meter, values=wish, reason="read on site", login=login, now=NOW)
+        return judge_day(date, *rest, **named)
+
+    monkeypatch.setattr(operations, "judge_day", judged_meanwhile)
+    assert catch_up(now=NOW) == 2
+    assert row(one, 40)["energy_wh"] == 100.0
+    assert catch_up(now=NOW) == 1 and catch_up(now=NOW) == 0
+    assert row(one, 40)["energy_wh"] == 7.0
+    # Whoever looked before it stood is refused, and nothing moves.
+    late = {at: Set(energy_wh=9.0, former_wh=100.0, former_edit=None)}
+    with pytest.raises(EditRefused, match="changed"):
+        set_values(meter=meter, values=late, reason="read on site", login=login, now=NOW)
+    with pytest.raises(EditRefused, match="future"):
+        set_values(meter=meter, values={NOW + QUARTER: wish[at]}, reason="read on site", login=login, now=NOW)
+    assert ReadingEdit.objects.get(undone_at=None).energy_wh == 7.0
+    # The day before the oldest one is one of its neighbours.
+    QualityDay.objects.filter(date=MIDNIGHT.date() + dt.timedelta(days=1)).update(source="")
+    oldest = MIDNIGHT + dt.timedelta(days=BACK_DAYS)
+    assert catch_up(now=oldest) == 1 and catch_up(now=oldest) == 0
 
 
 @pytest.mark.parametrize("point", ["audit", "commit"])

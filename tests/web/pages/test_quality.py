@@ -29,7 +29,7 @@ QUARTER = dt.timedelta(minutes=15)
 
 
 def test_a_sum_spread_over_intervals_adds_up() -> None:
-    for text, count in (("100", 3), ("0", 4), ("0.001", 7), ("12.5", 1)):
+    for text, count in (("100", 3), ("0", 4), ("0.001", 7), ("12.5", 1), ("1.5", 96)):
         parts = spread(Decimal(text), count)
         assert len(parts) == count and sum(parts) == Decimal(text) and min(parts) >= 0
 
@@ -84,6 +84,9 @@ def test_an_edit_is_seen_twice_written_once_and_undone(sign_in: SignIn, page: st
     form = {"hari": str(DATE), "dari": "13", "sampai": "16", "wh": "80,4", "cara": "jumlah", "alasan": "read on site"}
     for wrong in ({"alasan": " "}, {"wh": "-1"}, {"wh": "x"}, {"dari": "17"}, {"sampai": "97"}, {"wh": "NaN"}):
         assert client.post(f"{page}sunting/", {**form, **wrong}).status_code == 302
+    for date in ("2026-01-02", "2031-01-02"):
+        nothing = client.post(f"{page}sunting/", {**form, "hari": date}, follow=True).content.decode()
+        assert "No reading of any meter is here for this day" in nothing
     look = client.post(f"{page}sunting/", form).content.decode()
     assert "Is this what you mean?" in look and "200.0" in look and "80.4" in look and "20.1" in look
     assert not ReadingEdit.objects.exists()

@@ -8,9 +8,9 @@ import datetime as dt
 from duaarah.analytics.engines import open_readings
 from duaarah.analytics.models import QualityDay
 from duaarah.analytics.network_days.operations import recount_day
-from duaarah.analytics.vee.edits import edited_days
+from duaarah.analytics.vee.edits import edited_days, standing_edits
 from duaarah.analytics.vee.judging import LIKE_DAYS
-from duaarah.analytics.vee.operations import DAY, check_day, signature
+from duaarah.analytics.vee.operations import DAY, check_day, edits_digest, signature
 from duaarah.readings import store
 from duaarah.readings.models import DayFile
 
@@ -25,12 +25,14 @@ def catch_up(*, now: dt.datetime) -> int:
     days = {today - n * DAY for n in range(BACK_DAYS)}
     # An older day is judged again for what was set by hand in it; its neighbours are what it is judged from.
     old = {day for day in edited_days() if known.get(day, "") == ""}
-    near = {day + n * DAY for day in old for n in range(-LIKE_DAYS, LIKE_DAYS + 1)}
-    bases = {day: base for day in days | near if (base := store.base_of(day)) is not None}
+    # Neighbours of the oldest day too: `check_day` sees them, and both must come to the same signature.
+    near = {day + n * DAY for day in days | old for n in range(-LIKE_DAYS, LIKE_DAYS + 1)}
+    bases = {day: base for day in near if (base := store.base_of(day)) is not None}
+    digests = {day: edits_digest(numbers) for day, numbers in standing_edits().items()}
     due = [
         day
         for day in sorted((days | old) & set(bases), reverse=True)
-        if known.get(day) != signature(day, _around(day, bases))
+        if known.get(day) != signature(day, _around(day, bases), digests.get(day, ""))
     ]
     for day in due[:DAYS_A_RUN]:
         check_day(date=day, now=now)

@@ -20,10 +20,11 @@ from duaarah.registry.models import Meter
 PERIOD_S = 900
 INTERVALS_MAX = 7 * 96
 ENERGY_MAX_WH = 1e7
+NOT_LOOKED = -1
 
 
 class EditRefused(Exception):
-    """A value that cannot be set; `why` is one of `reason`, `instant`, `value`, `many`, `changed`."""
+    """A value that cannot be set; `why` is one of `reason`, `instant`, `value`, `many`, `future`, `changed`."""
 
     code = "edit_refused"
     retryable = False
@@ -35,10 +36,14 @@ class EditRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Set:
-    """An interval's energy to be; `former_wh` is what counted when the operator looked, None: nothing did."""
+    """
+    An interval's energy to be; `former_wh` is what counted when the operator looked, None: nothing did. `former_edit` is the
+    edit that stood then (None: none), NOT_LOOKED: he did not look.
+    """
 
     energy_wh: float
     former_wh: float | None
+    former_edit: int | None = NOT_LOOKED
 
 
 def set_values(
@@ -50,7 +55,8 @@ def set_values(
     An edit before it is undone. Where the edit in force says the same, nothing is written; returns what was.
 
     Raises:
-        EditRefused: no reason, an instant between intervals, an energy below 0 or beyond all meters, or too many.
+        EditRefused: no reason, an instant between intervals, or in the future, an energy below 0 or beyond all
+            meters, too many, or another edit stands than was seen.
     """
     reason = reason.strip()[:200]
     if not reason:
@@ -62,9 +68,14 @@ def set_values(
             raise EditRefused("instant")
         if not (math.isfinite(wish.energy_wh) and 0 <= wish.energy_wh <= ENERGY_MAX_WH):
             raise EditRefused("value")
+        if ends_at > now:
+            raise EditRefused("future")
     with transaction.atomic(durable=True):
         Meter.objects.select_for_update().get(pk=meter.pk)
         standing = {one.ends_at: one for one in in_force(meter).filter(ends_at__in=list(values))}
+        for at, wish in values.items():
+            if wish.former_edit != NOT_LOOKED and wish.former_edit != (standing[at].pk if at in standing else None):
+                raise EditRefused("changed")
         wanted = {
             at: wish
             for at, wish in values.items()
@@ -124,6 +135,15 @@ def edited_days() -> set[dt.date]:
     """UTC days in which anything was ever set by hand."""
     day = TruncDate("ends_at", tzinfo=dt.UTC)
     return set(ReadingEdit.objects.annotate(day=day).order_by().values_list("day", flat=True).distinct())
+
+
+def standing_edits() -> dict[dt.date, list[int]]:
+    """The numbers of the edits that count, by UTC day."""
+    day = TruncDate("ends_at", tzinfo=dt.UTC)
+    found: dict[dt.date, list[int]] = {}
+    for date, number in ReadingEdit.objects.filter(undone_at=None).annotate(day=day).values_list("day", "pk"):
+        found.setdefault(date, []).append(number)
+    return found
 
 
 def _again(edits: list[ReadingEdit], verb: str, reason: str, login: Login, now: dt.datetime) -> None:

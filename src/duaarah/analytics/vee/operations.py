@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +34,9 @@ def check_day(*, date: dt.date, now: dt.datetime) -> QualityDay | None:
     bases = {day: base for day in _span(date) if (base := store.base_of(day)) is not None}
     if date not in bases:
         return None
-    source = signature(date, bases)
+    begin_at = dt.datetime.combine(date, dt.time(), dt.UTC)
+    set_by_hand = _edits(begin_at)
+    digest = edits_digest(one.pk for one in set_by_hand)
     engine = own_connection()
     prior = DayFile.objects.filter(day_date=date, layer=DayFile.Layer.CHECKED, superseded_at=None).first()
     sources = Sources(
@@ -41,15 +45,14 @@ def check_day(*, date: dt.date, now: dt.datetime) -> QualityDay | None:
         engine,
     )
     tally = Tally()
-    begin_at = dt.datetime.combine(date, dt.time(), dt.UTC)
-    parts = list(judge_day(date, _meters(begin_at), _off(begin_at), _edits(begin_at), sources, tally=tally))
-    if not parts:
-        return None
-    store.write_checked(date, pa.concat_tables(parts), covers=bases[date].pk)
+    edits = [Edit(one.meter_id, int(one.ends_at.timestamp()), one.energy_wh) for one in set_by_hand]
+    parts = list(judge_day(date, _meters(begin_at), _off(begin_at), edits, sources, tally=tally))
+    if parts:
+        store.write_checked(date, pa.concat_tables(parts), covers=bases[date].pk)
     counts = {name: tally.qualities[name] for name in ("validated", "estimated", "raw", "edited", "absent")}
     values = {
         "judged_at": now,
-        "source": source,
+        "source": signature(date, bases, digest),
         "intervals": sum(counts.values()) - counts["absent"],
         "faults": dict(tally.faults),
         **counts,
@@ -62,12 +65,19 @@ def _span(date: dt.date) -> list[dt.date]:
     return [date + n * DAY for n in range(-LIKE_DAYS, LIKE_DAYS + 1)]
 
 
-def signature(date: dt.date, bases: dict[dt.date, DayFile]) -> str:
-    """What a day was judged from: its file and its neighbours'. Another one and it is judged again."""
+def signature(date: dt.date, bases: dict[dt.date, DayFile], edits: str = "") -> str:
+    """What a day was judged from: its file, its neighbours', its `edits_digest`. Another one and it is judged again."""
     near = [bases.get(date + n * DAY) for n in (-1, 0, 1)]
     # A gap still open at the end of the next day is closed by whatever comes within the weeks after.
     later = max((base.pk for day, base in bases.items() if day > date + DAY), default=0)
-    return ":".join([*("0" if base is None else str(base.pk) for base in near), str(later)])
+    told = ":".join([*("0" if base is None else str(base.pk) for base in near), str(later)])
+    return f"{told}:{edits}" if edits else told
+
+
+def edits_digest(numbers: Iterable[int]) -> str:
+    """Of the edits that stood when a day was judged; one that came while it was being judged makes another. Empty: none."""
+    text = ",".join(map(str, sorted(numbers)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
 def _meters(at: dt.datetime) -> Meters:
@@ -88,6 +98,5 @@ def _off(begin_at: dt.datetime) -> Off:
     return Off(*(np.array(each, np.int64) for each in ([row[0] for row in rows], begins, ends)))
 
 
-def _edits(begin_at: dt.datetime) -> list[Edit]:
-    found = ReadingEdit.objects.filter(undone_at=None, ends_at__gte=begin_at, ends_at__lt=begin_at + DAY)
-    return [Edit(one.meter_id, int(one.ends_at.timestamp()), one.energy_wh) for one in found]
+def _edits(begin_at: dt.datetime) -> list[ReadingEdit]:
+    return list(ReadingEdit.objects.filter(undone_at=None, ends_at__gte=begin_at, ends_at__lt=begin_at + DAY))

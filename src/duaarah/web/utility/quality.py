@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from duaarah.analytics.vee import edits as verbs
 from duaarah.clock.queries import now
 from duaarah.people.models import Organisation
 from duaarah.readings.queries import next_month
-from duaarah.readings.store import readings_of, told_of
+from duaarah.readings.store import base_of, readings_of, told_of
 from duaarah.registry.models import Meter
 from duaarah.web.shared.access import ACTING, acting, for_kind, for_operator, login_of
 from duaarah.web.shared.charts import chart_response
@@ -43,6 +43,10 @@ REFUSED = {
     "value": gettext_lazy("Energies are in Wh, 0 or more. Nothing was changed."),
     "instant": gettext_lazy("Choose intervals of one day, the first not after the last. Nothing was changed."),
     "many": gettext_lazy("Choose intervals of one day, the first not after the last. Nothing was changed."),
+    "future": gettext_lazy("These intervals have not ended yet. Nothing was changed."),
+    "unread": gettext_lazy(
+        "No reading of any meter is here for this day, so nothing can stand in it. Nothing was changed."
+    ),
     "changed": gettext_lazy("The values have changed meanwhile. Look again; nothing was written."),
 }
 
@@ -194,9 +198,15 @@ def _wish(request: HttpRequest) -> Wish:
     )
 
 
+def _ends(meter: Meter, wish: Wish) -> list[dt.datetime]:
+    """The ends of the first and the last interval asked for."""
+    begin_at = _day(meter, wish.date).begin_at
+    return [begin_at + dt.timedelta(seconds=PERIOD_S) * slot for slot in (wish.first, wish.last)]
+
+
 def spread(energy_wh: Decimal, count: int) -> list[Decimal]:
     """A sum over so many intervals, even to 0.001 Wh; the last one takes what is left, so that they add up."""
-    each = (energy_wh / count).quantize(Decimal("0.001"))
+    each = (energy_wh / count).quantize(Decimal("0.001"), ROUND_FLOOR)
     return [each] * (count - 1) + [energy_wh - each * (count - 1)]
 
 
@@ -209,6 +219,10 @@ def edit(request: HttpRequest, drn: str) -> HttpResponse:
     address = reverse("desk-meter-quality", args=[meter.drn])
     try:
         wish = _wish(request)
+        # Only a day that somebody told of is judged, and so a value in it counts.
+        dates = {at.astimezone(dt.UTC).date() for at in _ends(meter, wish)}
+        if any(base_of(date) is None for date in dates):
+            raise verbs.EditRefused("unread")
     except verbs.EditRefused as refused:
         messages.error(request, REFUSED[refused.why])
         date = request.POST.get("hari", "")
@@ -217,10 +231,18 @@ def edit(request: HttpRequest, drn: str) -> HttpResponse:
     seen = _seen(rows)
     if request.POST.get("yakin") and request.POST.get("terlihat") == seen:
         values = {
-            row["ends_at"]: verbs.Set(energy_wh=float(energy_wh), former_wh=row["energy_wh"])
+            row["ends_at"]: verbs.Set(
+                energy_wh=float(energy_wh),
+                former_wh=row["energy_wh"],
+                former_edit=row["edit"].pk if row["edit"] else None,
+            )
             for row, energy_wh in zip(rows, wish.energies_wh, strict=True)
         }
-        made = verbs.set_values(meter=meter, values=values, reason=wish.reason, login=login, now=at)
+        try:
+            made = verbs.set_values(meter=meter, values=values, reason=wish.reason, login=login, now=at)
+        except verbs.EditRefused as refused:
+            messages.error(request, REFUSED[refused.why])
+            return redirect(f"{address}?hari={wish.date}")
         if made:
             messages.success(request, _("Written. It counts when its day is judged again, within ten minutes."))
         else:
