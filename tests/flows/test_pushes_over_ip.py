@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from duaarah.audit.models import AuditRecord
@@ -17,6 +20,8 @@ from duaarah.headend.operations.gateway import Refused
 from duaarah.headend.ports import MeterKeys
 from duaarah.notices.pushes import take_push, take_pushes
 from duaarah.outages.models import MeterSupply
+from duaarah.readings.days import compact
+from duaarah.readings.store import readings_of
 from duaarah.registry.models import Meter
 from duaarah.sim.meter.ip import ProfileSender
 from duaarah.sms.models import PackageEntry
@@ -104,6 +109,33 @@ def test_a_day_is_kept_once_confirmed_each_time_and_read_once(town: Town) -> Non
     assert (event.frame_id, event.inbound_id, event.counter, event.arrived_at) == (row.pk, None, 1, town.now)
     assert InboundFrame.objects.get().state == "DONE"
     assert counters(house).latest_contact_at == town.now and PackageEntry.objects.count() == 0
+
+
+def test_a_day_of_registers_fills_the_interval_store(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+    house, net = town.house(profile=FULL, credit_wh=60_000), Net(town)
+    sender, dice = ProfileSender(house.sim), random.Random(7)
+    taken_wh = [dice.randrange(2, 300) for _ in range(192)]
+    sender.begin(MIDNIGHT)
+    for number, wh in enumerate(taken_wh, start=1):
+        at = MIDNIGHT + dt.timedelta(minutes=15 * number)
+        house.sim.consume(wh * 1000, at)
+        sender.interval(at, None if number == 7 else 219_000 + 100 * number)
+    for day in (1, 2):
+        town.now = MIDNIGHT + dt.timedelta(days=day, hours=2)
+        push = sender.due(town.now)
+        assert push is not None
+        [verdict] = net.send(push)
+        assert sender.receive(verdict.answer) and net.turn() == 1
+    assert set(MeterEvent.objects.values_list("kind", flat=True)) == {"LOAD_PROFILE"}
+    compact(open_too=True)
+    read = readings_of(house.meter.pk, MIDNIGHT, MIDNIGHT + dt.timedelta(days=2)).to_pydict()
+    assert read["ts"] == [MIDNIGHT + dt.timedelta(minutes=15 * number) for number in range(1, 193)]
+    assert read["energy_wh"] == taken_wh and read["register_wh"] == list(itertools.accumulate(taken_wh))
+    volts = [None if number == 7 else 219 + number / 10 for number in range(1, 193)]
+    assert read["voltage_v"] == pytest.approx(volts)
 
 
 def test_what_over_sms_would_act_acts_over_ip_whatever_the_order(town: Town) -> None:
@@ -239,5 +271,5 @@ def test_one_that_nobody_foresaw_stops_no_other(town: Town, monkeypatch: pytest.
     bad.refresh_from_db()
     assert (bad.state, bad.attempts, MeterEvent.objects.filter(meter=first.meter).count()) == ("RECEIVED", 1, 0)
     monkeypatch.undo()
-    assert take_push(frame_id=bad.pk, frames=net.frames, keys=town.keys, now=town.now) == "unknown"
+    assert take_push(frame_id=bad.pk, frames=net.frames, keys=town.keys, now=town.now) == "load_profile"
     assert take_push(frame_id=bad.pk, frames=net.frames, keys=town.keys, now=town.now) == "done_before"

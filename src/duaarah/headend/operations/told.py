@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -66,13 +67,16 @@ def keep_told(
 
 
 def interval_rows(*, meter_id: int, report: LoadProfile, counter: int, now: dt.datetime) -> list[tuple[Any, ...]]:
-    """Rows for the interval store: volts and amperes of the phases that were told, of several the lowest volt, the highest A."""
+    """
+    Rows for the interval store: volts and amperes of the phases that were told, of several the lowest volt, the highest A. Where
+    only registers are told, an energy is the difference to the interval before it; a first row then only begins the count.
+    """
     step, oldest_at, newest_at = dt.timedelta(seconds=report.period_s), now - OLDEST, now + AHEAD
     place = {name: at for at, name in enumerate(report.channels)}
     energy, register = place.get("energy_wh"), place.get("register_wh")
     volts = [at for name, at in place.items() if name.startswith("voltage_l")]
     amperes = [at for name, at in place.items() if name.startswith("current_l")]
-    return [
+    rows: list[tuple[Any, ...]] = [
         (
             meter_id,
             one.start_at + step,
@@ -87,6 +91,17 @@ def interval_rows(*, meter_id: int, report: LoadProfile, counter: int, now: dt.d
         for one in report.intervals
         if oldest_at <= one.start_at <= newest_at and (values := one.values).count(None) < len(values)
     ]
+    return _differences(rows, step) if energy is None and register is not None and len(rows) > 1 else rows
+
+
+def _differences(rows: list[tuple[Any, ...]], step: dt.timedelta) -> list[tuple[Any, ...]]:
+    """The energies that registers tell: absent after a gap, or where a register fell (another meter, or one that began anew)."""
+    found = []
+    for before, row in itertools.pairwise(rows):
+        used_wh = row[4] - before[4]
+        follows = row[1] - before[1] == step and used_wh >= 0  # never where one of them is absent
+        found.append((*row[:3], used_wh if follows else ABSENT, *row[4:]))
+    return found
 
 
 def _thousandths(values: Sequence[int | None], places: list[int], choose: Callable[[list[int]], int]) -> float:

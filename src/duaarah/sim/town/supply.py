@@ -73,6 +73,8 @@ class Supply:
         """Draw what was used until now; returns what the meter pushed. The first call only sets the time."""
         if self._at_us is None:
             self._at_us = at_us
+            if self.ip is not None:
+                self.ip.begin(instant_of(at_us))
         if at_us <= self._at_us:
             return []
         if self.sim.keeps_days:
