@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from psycopg.types.range import TimestamptzRange
@@ -21,9 +22,13 @@ from tests.conftest import fresh_database
 from tests.core.losses import town
 
 from duaarah.analytics.losses.catch_up import catch_up
-from duaarah.analytics.models import DailyLoss, LossFinding, LossState, LossSuspect
+from duaarah.analytics.losses.decisions import decide, undo
+from duaarah.analytics.models import DailyLoss, LossDay, LossFinding, LossSource, LossState, LossSuspect
+from duaarah.people.models import Login
 from duaarah.readings import landing
-from duaarah.readings.days import compact
+from duaarah.readings.columns import READINGS
+from duaarah.readings.days import compact, write_checked
+from duaarah.readings.store import reading_files
 from duaarah.registry.models import Meter, NetworkNode, NodeMeter
 
 pytestmark = pytest.mark.slow
@@ -229,6 +234,41 @@ def test_late_data_makes_versions_of_the_days_it_changes_and_of_no_other(story: 
     assert after.completeness == 1.0 and after.meters == HOMES
     assert {date: row.pk for date, row in current(story.nodes[0]).items()} == {d: r.pk for d, r in untouched.items()}
     assert DailyLoss.objects.filter(node=story.nodes[1], version=2).count() == 1
+
+
+def test_an_inspections_days_without_loss_make_the_interval_narrow_and_an_undo_wide_again(
+    story: SimpleNamespace,
+) -> None:
+    node, last = story.nodes[1], FIRST + dt.timedelta(days=DAYS - 1)
+    before = current(node)[last]
+    assert before.clean_days == 0
+    login = Login.objects.create_user("inspects")
+    clean = (FIRST + dt.timedelta(days=2), FIRST + dt.timedelta(days=15))
+    made = decide(
+        node=node, meter=Meter.objects.get(pk=story.ids[1][3]), state="NOTHING", note="sealed", clean=clean, login=login,
+        now=LATER,
+    )  # fmt: skip
+    assert catch_up(now=LATER) > 0
+    rows = current(node)
+    assert [rows[clean[1] + dt.timedelta(days=n)].clean_days for n in (-1, 1, 10)] == [0, 14, 14]
+    assert rows[last].ntl_high_wh - rows[last].ntl_low_wh < 0.5 * (before.ntl_high_wh - before.ntl_low_wh)
+    undo(decision_id=made.pk, login=login, now=LATER)
+    assert catch_up(now=LATER) > 0
+    after = current(node)[last]
+    assert (after.version, after.ntl_wh, after.source) == (before.version + 2, before.ntl_wh, before.source)
+
+
+def test_a_day_that_is_only_checked_is_no_news(story: SimpleNamespace) -> None:
+    day = FIRST + dt.timedelta(days=5)
+    digests = set(LossSource.objects.values_list("node_id", "date", "digest"))
+    table = pa.concat_tables([pq.read_table(path).select(READINGS.names) for path in reading_files(day, day)])
+    place = table.column_names.index("quality")
+    checked = table.set_column(place, READINGS.field("quality"), pa.array(["validated"] * table.num_rows))
+    write_checked(day, checked)
+    files = set(LossDay.objects.values_list("files", flat=True))
+    assert catch_up(now=LATER) == 0
+    assert files != set(LossDay.objects.values_list("files", flat=True))
+    assert digests == set(LossSource.objects.values_list("node_id", "date", "digest"))
 
 
 def test_the_same_whatever_the_order(story: SimpleNamespace) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid|readings|reliability`: JSON lines with figure, value, unit and cores."""
+"""`bench topup|web|sts|sms|dlms|ppob|forecast|grid|readings|reliability|losses`: JSON lines of figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from duaarah.stage.processes import Processes
 
-NAMES = ("topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid", "readings", "reliability")
+NAMES = ("topup", "web", "sts", "sms", "dlms", "ppob", "forecast", "grid", "readings", "reliability", "losses")
 # Benches without a database: their modules.
 PURE = {
     "sts": ("duaarah.stage.bench_sts",),
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv", type=Path, metavar="FILE", help="forecast: households of your own, columns household,date,energy_kwh"
     )
     parser.add_argument("--days", type=int, help="of readings, default: grid 11, readings 3")
+    parser.add_argument("--seeds", type=int, default=200, help="losses: how many transformers")
     parser.add_argument("--spark", action="store_true", help="grid: also on a Spark cluster of two workers")
 
 
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         return _run_forecast(args)
     if args.name == "grid":
         return _run_grid(args)
+    if args.name == "losses":
+        return _run_losses(args)
     if args.name in PURE:
         for module in PURE[args.name][: 1 if args.decode else None]:
             _run_pure(module)
@@ -84,6 +87,18 @@ def _run_grid(args: argparse.Namespace) -> int:
     except EngineMissing as error:
         print(f"duaarah: {error}", file=sys.stderr)
         return 3
+    return 0
+
+
+def _run_losses(args: argparse.Namespace) -> int:
+    """Without a database."""
+    from duaarah.stage.bench_losses import run as measure
+
+    if args.seeds < 1:
+        print("duaarah: --seeds is 1 or more.", file=sys.stderr)
+        return 2
+    for record in measure(args.seeds):
+        print(json.dumps(record), flush=True)
     return 0
 
 

@@ -11,22 +11,9 @@ from duaarah.core.losses.assess import assess
 from duaarah.core.losses.estimate import Estimate, estimate, learn, quantile_90
 from duaarah.core.losses.panel import hours_of
 from duaarah.core.losses.technical import lines_loss_wh
+from duaarah.stage.bench_losses import hiding as two_percent
 
 CLEAN = 14
-
-
-def two_percent(share: float, clean: int):
-    """A few customers hide from day `clean` on; together `share` of what all draw."""
-
-    def steal(rng, use):
-        late = slice(clean * town.STEPS_DAY, None)
-        columns = np.argsort(-use.sum(axis=0))[rng.permutation(12)[: int(rng.integers(3, 7))]]
-        stolen = np.zeros_like(use)
-        stolen[late, columns] = use[late, columns]
-        stolen *= share * use[late].sum() / stolen.sum()
-        return stolen, {int(c): "partial" for c in columns}
-
-    return steal
 
 
 def one(seed: int, *, share: float = 0.02, clean: int = CLEAN, known: bool = True) -> tuple[Estimate, float, float]:

@@ -14,29 +14,9 @@ from duaarah.core.losses.panel import hours_of
 from duaarah.core.losses.rules import Signals, indications
 from duaarah.core.losses.suspects import BYPASS, DROP, NIGHT, PARTIAL, Ranking, rank
 from duaarah.core.losses.technical import lines_loss_wh
+from duaarah.stage.bench_losses import mixed
 
 DAYS = 42
-
-
-def mixed(count: int):
-    """`count` customers, each with a mechanism by lot: always a part, a part from a day on, all of it, nights only."""
-
-    def steal(rng, use):
-        columns = rng.choice(use.shape[1], count, replace=False)
-        stolen, thieves = np.zeros_like(use), {}
-        hour = (np.arange(len(use)) % town.STEPS_DAY) / 4
-        for column in columns:
-            kind = ["always", "late", "all", "night"][int(rng.integers(4))]
-            share = np.full(len(use), 1.0 if kind == "all" else rng.uniform(0.3, 0.8))
-            if kind in ("late", "all"):
-                share[: (DAYS // 2 + int(rng.integers(-5, 6))) * town.STEPS_DAY] = 0
-            if kind == "night":
-                share *= (hour >= 22) | (hour < 5)
-            stolen[:, column] = use[:, column] * share
-            thieves[int(column)] = kind
-        return stolen, thieves
-
-    return steal
 
 
 def ranked(made: town.Feed) -> Ranking:

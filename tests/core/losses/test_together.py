@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.core.losses import town
-from tests.core.losses.test_estimate import CLEAN, two_percent
+from tests.core.losses.test_estimate import CLEAN
 
 from duaarah.core.losses.clocks import aligned, clock_findings
 from duaarah.core.losses.estimate import estimate, learn
@@ -16,6 +16,7 @@ from duaarah.core.losses.mapping import TRANSFORMER, check_mapping
 from duaarah.core.losses.panel import Panel, hours_of
 from duaarah.core.losses.registers import RESET, SWAP, register_findings
 from duaarah.core.losses.technical import lines_loss_wh
+from duaarah.stage.bench_losses import hiding as two_percent
 
 DAYS = 28
 LAGS = {1003: 4, 2007: -28}

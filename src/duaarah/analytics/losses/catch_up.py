@@ -26,13 +26,15 @@ def catch_up(*, now: dt.datetime, turn_s: float = TURN_S, step: operations.Step 
     last_date = now.astimezone(ZoneInfo(WIB)).date() - DAY  # today is not over
     span = {"first_date": last_date - BACK_DAYS * DAY, "last_date": last_date}
     found = places()
-    note_days(found.values(), **span)
+    if not note_days(found.values(), **span, ends=ends):
+        return 0
     told = digests(**span)
     written = _check_places(found, told, now, ends)
     if written:
         # Where a meter hangs decides whose readings it adds to.
         found = places()
-        note_days(found.values(), **span)
+        if not note_days(found.values(), **span, ends=ends):
+            return written
         told = digests(**span)
     written += _count(found, told, last_date, now, ends, step)
     return written + _rank(found, told, now, ends)

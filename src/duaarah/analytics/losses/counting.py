@@ -63,6 +63,7 @@ def transformer_fact(place: Place, panel: Panel, date: dt.date) -> Fact:
     return {
         **base,
         **_told(told, answer, noise),
+        "ntl_memory": round(found.model.memory, 4),
         "clean_days": found.model.clean_days,
         "findings": registers + [["clock", c.meter_id] for c in clocks] + moved,
     }

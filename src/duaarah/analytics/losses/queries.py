@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Greatest, Power, Sqrt
 
 from duaarah.analytics.losses.sources import WINDOW_DAYS
 from duaarah.analytics.models import DailyLoss, LossDecision, LossFinding, LossState, LossSuspect
+from duaarah.core.losses.estimate import longer
 from duaarah.readings.store import readings_of
 
 DAY = dt.timedelta(days=1)
@@ -28,7 +29,7 @@ _SUMS = ("input_wh", "delivered_wh", "technical_wh", "ntl_wh")
 class Sums:
     """
     A node over some local days. Energies are of the `given` days that have a verdict, so that shares are honest; the
-    interval of the sum: what days share adds up, what is each day's own does so in squares.
+    interval of the sum: what days share adds up, what is each day's own does so in squares, more where days repeat each other.
     """
 
     node_id: int
@@ -85,6 +86,7 @@ def sums_of(rows: QuerySet[DailyLoss]) -> list[Sums]:
             **{f"sum_{name}": Sum(name, filter=_GIVEN) for name in _SUMS},
             shared=Sum(shared, filter=_GIVEN),
             own=Sum(Power("ntl_noise_wh", 2), filter=_GIVEN),
+            memory=Avg("ntl_memory", filter=_GIVEN),
             complete=Avg("completeness"),
             last=Max("date"),
             counted=Max("computed_at"),
@@ -93,7 +95,8 @@ def sums_of(rows: QuerySet[DailyLoss]) -> list[Sums]:
     why = _refusals(rows)
     made = []
     for row in found:
-        ntl, width = row["sum_ntl_wh"], math.hypot(row["shared"] or 0.0, math.sqrt(row["own"] or 0.0))
+        own = (row["own"] or 0.0) * longer(row["given"], row["memory"] or 0.0)
+        ntl, width = row["sum_ntl_wh"], math.hypot(row["shared"] or 0.0, math.sqrt(own))
         made.append(
             Sums(
                 node_id=row["node_id"],

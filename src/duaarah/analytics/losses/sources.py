@@ -8,6 +8,8 @@ Equal readings give equal digests, whatever order and file they came in.
 from __future__ import annotations
 
 import datetime as dt
+import math
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
@@ -21,7 +23,7 @@ from duaarah.analytics.models import LossDay, LossSource
 from duaarah.readings.store import counting_days
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('analytics.losses'))"
-_VALUES = ("meter_id", "ts", "period_s", "energy_wh", "register_wh", "voltage_v", "quality", "reason")
+_VALUES = ("meter_id", "ts", "period_s", "energy_wh", "register_wh", "voltage_v")
 Digests = dict[int, dict[dt.date, str]]
 # The span that teaches the model of a day: with a fortnight that is clean, six weeks of loss are told sharply.
 WINDOW_DAYS, CLEAN_BACK_DAYS = 60, 150
@@ -69,13 +71,18 @@ def feeder_source(place: Place, below: Sequence[Place], date: dt.date, digests: 
     return digest_of(parts)
 
 
-def note_days(found: Iterable[Place], *, first_date: dt.date, last_date: dt.date) -> list[dt.date]:
-    """Entry a day: digests of the local days whose files or meters are not those of the last time; returns these days."""
+def note_days(found: Iterable[Place], *, first_date: dt.date, last_date: dt.date, ends: float = math.inf) -> bool:
+    """
+    Entry a day: digests of the local days whose files or meters are not those of the last time. False where `ends`, seconds
+    of the monotonic clock, came before the last of them; then nothing should be counted yet.
+    """
     placed = list(found)
     marks = _marks(placed, first_date, last_date)
     known = dict(LossDay.objects.filter(date__range=(first_date, last_date)).values_list("date", "files"))
     changed = [date for date, mark in sorted(marks.items()) if known.get(date) != mark]
     for date in changed:
+        if time.monotonic() > ends:
+            return False
         digests = _digests(placed, date)
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
@@ -84,7 +91,7 @@ def note_days(found: Iterable[Place], *, first_date: dt.date, last_date: dt.date
                 LossSource.objects.update_or_create(node_id=node_id, date=date, defaults={"digest": digest})
             LossSource.objects.filter(date=date).exclude(node_id__in=digests).delete()
             LossDay.objects.update_or_create(date=date, defaults={"files": marks[date]})
-    return changed
+    return True
 
 
 def digests(first_date: dt.date, last_date: dt.date) -> Digests:
@@ -124,6 +131,9 @@ def _digests(found: list[Place], date: dt.date) -> dict[int, str]:
     own = readings.inner_join(where, "meter_id")
     second = own.ts.epoch_seconds()
     own = own.filter(second > own.begin_s, second <= own.end_s)
+    # What validation made up over a gap is absent from a balance, so that it is no news here.
+    made_up = (own.quality == "estimated") & own.reason.contains("gap") & ~own.reason.contains("outage")
+    own = own.filter(~made_up | own.voltage_v.notnull())
     own = own.mutate(mark=ibis.struct({name: own[name] for name in _VALUES}).hash())
     sums = own.group_by("node_id").agg(rows=own.count(), mark=own.mark.bit_xor())
     found_rows = own_connection().to_pyarrow(sums).to_pylist()

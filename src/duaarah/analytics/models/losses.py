@@ -38,7 +38,7 @@ class DailyLoss(models.Model):
     """
     The balance of a transformer or a feeder. `delivered_wh`: what the customers' meters say, of a feeder what it sent into
     its transformers. The non-technical part has the ends of its 80 % interval; `ntl_noise_wh` is that part of the half-width
-    which days do not share. Empty: not known, or refused (`refusal` says why).
+    which is the day's own. Empty: not known, or refused (`refusal` says why).
     """
 
     class Refusal(models.TextChoices):
@@ -60,6 +60,7 @@ class DailyLoss(models.Model):
     ntl_low_wh = models.FloatField(null=True)
     ntl_high_wh = models.FloatField(null=True)
     ntl_noise_wh = models.FloatField(null=True)
+    ntl_memory = models.FloatField(default=0.0, help_text="How much of its noise the next day repeats")
     completeness = models.FloatField(help_text="Readings present of those due, total meter within; 0 to 1")
     refusal = models.CharField(max_length=10, choices=Refusal.choices, blank=True, default="")
     meters = models.PositiveIntegerField(help_text="Customers' meters heard; of a feeder, transformers with an input")

@@ -25,7 +25,12 @@ from duaarah.core.losses.technical import DROP_DOUBT, USUAL_LINES_DOUBT, Plate, 
 # Half of a class is taken as one standard deviation: makers adjust to well within the limit.
 TOTAL_GAIN_SD, METER_GAIN_SD = 0.0025, 0.005
 # Days' noise (share of the day's input) until days have shown their own, and how many days that belief weighs.
-USUAL_NOISE, USUAL_NOISE_DAYS = 0.0010, 3.0
+USUAL_NOISE, USUAL_NOISE_DAYS = 0.0010, 1.0
+# Where nothing was learned the spread comes from the classes and the name plate, which are known: nearly the normal's.
+PRIOR_FREEDOM = 30.0
+# What a day repeats of the one before (weather at the meters), until days have shown their own; how much that weighs.
+USUAL_MEMORY, MEMORY_DAYS, MEMORY_MAX = 0.5, 5.0, 0.85
+ROUNDS = 4
 DAY_HOURS_MIN = 12
 # Student's t at 90 % for 1 ... 10 degrees of freedom, then the normal's with a correction.
 _T90 = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372)
@@ -53,7 +58,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class LossModel:
-    """What was learned of a transformer: `mean` (3,) and `covariance` (3, 3) of no-load error (W), gain, lines' scale."""
+    """
+    What was learned of a transformer: `mean` (3,) and `covariance` (3, 3) of no-load error (W), gain, lines' scale; `noise`
+    of a day (share of its input), and `memory`: how much of it the next day repeats, 0 to MEMORY_MAX.
+    """
 
     plate: Plate
     mean: Array
@@ -62,6 +70,7 @@ class LossModel:
     freedom: float
     clean_share: Array | None
     clean_days: int
+    memory: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +130,46 @@ def learn(hours: Hours, plate: Plate) -> LossModel:
     n = len(days.day) if days is not None else 0
     if days is None or n < 2:
         mean, sd = _prior(plate, meters, hours.lines_known, None)
-        return LossModel(plate, mean, np.diag(sd**2), USUAL_NOISE, USUAL_NOISE_DAYS, None, 0)
+        return LossModel(plate, mean, np.diag(sd**2), USUAL_NOISE, PRIOR_FREEDOM, None, 0)
     energy = days.energy_wh.sum(axis=0)
     share = energy / energy.sum() if energy.sum() > 0 else None
     mean, sd = _prior(plate, meters, hours.lines_known, share)
     scale = days.total_wh.mean()
     noise = USUAL_NOISE * scale
     design, residual = days.design, days.residual_wh
-    # Twice: the noise is learned from the first fit's residuals, with a belief worth a few days.
-    for _ in range(2):
-        precision = np.diag(1 / sd**2) + design.T @ design / noise**2
+    memory = 0.0
+    # Some rounds: noise and memory are learned from the former fit's residuals, with a belief worth a few days.
+    for _ in range(ROUNDS):
+        spread = noise**2 * longer(n, memory)
+        precision = np.diag(1 / sd**2) + design.T @ design / spread
         covariance = np.linalg.inv(precision)
-        mean = covariance @ (design.T @ residual / noise**2)
+        mean = covariance @ (design.T @ residual / spread)
         left = residual - design @ mean
-        used = float(np.trace(covariance @ (design.T @ design)) / noise**2)
+        used = float(np.trace(covariance @ (design.T @ design)) / spread)
         belief = USUAL_NOISE_DAYS * (USUAL_NOISE * scale) ** 2
         freedom = max(n - used, 1.0) + USUAL_NOISE_DAYS
         noise = float(np.sqrt(((left**2).sum() + belief) / freedom))
-    return LossModel(plate, mean, covariance, noise / scale, freedom, share, n)
+        memory = memory_of(left)
+    return LossModel(plate, mean, covariance, noise / scale, freedom / longer(n, memory) ** 0.5, share, n, memory)
+
+
+def memory_of(left: Array) -> float:
+    """
+    How much of a day's residual the next day repeats (n,), 0 to MEMORY_MAX. Few days tell it badly and too small; the usual
+    correction for that is made, and a belief weighs as much as some days.
+    """
+    n, squares = len(left), float((left**2).sum())
+    if n < 4 or squares <= 0:
+        return USUAL_MEMORY
+    told = float((left[1:] * left[:-1]).sum()) / squares
+    told = (told + 1 / n) / (1 - 3 / n) if n > 6 else told
+    return float(np.clip((n * told + MEMORY_DAYS * USUAL_MEMORY) / (n + MEMORY_DAYS), 0.0, MEMORY_MAX))
+
+
+def longer(days: int, memory: float) -> float:
+    """By how much the variance of a sum of so many days is greater than if each were by itself."""
+    step = np.arange(1, days)
+    return float(1 + 2 * ((1 - step / max(days, 1)) * memory**step).sum())
 
 
 def quantile_90(freedom: float) -> float:
@@ -157,7 +188,7 @@ def estimate(hours: Hours, model: LossModel) -> Estimate:
     total, energy = float(days.total_wh.sum()), days.energy_wh.sum(axis=0)
     row = days.design.sum(axis=0)
     ntl = float(days.residual_wh.sum() - row @ model.mean)
-    noise = (model.noise**2 * days.total_wh**2).sum()
+    noise = (model.noise**2 * days.total_wh**2).sum() * longer(len(days.day), model.memory)
     mix = _mix_variance(energy, total, model)
     sd = float(np.sqrt(row @ model.covariance @ row + noise + mix))
     physics = np.array([row[0], 0.0, row[2]])
