@@ -153,6 +153,9 @@ def test_a_transformer_its_days_and_its_meter_in_sentences(lossy: Lossy, sign_in
     assert client.get(f"{PAGE}simpul/{lossy.nodes[2].pk}/meter/{lossy.meter.drn}/").status_code == 404
     morning = client.get("/operasi/jaringan/").content.decode()
     assert "h-lost" in morning and "1 indications are open" in morning
+    whole = client.get("/operasi/gardu/T-0/").content.decode()
+    assert "540 kWh, 6.0 percent of what came in, on 9 days" in whole and "360 kWh (323 to 397)" in whole
+    assert "no total meter" in client.get("/operasi/gardu/T-2/").content.decode()
 
 
 def test_a_decision_is_looked_at_first_and_can_be_undone(lossy: Lossy, sign_in: SignIn) -> None:

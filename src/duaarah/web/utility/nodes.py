@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from duaarah.analytics.losses import queries as losses
 from duaarah.analytics.models import DailyLoad, Scope
 from duaarah.analytics.network_days import queries as network
 from duaarah.analytics.reliability import queries as reliability
@@ -27,12 +28,13 @@ from duaarah.web.shared.charts import Chart, chart_response
 from duaarah.web.shared.export import Table, exported
 from duaarah.web.shared.figures import figure
 from duaarah.web.utility import node_charts as charts
+from duaarah.web.utility.losses_words import sums_row
 from duaarah.web.utility.outage_words import outage_row, plan_row
 from duaarah.web.utility.reliability_words import exact
 from duaarah.web.utility.voltage import data_state, section
 
 for_pln = for_kind(Organisation.Kind.UTILITY)
-SHOWN, METERS_SHOWN = 12, 300
+SHOWN, METERS_SHOWN, LOSS_DAYS = 12, 300, 30
 # The state of a meter's supply: a sign of the style sheet, and its words.
 STATES = {
     MeterSupply.State.NYALA: ("nyala", gettext_lazy("supply on")),
@@ -78,6 +80,7 @@ def _page(request: HttpRequest, code: str, kind: NetworkNode.Kind) -> HttpRespon
         **volts,
         **index,
         **_now(node, at),
+        **_lost(node),
         **({"children": children(node, today)} if whole else {"meters": _meters(node)}),
         **data_state(at),
     }
@@ -109,6 +112,16 @@ def plate(node: NetworkNode) -> list[tuple[str, str]]:
         ),
     ]
     return [(name, words) for name, words in rows if words]
+
+
+def _lost(node: NetworkNode) -> dict[str, Any]:
+    """What it lost over the last counted days; nothing where none was counted."""
+    last_date = losses.last_loss_date()
+    if last_date is None:
+        return {"lost": None}
+    found = losses.sums_of(losses.facts(last_date - dt.timedelta(days=LOSS_DAYS - 1), last_date).filter(node=node))
+    cases = losses.open_cases().get(node.pk, 0)
+    return {"lost": sums_row(found[0], node, cases) if found else None, "lost_date": last_date, "lost_days": LOSS_DAYS}
 
 
 def _load(node: NetworkNode, today: dt.date) -> dict[str, Any]:
