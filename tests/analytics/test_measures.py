@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from duaarah.analytics import engines
-from duaarah.analytics.measures import balance, coverage, end_of_line, profile, saidi
+from duaarah.analytics.measures import balance, coverage, profile, saidi, voltage
 from duaarah.readings.columns import READINGS
 
 WIB, BERLIN = ZoneInfo("Asia/Jakarta"), ZoneInfo("Europe/Berlin")
@@ -146,11 +146,12 @@ def town(seed: int) -> tuple[list[tuple], pd.DataFrame]:
 def test_the_evening_s_quantiles_are_exact_and_the_lowest_meter_is_named(seed: int) -> None:
     rows, places = town(seed)
     customers = places[places["role"] == "customer"]
-    spans = end_of_line.evenings(DAY, DAY, WIB)
+    spans = voltage.evenings(DAY, DAY, WIB)
     assert spans == [(utc("2026-03-01T11:00:00"), utc("2026-03-01T15:00:00"))]
     table, names = readings(rows), ibis.memtable(customers)
-    phases = rows_of(end_of_line.by_phase(table, names, spans))
-    lowest = rows_of(end_of_line.lowest_meters(table, names, spans, count=2))
+    evening = voltage.in_spans(table, spans)
+    phases = rows_of(voltage.by_phase(table, evening, names))
+    lowest = rows_of(voltage.lowest_meters(evening, names, count=2))
     assert len(phases) == 4
     assert len(lowest) == 8
     for phase in phases:
@@ -158,20 +159,24 @@ def test_the_evening_s_quantiles_are_exact_and_the_lowest_meter_is_named(seed: i
         mine = [r for r in rows if r[0] in set(own.meter_id) and r[3] is not None]
         late = [r for r in mine if spans[0][0] < r[1] <= spans[0][1]]
         volts = [r[3] for r in late]
-        assert phase["min_v"] == min(volts)
-        assert phase["p1_v"] == pytest.approx(np.quantile(volts, 0.01), rel=1e-12)
-        assert phase["p5_v"] == pytest.approx(np.quantile(volts, 0.05), rel=1e-12)
-        assert phase["below_share"] == sum(r[3] < 198 for r in mine) / len(mine) > 0
-        assert phase["above_231"] == sum(r[3] > 231 for r in mine)
+        assert phase["evening_min_v"] == min(volts) and phase["evening_intervals"] == len(volts)
+        for name, share in (("p1", 0.01), ("p5", 0.05), ("median", 0.5)):
+            assert phase[f"evening_{name}_v"] == pytest.approx(np.quantile(volts, share), rel=1e-12)
+        assert (phase["intervals"], phase["below"]) == (len(mine), sum(r[3] < 198 for r in mine)) and phase["below"] > 0
+        assert phase["above"] == sum(r[3] > 231 for r in mine)
+        assert phase["meters"] == len({r[0] for r in mine}) and phase["low_meters"] == len(
+            {r[0] for r in mine if r[3] < 198}
+        )
         least: dict[int, tuple] = {}
         for meter, ts, _, volt, _ in late:
             least[meter] = min(least.get(meter, (math.inf,)), (volt, ts, meter))
         named = [r for r in lowest if (r["transformer_id"], r["phase"]) == (phase["transformer_id"], phase["phase"])]
         named.sort(key=lambda r: r["place"])
-        assert [(r["min_v"], r["ts"], r["meter_id"]) for r in named] == sorted(least.values())[:2]
+        wanted = sorted(least.values(), key=lambda one: (one[0], one[2]))[:2]
+        assert [(r["min_v"], r["ts"], r["meter_id"]) for r in named] == wanted
 
 
-def test_ties_of_the_lowest_voltage_go_by_time_then_meter() -> None:
+def test_ties_of_the_lowest_voltage_go_by_meter_and_its_first_instant_is_named() -> None:
     at = [utc("2026-03-01T11:15:00") + n * QUARTER for n in range(3)]
     rows = [(3, at[1], 0.0, 200.0, "raw"), (2, at[1], 0.0, 200.0, "raw"), (1, at[2], 0.0, 200.0, "raw")]
     rows += [
@@ -180,10 +185,9 @@ def test_ties_of_the_lowest_voltage_go_by_time_then_meter() -> None:
         (5, utc("2026-03-01T11:00:00"), 0.0, 1.0, "raw"),
     ]
     places = pd.DataFrame([(m, 1, "L1") for m in range(1, 6)], columns=["meter_id", "transformer_id", "phase"])
-    found = rows_of(
-        end_of_line.lowest_meters(readings(rows), ibis.memtable(places), end_of_line.evenings(DAY, DAY, WIB), count=3)
-    )
-    assert [r["meter_id"] for r in sorted(found, key=lambda r: r["place"])] == [2, 3, 1]
+    evening = voltage.in_spans(readings(rows), voltage.evenings(DAY, DAY, WIB))
+    found = sorted(rows_of(voltage.lowest_meters(evening, ibis.memtable(places), count=3)), key=lambda r: r["place"])
+    assert [(r["meter_id"], r["ts"], r["intervals"]) for r in found] == [(1, at[2], 1), (2, at[1], 1), (3, at[1], 2)]
 
 
 @pytest.mark.parametrize("seed", [6, 7])

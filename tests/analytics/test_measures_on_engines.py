@@ -27,7 +27,7 @@ from tests.cli.test_grid_indices import run
 from tests.cli.test_grid_readings import noisy, topology, write
 
 from duaarah.analytics.engines import connect, read_parquet
-from duaarah.analytics.measures import balance, coverage, end_of_line, profile, saidi
+from duaarah.analytics.measures import balance, coverage, profile, saidi, voltage
 from duaarah.analytics.measures.tidy import tidy
 from duaarah.stage import bench_grid_data
 from duaarah.stage.spark_cluster import SparkCluster
@@ -89,7 +89,7 @@ def same(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> None:
 
 
 Measure = Callable[[ibis.Table, ibis.Table, ibis.Table], ibis.Table]
-EVENINGS = end_of_line.evenings(FIRST, LAST, WIB)
+EVENINGS = voltage.evenings(FIRST, LAST, WIB)
 
 
 def customers(network: ibis.Table) -> ibis.Table:
@@ -103,11 +103,11 @@ def _coverage(readings: ibis.Table, network: ibis.Table, outages: ibis.Table) ->
 
 MEASURES: dict[str, tuple[Measure, list[str]]] = {
     "voltage by phase": (
-        lambda r, n, o: end_of_line.by_phase(r, customers(n), EVENINGS),
+        lambda r, n, o: voltage.by_phase(r, voltage.in_spans(r, EVENINGS), customers(n)),
         ["transformer_id", "phase"],
     ),
     "lowest meters": (
-        lambda r, n, o: end_of_line.lowest_meters(r, customers(n), EVENINGS),
+        lambda r, n, o: voltage.lowest_meters(voltage.in_spans(r, EVENINGS), customers(n)),
         ["transformer_id", "phase", "place"],
     ),
     "losses": (lambda r, n, o: balance.losses(r, n), ["transformer_id"]),

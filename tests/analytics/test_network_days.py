@@ -16,7 +16,7 @@ from tests.oracle_grid import solved
 from duaarah.analytics.engines import own_connection
 from duaarah.analytics.measures import loads
 from duaarah.analytics.measures.local_days import PLACES, on_local_day
-from duaarah.analytics.measures.voltage import Limits, by_phase, lowest_meters
+from duaarah.analytics.measures.voltage import Limits, by_phase, in_hours, lowest_meters
 from duaarah.analytics.models import DailyLoad, DailyVoltage, VoltageRule
 from duaarah.analytics.network_days.operations import recount_day
 from duaarah.analytics.network_days.queries import meter_load
@@ -51,7 +51,10 @@ def test_the_local_day_is_the_meters_and_the_evening_ends_with_its_interval() ->
         (1, 24.0, 232.0), (1, 24.25, 151.0), (2, -2.0, 152.0), (2, -1.75, 220.0), (2, 16.25, 197.9), (2, 20.25, 231.0),
     ]]  # fmt: skip
     day = on_local_day(readings(rows), where, DAY)
-    found = {row["phase"]: row for row in own_connection().execute(by_phase(day, Limits())).to_dict("records")}
+    found = {
+        row["phase"]: row
+        for row in own_connection().execute(by_phase(day, in_hours(day, Limits()), where)).to_dict("records")
+    }
     first, second = found["L1"], found["L2"]
     assert (first["intervals"], first["below"], first["above"], first["low_meters"]) == (6, 1, 1, 1)
     assert (first["evening_intervals"], first["evening_min_v"], first["evening_median_v"]) == (2, 200.0, 202.0)
@@ -65,8 +68,8 @@ def test_the_lowest_meters_are_named_in_order_and_ties_go_to_the_smaller_number(
     volts = {1: [210.0, 205.0], 2: [196.0, 195.0], 3: [195.0, 199.0], 4: [197.0, None]}
     rows = [{"meter_id": m, "ts": at(19 + i), "voltage_v": v} for m, told in volts.items() for i, v in enumerate(told)]
     day = on_local_day(readings(rows), where, DAY)
-    found = own_connection().execute(lowest_meters(day, Limits()).order_by("place")).to_dict("records")
-    assert [(r["meter_id"], r["v_min"], r["below"], r["intervals"]) for r in found] == [
+    found = own_connection().execute(lowest_meters(in_hours(day, Limits()), where).order_by("place")).to_dict("records")
+    assert [(r["meter_id"], r["min_v"], r["below"], r["intervals"]) for r in found] == [
         (2, 195.0, 2, 2), (3, 195.0, 1, 2), (4, 197.0, 1, 1),
     ]  # fmt: skip
     assert [r["ts"].to_pydatetime() for r in found] == [at(20), at(19), at(19)]
@@ -205,12 +208,16 @@ def test_voltages_below_the_limit_are_those_of_the_oracle(kz: float, kl: float, 
             }
         )
         day = on_local_day(ibis.memtable(rows), where, DAY)
-        found = own_connection().execute(by_phase(day, Limits())).to_dict("records")[0]
+        found = own_connection().execute(by_phase(day, in_hours(day, Limits()), where)).to_dict("records")[0]
         assert found["below"] == int((volts < 198).sum()) and found["above"] == int((volts > 231).sum())
         evening = volts[:, 72:88]
         assert found["evening_min_v"] == evening.min()
         assert found["evening_p5_v"] == pytest.approx(np.quantile(evening, 0.05))
-        lowest = own_connection().execute(lowest_meters(day, Limits()).order_by("place"))["meter_id"].tolist()
+        lowest = (
+            own_connection()
+            .execute(lowest_meters(in_hours(day, Limits()), where).order_by("place"))["meter_id"]
+            .tolist()
+        )
         assert lowest[0] == int(evening.min(axis=1).argmin())
         total_below += found["below"]
         low_meters |= set(np.flatnonzero((volts < 198).any(axis=1)).tolist())

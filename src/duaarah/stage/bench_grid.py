@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from duaarah.analytics.engines import connect, read_parquet
-from duaarah.analytics.measures import balance, end_of_line, profile, saidi
+from duaarah.analytics.measures import balance, profile, saidi, voltage
 from duaarah.stage import bench_grid_data, bench_grid_sql
 from duaarah.stage.bench_grid_data import Utility
 
@@ -107,10 +107,10 @@ class Tables:
         if name == "losses":
             return [self._run(balance.losses(self.readings, self.network))]
         last_date = bench_grid_data.FIRST_DATE + dt.timedelta(days=self.days - 1)
-        spans = end_of_line.evenings(bench_grid_data.FIRST_DATE, last_date, ZONE)
+        evening = voltage.in_spans(self.readings, voltage.evenings(bench_grid_data.FIRST_DATE, last_date, ZONE))
         return [
-            self._run(end_of_line.by_phase(self.readings, self.customers, spans)),
-            self._run(end_of_line.lowest_meters(self.readings, self.customers, spans)),
+            self._run(voltage.by_phase(self.readings, evening, self.customers)),
+            self._run(voltage.lowest_meters(evening, self.customers)),
         ]
 
     def whole(self, name: str) -> object:

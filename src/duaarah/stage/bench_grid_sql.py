@@ -33,23 +33,24 @@ EVENING = "ts > '{date} 11:00:00+00' and ts <= '{date} 15:00:00+00'"
 PHASES = """
 with m as (select meter_id, count(voltage_v) as n, count(*) filter (voltage_v < 198) as low,
                   count(*) filter (voltage_v > 231) as high from {readings} group by meter_id),
-     w as (select transformer_id, phase, sum(n)::bigint as intervals, sum(low)::bigint as below_198,
-                  sum(high)::bigint as above_231
-           from m join {network} using (meter_id) where role = 'customer' group by all),
-     e as (select transformer_id, phase, quantile_cont(voltage_v, 0.01) as p1_v, quantile_cont(voltage_v, 0.05) as p5_v,
-                  min(voltage_v) as min_v
+     w as (select transformer_id, phase, count(*) as meters, sum(n)::bigint as intervals, sum(low)::bigint as below,
+                  sum(high)::bigint as above, count(*) filter (low > 0) as low_meters
+           from m join {network} using (meter_id) where role = 'customer' and n > 0 group by all),
+     e as (select transformer_id, phase, count(*) as evening_intervals, quantile_cont(voltage_v, 0.01) as evening_p1_v,
+                  quantile_cont(voltage_v, 0.05) as evening_p5_v, quantile_cont(voltage_v, 0.5) as evening_median_v,
+                  min(voltage_v) as evening_min_v
            from {readings} join {network} using (meter_id)
            where role = 'customer' and voltage_v is not null and {evening} group by all)
-select transformer_id, phase, p1_v, p5_v, min_v, intervals, below_198, above_231, below_198 / intervals as below_share,
-       above_231 / intervals as above_share
+select w.*, coalesce(evening_intervals, 0) as evening_intervals, evening_p1_v, evening_p5_v, evening_median_v, evening_min_v
 from w left join e using (transformer_id, phase)
 """
 LOWEST = """
 with e as (select meter_id, ts, voltage_v from {readings} where voltage_v is not null and {evening}),
-     m as (select meter_id, min(voltage_v) as min_v, arg_min(ts, (voltage_v, ts)) as ts, quantile_cont(voltage_v, 0.05) as p5_v
+     m as (select meter_id, min(voltage_v) as min_v, arg_min(ts, (voltage_v, ts)) as ts,
+                  quantile_cont(voltage_v, 0.05) as p5_v, count(*) filter (voltage_v < 198) as below, count(*) as intervals
            from e group by meter_id)
-select transformer_id, phase, row_number() over (partition by transformer_id, phase order by min_v, ts, meter_id) as place,
-       meter_id, min_v, ts, p5_v
+select transformer_id, phase, row_number() over (partition by transformer_id, phase order by min_v, meter_id) as place,
+       meter_id, min_v, ts, p5_v, below, intervals
 from m join {network} using (meter_id) where role = 'customer' qualify place <= 3
 """
 SAIDI = """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 from django.db import connection, models, transaction
 
 from duaarah.analytics.engines import own_connection
@@ -58,14 +59,15 @@ def recount_day(
 
 def _voltages(day: Table, date: dt.date, places: pa.Table, engine: BaseBackend) -> Facts:
     limits = limits_of(date)
-    placed = day.filter(day.transformer_id.notnull())
-    rows = engine.execute(voltage.by_phase(placed, limits)).astype(object)
+    topology = ibis.memtable(places.filter(pc.is_valid(places["transformer_id"])))
+    evening = voltage.in_hours(day, limits)
+    rows = engine.execute(voltage.by_phase(day, evening, topology, limits)).astype(object)
     lowest: dict[tuple[int, str], Facts] = {}
-    for row in engine.execute(voltage.lowest_meters(placed, limits).order_by("place")).to_dict("records"):
+    for row in engine.execute(voltage.lowest_meters(evening, topology, limits).order_by("place")).to_dict("records"):
         lowest.setdefault((int(row["transformer_id"]), row["phase"]), []).append(
             {
                 "meter_id": int(row["meter_id"]),
-                "v_min": round(float(row["v_min"]), 3),
+                "v_min": round(float(row["min_v"]), 3),
                 "at": row["ts"].isoformat(),
                 "below": int(row["below"]),
                 "intervals": int(row["intervals"]),
