@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 import pytest
 from django.db import transaction
@@ -11,10 +12,12 @@ from tests.flows.house import House
 from tests.outages.conftest import Grid
 from tests.outages.test_told import SECOND, cut
 
-from duaarah.core.outage import Kind
-from duaarah.headend.models import Attempt, Command
-from duaarah.headend.operations import end_leases
-from duaarah.outages import pings
+from duaarah.core.order import Order, OrderKind
+from duaarah.core.outage import Evidence, Kind, Network, Picture
+from duaarah.headend.models import Attempt, Command, MeterReach
+from duaarah.headend.operations import end_leases, place_order
+from duaarah.headend.operations.sessions import claim_sessions, session_failed
+from duaarah.outages import inferring, pings
 from duaarah.outages.evidence import keep_words
 from duaarah.outages.inferring import run_outages
 from duaarah.outages.models import MeterSupply, MeterWord, Outage, Ping, Watch
@@ -120,6 +123,41 @@ def test_a_tree_of_which_nobody_speaks_is_looked_at_again_and_stays_what_it_is(g
     assert states(grid.houses[:5]) == {"NYALA"}
 
 
+def test_heartbeats_of_a_calm_tree_cost_no_inference_and_its_silence_is_still_seen(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[dt.datetime] = []
+    real = inferring.infer
+
+    def counted(network: Network, words: Iterable[Evidence], now: dt.datetime) -> Picture:
+        looked.append(now)
+        return real(network, words, now)
+
+    monkeypatch.setattr(inferring, "infer", counted)
+    first = grid.town.now
+    for beat in range(30):
+        grid.town.now = first + beat * MINUTE
+        speak(grid, [grid.houses[beat % 10]], times=1)
+        for _ in range(3):
+            run_outages(now=grid.town.now)
+            grid.town.now += SECOND
+    assert not MeterWord.objects.filter(seen=False).exists()
+    assert len(looked) <= 30  # of ninety times that somebody looked: once a minute at most
+    speak(grid, grid.houses)
+    run_outages(now=grid.town.now)
+    looked.clear()
+    grid.town.now += 11 * MINUTE
+    run_outages(now=grid.town.now)
+    assert len(looked) == 1 and Ping.objects.filter(why="silent").exists()
+    # What a meter says that was held for silent is looked at at once; and every word while its tree has an outage.
+    MeterSupply.objects.update_or_create(
+        pk=grid.houses[9].meter.pk, defaults={"state": "MODEM_DIAM", "since_at": grid.town.now}
+    )
+    speak(grid, [grid.houses[9]], times=1)
+    run_outages(now=grid.town.now)
+    assert len(looked) == 2 and MeterSupply.objects.get(pk=grid.houses[9].meter.pk).state == "NYALA"
+
+
 def test_a_meter_that_can_not_be_asked_says_nothing(grid: Grid) -> None:
     speak(grid, grid.houses[:5])
     grid.houses[0].pairing.valid = (grid.town.now - dt.timedelta(days=1), grid.town.now)
@@ -136,6 +174,34 @@ def test_a_meter_that_can_not_be_asked_says_nothing(grid: Grid) -> None:
     settle_pings(now=grid.town.now)
     assert set(Ping.objects.values_list("state", flat=True)) == {"UNASKED"}
     assert not MeterWord.objects.filter(kind__startswith="PING").exists()
+
+
+def test_a_meter_on_the_network_is_read_and_a_question_under_way_is_not_put_twice(grid: Grid) -> None:
+    read, told = grid.houses[1], grid.houses[2]
+    MeterReach.objects.create(meter=read.meter, host="192.0.2.1", sms_tries=2)
+    mine = place_order(
+        meter=told.meter,
+        order=Order(kind=OrderKind.PUSH_NOW),
+        reason="",
+        driver=grid.town.driver,
+        actor="operator",
+        now=grid.town.now,
+    )
+    cut(grid, grid.houses[:1])
+    Command.objects.filter(pk=mine).update(state="QUEUED", closed_at=None, result="")
+    grid.town.now += 30 * SECOND
+    run_outages(now=grid.town.now)
+    send_pings(driver=grid.town.driver, now=grid.town.now)
+    assert Command.objects.get(meter=read.meter).kind == "READ_METER"
+    assert (
+        Ping.objects.get(meter=told.meter).command_id == mine and Command.objects.filter(meter=told.meter).count() == 1
+    )
+    # No connection comes about: that is an answer too, and it comes at once.
+    [session] = claim_sessions(driver=grid.town.driver, keys=grid.town.keys, now=grid.town.now, lease_s=60, limit=5)
+    session_failed(claimed=session, window=session.call.window, why="refused", now=grid.town.now)
+    end_leases(now=grid.town.now, backoff_s=60)
+    settle_pings(now=grid.town.now)
+    assert Ping.objects.get(meter=read.meter).state == "LOST"
 
 
 def test_a_storm_asks_no_more_at_once_and_who_went_off_meanwhile_is_not_asked(

@@ -42,7 +42,18 @@ ASKED_BACK = Parameters().ask_again + dt.timedelta(hours=1)
 PAUSES_MIN, PAUSE_S_MAX = 5, 2 * 3600
 
 _NEW = """
-SELECT id, meter_id, meter_at FROM outages_meterword WHERE NOT seen ORDER BY id LIMIT %s
+SELECT id, meter_id, meter_at, kind FROM outages_meterword WHERE NOT seen ORDER BY id LIMIT %s
+"""
+# A meter that speaks as it always does says nothing new, unless it was held for off or silent, or its tree has an outage.
+_CALM = ("ALIVE", "INTERVAL", "MODEM")
+_CALM_FOR = dt.timedelta(minutes=20)
+_HELD = "SELECT meter_id FROM outages_metersupply WHERE meter_id = ANY(%s) AND state IN ('PADAM', 'MODEM_DIAM')"
+_STIRRED = """
+WITH RECURSIVE down AS (
+    SELECT id, id AS root_id FROM registry_networknode WHERE id = ANY(%s)
+    UNION ALL
+    SELECT n.id, down.root_id FROM registry_networknode n JOIN down ON n.parent_id = down.id)
+SELECT DISTINCT down.root_id FROM down JOIN outages_outage o ON o.node_id = down.id AND o.state = 'DECLARED'
 """
 _ROOTS = """
 WITH RECURSIVE up AS (
@@ -76,6 +87,10 @@ WHERE meter_id = ANY(%s) AND meter_at >= %s AND meter_at < %s AND kind IN ('PING
 """
 
 
+# A new word: its row, meter, meter's time, kind.
+New = tuple[int, int, dt.datetime, str]
+
+
 @dataclass(frozen=True)
 class Scope:
     """What one run looks at: a tree (or meters of none), and from when on its rows are rewritten."""
@@ -103,13 +118,13 @@ def run_outages(*, now: dt.datetime, limit: int = WORDS_MAX) -> int:
     return len(new) + len(due)
 
 
-def _scopes(new: list[tuple[int, int, dt.datetime]], due: list[int], now: dt.datetime) -> list[Scope]:
+def _scopes(new: list[New], due: list[int], now: dt.datetime) -> list[Scope]:
     with connection.cursor() as cursor:
-        cursor.execute(_ROOTS, [sorted({meter_id for _, meter_id, _ in new})])
+        cursor.execute(_ROOTS, [sorted({row[1] for row in new})])
         root_of = dict(cursor.fetchall())
     first: dict[int | None, dt.datetime] = dict.fromkeys(due, now)
     loose = set()
-    for _, meter_id, meter_at in new:
+    for _, meter_id, meter_at, _ in _telling(new, root_of, now):
         root = root_of.get(meter_id)
         first[root] = min(first.get(root, now), meter_at)
         if root is None:
@@ -119,6 +134,26 @@ def _scopes(new: list[tuple[int, int, dt.datetime]], due: list[int], now: dt.dat
         meters = sorted(loose) if root is None else sorted(network_of(root).transformer_of)
         found.append(Scope(root, meters, _since(root, meters, at, now) - BACK))
     return found
+
+
+def _telling(new: list[New], root_of: dict[int, int], now: dt.datetime) -> list[New]:
+    """
+    The new words for which a tree is inferred at once. Of the others only their silence would say something: their trees are
+    looked at within a minute, and then when it would.
+    """
+    calm = [row for row in new if row[3] in _CALM and row[2] > now - _CALM_FOR and row[1] in root_of]
+    if not calm:
+        return new
+    roots = sorted({root_of[row[1]] for row in calm})
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [sorted({row[1] for row in calm})])
+        held = {row[0] for row in cursor.fetchall()}
+        cursor.execute(_STIRRED, [roots])
+        stirred = {row[0] for row in cursor.fetchall()}
+    left_out = {row[0] for row in calm if row[1] not in held and root_of[row[1]] not in stirred}
+    for root in roots:
+        Watch.objects.get_or_create(root_id=root, defaults={"due_at": now + LOOK_AGAIN})
+    return [row for row in new if row[0] not in left_out]
 
 
 def horizon(now: dt.datetime) -> dt.datetime:
