@@ -127,6 +127,28 @@ def test_a_job_of_a_dead_worker_goes_back_into_the_queue(database: str) -> None:
         assert db.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
 
 
+def test_a_dead_workers_job_does_not_hold_up_the_next_one_that_waits(database: str) -> None:
+    async def play(*, defer: bool) -> int:
+        app = make_app()
+        async with app.open_async():
+            if defer:
+                await app.configure_task(
+                    "chores.quality", queue="chores", lock="quality", queueing_lock="quality"
+                ).defer_async(timestamp=0)
+            return await rescue_stalled(app)
+
+    asyncio.run(play(defer=True))
+    with psycopg.connect(database, autocommit=True) as db:
+        worker = db.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
+        assert worker is not None
+        db.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+        db.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", [worker[0]])
+        asyncio.run(play(defer=True))
+        # The next run had been queued meanwhile: it waits, and nothing holds its lock any more.
+        assert db.execute("SELECT status FROM procrastinate_jobs ORDER BY id").fetchall() == [("failed",), ("todo",)]
+        assert asyncio.run(play(defer=False)) == 0
+
+
 def test_counters_and_lines_are_looked_after(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     town = Town(tmp_path)
     house, other = town.house(), town.house()

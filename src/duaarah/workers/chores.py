@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import connector_params
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 
 from duaarah.clock.queries import now
 from duaarah.headend.firmware.jobs import run_due_jobs
@@ -227,11 +229,18 @@ def run_drafts() -> None:
 
 
 async def rescue_stalled(app: procrastinate.App) -> int:
-    """Jobs whose worker died go back into the queue; returns how many."""
+    """
+    Jobs whose worker died go back into the queue; one whose next run waits there already only ends, or it would hold its lock
+    against it for ever. Returns how many.
+    """
     jobs = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S))
     for job in jobs:
-        LOG.warning("job %s of a dead worker is tried again", job.id)
-        await app.job_manager.retry_job(job)
+        try:
+            await app.job_manager.retry_job(job)
+            LOG.warning("job %s of a dead worker is tried again", job.id)
+        except UniqueViolation:
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=False)
+            LOG.warning("job %s of a dead worker is ended: the next one waits", job.id)
     return len(jobs)
 
 

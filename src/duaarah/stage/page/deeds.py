@@ -70,19 +70,6 @@ def _atm(town: Town, pairing: Pairing, form: Form) -> str:
     return ""
 
 
-def _feeder(town: Town, pairing: Pairing, form: Form) -> str:
-    """Off when the chosen meter has power, on again when it has none: the whole feeder with it."""
-    from duaarah.registry.models import Meter
-
-    transformer = pairing.meter.transformer
-    on = not town("meter", drn=pairing.meter.drn)["powered"]
-    feeder_id = transformer.parent_id if transformer else None
-    drns = list(Meter.objects.filter(transformer__parent_id=feeder_id).values_list("drn", flat=True))
-    for drn in drns:
-        town("power", drn=drn, on=on)
-    return _("%(n)d meters are %(what)s.") % {"n": len(drns), "what": _("supplied again") if on else _("without power")}
-
-
 def _modem(town: Town, pairing: Pairing, form: Form) -> str:
     dead = not town("meter", drn=pairing.meter.drn)["modem_dead"]
     town("fault", drn=pairing.meter.drn, modem_dead=dead)
@@ -127,7 +114,6 @@ DEEDS: dict[str, Deed] = {
     "keypad": Deed("", _keypad),
     "habiskan": Deed(gettext_lazy("Use up the credit"), _use_up),
     "atm": Deed(gettext_lazy("Buy at the ATM"), _atm),
-    "feeder": Deed(gettext_lazy("Cut / restore the feeder"), _feeder),
     "modem": Deed(gettext_lazy("Modem off / on"), _modem),
     "jawaban": Deed(gettext_lazy("Lose the next answer"), _lose),
     "lambat": Deed(gettext_lazy("Slower"), _pace(-1)),

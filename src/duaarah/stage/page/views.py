@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -23,7 +24,7 @@ from duaarah.net import jsonport
 from duaarah.people.models import Login
 from duaarah.registry.models import Meter, Pairing
 from duaarah.sms.models import InboundSms, OutboundSegment
-from duaarah.stage.page import mobile, tour, wire
+from duaarah.stage.page import mobile, network, tour, wire
 from duaarah.stage.page.deeds import DEEDS, STEPS
 from duaarah.stage.page.personas import PERSONAS
 from duaarah.stage.page.token import explained
@@ -42,7 +43,8 @@ STORY = dt.timedelta(hours=6)
 def _pairing(request: HttpRequest) -> Pairing:
     """The meter that this visitor looks at: chosen by him, else the household's."""
     chosen = request.GET.get("meter") or request.session.get("stage_meter", "")
-    pairings = Pairing.objects.select_related("meter__customer__holder__wallet", "meter__site", "sim").order_by("pk")
+    joined = ("meter__customer__holder__wallet", "meter__site", "meter__transformer__parent__parent", "sim")
+    pairings = Pairing.objects.select_related(*joined).order_by("pk")
     found = pairings.filter(meter__drn=chosen).first()
     if found is None:
         found = pairings.filter(meter__customer__holder__logins__username="demo-rumah").first() or pairings.first()
@@ -85,6 +87,8 @@ def _alive(pairing: Pairing) -> dict[str, Any]:
         "places": _map(meter),
         "parts": _parts(),
         "mobile": mobile.panel(pairing),
+        "network_states": network.states(pairing, _town),
+        "progress": network.progress(),
     }
 
 
@@ -146,7 +150,7 @@ def stage(request: HttpRequest) -> HttpResponse:
     pairing = _pairing(request)
     choices = Pairing.objects.select_related("meter__site", "meter__customer").order_by("pk")[:300]
     context = {**_alive(pairing), "personas": PERSONAS, "deeds": DEEDS, "choices": choices}
-    context["mobile_deeds"] = mobile.DEEDS
+    context |= {"mobile_deeds": mobile.DEEDS, "network": network.rows(pairing)}
     return render(request, "stage/stage.html", context)
 
 
@@ -201,7 +205,7 @@ def tour_step(request: HttpRequest, step: str) -> HttpResponse:
 
 @require_POST
 def enter(request: HttpRequest, persona: str) -> HttpResponse:
-    """Sign in as a persona; one whose pages come later says what will be there."""
+    """Sign in as a persona, at his first page or at that in `ke`; one whose pages come later says what will be there."""
     chosen = next((p for p in PERSONAS if p.key == persona), None)
     if chosen is None:
         raise Http404
@@ -209,13 +213,15 @@ def enter(request: HttpRequest, persona: str) -> HttpResponse:
         words = {"title": chosen.name, "text": _("Comes later: %(what)s") % {"what": chosen.later}}
         return render(request, "shared/message.html", words)
     login(request, get_object_or_404(Login, username=f"demo-{persona}"))
-    return redirect(chosen.page)
+    to = request.GET.get("ke", "")
+    # A path of this site only: nobody is sent elsewhere from here.
+    return redirect(to if url_has_allowed_host_and_scheme(to, allowed_hosts=None) else chosen.page)
 
 
 @require_POST
 def act(request: HttpRequest, deed: str) -> HttpResponse:
     """A button, a text or a keypad entry; what follows is seen on the page, not told by it."""
-    chosen = DEEDS.get(deed) or mobile.DEEDS.get(deed)
+    chosen = DEEDS.get(deed) or network.DEEDS.get(deed) or mobile.DEEDS.get(deed)
     if chosen is None:
         raise Http404
     pairing = _pairing(request)
