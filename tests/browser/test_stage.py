@@ -12,7 +12,7 @@ from tests.browser.conftest import chromium
 
 pytestmark = pytest.mark.slow
 SIZES = {"phone": (360, 740), "desk": (1280, 900)}
-PERSONAS = ("rumah", "armada", "pln", "penyelia", "data", "gerai", "kru", "123")
+PERSONAS = ("rumah", "armada", "pln", "perencana", "penyelia", "data", "gerai", "kru", "123")
 SHOW = 10_000  # ms: what the stage promises
 
 

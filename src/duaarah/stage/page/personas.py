@@ -23,7 +23,8 @@ class Persona:
 PERSONAS = (
     Persona("rumah", _("Household"), "/rumah/"),
     Persona("armada", _("Fleet owner"), "/armada/"),
-    Persona("pln", _("PLN operator"), "/operasi/"),
+    Persona("pln", _("PLN operator"), "/operasi/jaringan/"),
+    Persona("perencana", _("PLN planner"), "/operasi/perencana/"),
     Persona("penyelia", _("PLN supervisor"), "/operasi/kunci/persetujuan/"),
     Persona("data", _("Data operator"), "/data/"),
     Persona("seluler", _("Mobile operator"), "/seluler/"),
@@ -39,9 +40,10 @@ PERSONAS = (
 )
 
 
-# The supervisor is the second person of dangerous orders, so that one visitor can play both.
+# The supervisor is the second person of dangerous orders, so that one visitor can play both; the planner only looks.
 STAFF = (
     ("pln", "PLN", "PLN", Membership.Role.OPERATOR),
+    ("perencana", "PLN", "Perencana PLN", Membership.Role.VIEWER),
     ("penyelia", "PLN", "Penyelia PLN", Membership.Role.APPROVER),
     ("data", "DATAOP", "DATAOP", Membership.Role.OPERATOR),
     ("seluler", "OPSEL", "OPSEL", Membership.Role.OPERATOR),

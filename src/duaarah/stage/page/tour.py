@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guided tour: the seven steps of today (Eksisting) beside the three of two ways, made to happen on a real meter."""
+"""The guided tour: the seven steps of today (Eksisting) beside the three of two ways, on a real meter; and PLN's morning."""
 
 from __future__ import annotations
 
@@ -32,6 +32,39 @@ EXISTING = (
     (_("He passes the digits on"), _("20 of them, by chat or read aloud")),
     (_("The house takes them down"), _("and checks each one")),
     (_("Somebody keys them in"), _("at the meter, outside, also at night and in the rain")),
+)
+# What the other side has of it every morning: (what, why, as whom, name of the page).
+UTILITY = (
+    (
+        _("The grid this morning"),
+        _("what is off, how long it was off this year, how complete the data is"),
+        "pln",
+        "desk-morning",
+    ),
+    (
+        _("Outages of ninety days"),
+        _("told by the meters' own last gasps; cut a feeder on the stage for one more"),
+        "pln",
+        "desk-outages",
+    ),
+    (
+        _("A house from which energy is missing"),
+        _("one neighbour hides a part of his use; find the transformer, then the meter"),
+        "pln",
+        "desk-losses",
+    ),
+    (
+        _("A weak line end"),
+        _("its evening volts go below the limit; the phase and the lowest meters are named"),
+        "pln",
+        "desk-voltage",
+    ),
+    (
+        _("Where money helps first"),
+        _("full transformers, weak ends and losses on one page"),
+        "perencana",
+        "desk-planner",
+    ),
 )
 
 
@@ -103,4 +136,5 @@ def context(request: HttpRequest, pairing: Pairing) -> dict[str, object]:
         "frames": frames,
         "amount_idr": amount_idr(tour.vend) if tour.vend is not None else None,
         "existing": EXISTING,
+        "utility": UTILITY,
     }
