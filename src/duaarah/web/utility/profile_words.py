@@ -102,25 +102,24 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(told) / len(told) if told else None
 
 
-def load_row(fact: DailyLoad, name: str) -> dict[str, Any]:
+def load_row(fact: DailyLoad, name: str, curve_w: Sequence[float | None]) -> dict[str, Any]:
     """One scope's day in the list."""
-    side = side_of(fact)
-    pairs = [_mean(side.curve_kw[at : at + 2]) for at in range(0, len(side.curve_kw), 2)]
+    pairs = [_mean(curve_w[at : at + 2]) for at in range(0, len(curve_w), 2)]
     return {
         "key": fact.key,
         "name": name,
-        "energy": figure(side.energy_kwh, 1),
-        "peak": figure(side.peak_kw, 2),
-        "at": clock_words(side.peak_minute),
-        "load_factor": figure(side.load_factor, 3),
-        "coincidence": figure(side.coincidence, 3),
-        "diversity": figure(side.diversity, 2),
-        "percent": figure(None if side.utilisation is None else 100 * side.utilisation, 0),
-        "over": (side.utilisation or 0.0) > 1,
-        "near": 0.8 < (side.utilisation or 0.0) <= 1,
+        "energy": figure(fact.energy_wh / 1000, 1),
+        "peak": figure(fact.peak_w / 1000, 2),
+        "at": clock_words(fact.peak_minute),
+        "load_factor": figure(fact.load_factor, 3),
+        "coincidence": figure(fact.coincidence, 3),
+        "diversity": figure(fact.diversity, 2),
+        "percent": figure(None if fact.utilisation is None else 100 * fact.utilisation, 0),
+        "over": (fact.utilisation or 0.0) > 1,
+        "near": 0.8 < (fact.utilisation or 0.0) <= 1,
         "meters": fact.meters,
         "known": fact.meters_known,
-        "estimated": figure(None if side.estimated is None else 100 * side.estimated, 1),
+        "estimated": figure(100 * fact.estimated / fact.intervals if fact.intervals else None, 1),
         "spark": spark(pairs, zero=True),
     }
 

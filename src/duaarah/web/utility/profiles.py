@@ -73,13 +73,15 @@ def profiles(request: HttpRequest) -> HttpResponseBase:
         return _one(request, asked)
     facts = _facts(asked)
     names = names_of(asked.scope, [fact.key for fact in facts])
+    shown = facts[:SHOWN]
+    curves = dict(DailyLoad.objects.filter(pk__in=[fact.pk for fact in shown]).values_list("pk", "curve_w"))
     if (file := exported(request, lambda: _table(asked, facts, names))) is not None:
         return file
     context = {
         "asked": asked,
         "scopes": SCOPE_NAMES.items(),
         "units": Unit.objects.filter(networknode__isnull=False).distinct().order_by("name"),
-        "rows": [words.load_row(fact, names.get(fact.key, fact.key)) for fact in facts[:SHOWN]],
+        "rows": [words.load_row(fact, names.get(fact.key, fact.key), curves[fact.pk]) for fact in shown],
         "total": len(facts),
         "over": sum((fact.utilisation or 0.0) > 1 for fact in facts),
         "near": sum(0.8 < (fact.utilisation or 0.0) <= 1 for fact in facts),
@@ -103,6 +105,7 @@ def _facts(asked: Asked) -> list[DailyLoad]:
             | Q(unit=None, parent__unit=None, parent__parent__unit=asked.unit)
         )
         found = found.filter(key__in=[str(number) for number in own.values_list("pk", flat=True)])
+    found = found.defer("curve_w", "duration_w")
     return sorted(found, key=lambda fact: (-(fact.utilisation or 0.0), -fact.peak_w))
 
 

@@ -85,10 +85,10 @@ def asked_of(request: HttpRequest) -> Asked:
 def voltage(request: HttpRequest) -> HttpResponseBase:
     """One day of all line ends; `unduh` may be csv or xlsx."""
     at, asked = now(), asked_of(request)
-    facts = _worst_first(list(_facts(asked)), asked.order)
-    if (file := exported(request, lambda: _table(asked, facts))) is not None:
+    facts = _worst_first(placed(_facts(asked).defer("lowest")), asked.order)
+    if (file := exported(request, lambda: _table(asked, _with_lowest(facts)))) is not None:
         return file
-    shown = facts[:SHOWN]
+    shown = _with_lowest(facts[:SHOWN])
     drn = _numbers(shown)
     trends = _trends(asked.date, {fact.transformer_id for fact in shown})
     limits = queries.limits_of(asked.date or at.astimezone(WIB).date())
@@ -127,6 +127,27 @@ def _facts(asked: Asked) -> QuerySet[DailyVoltage]:
             | Q(transformer__unit=None, transformer__parent__unit=None, transformer__parent__parent__unit=of)
         )
     return found if asked.feeder is None else found.filter(transformer__parent=asked.feeder)
+
+
+def placed(found: QuerySet[DailyVoltage]) -> list[DailyVoltage]:
+    """Facts with their transformers and what is above these: each node is made once, not once a fact."""
+    nodes = NetworkNode.objects.in_bulk()
+    for node in nodes.values():
+        if node.parent_id is not None:
+            node.parent = nodes[node.parent_id]
+    facts = list(found.select_related(None))
+    for fact in facts:
+        fact.transformer = nodes[fact.transformer_id]
+    return facts
+
+
+def _with_lowest(facts: list[DailyVoltage]) -> list[DailyVoltage]:
+    """With their lowest meters, which only the rows that are shown need."""
+    rows = DailyVoltage.objects.filter(pk__in=[fact.pk for fact in facts]).values_list("pk", "lowest")
+    lowest = dict(rows)
+    for fact in facts:
+        fact.lowest = lowest[fact.pk]
+    return facts
 
 
 def _feeders(asked: Asked) -> QuerySet[NetworkNode]:
