@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -166,13 +167,13 @@ def test_a_meter_that_can_not_be_asked_says_nothing(grid: Grid) -> None:
     grid.town.now += 30 * SECOND
     run_outages(now=grid.town.now)
     send_pings(driver=grid.town.driver, now=grid.town.now)
-    assert Ping.objects.get(meter=grid.houses[0].meter).state == "UNASKED"
+    assert Ping.objects.get(meter=grid.houses[0].meter).state == "NO_WAY"
     # The radio is so busy that no frame leaves: the commands end without an attempt.
     grid.town.now += 11 * MINUTE
     end_leases(now=grid.town.now, backoff_s=60)
     assert set(Command.objects.values_list("state", flat=True)) == {"EXPIRED"} and not Attempt.objects.exists()
     settle_pings(now=grid.town.now)
-    assert set(Ping.objects.values_list("state", flat=True)) == {"UNASKED"}
+    assert set(Ping.objects.values_list("state", flat=True)) == {"UNASKED", "NO_WAY"}
     assert not MeterWord.objects.filter(kind__startswith="PING").exists()
 
 
@@ -204,6 +205,94 @@ def test_a_meter_on_the_network_is_read_and_a_question_under_way_is_not_put_twic
     assert Ping.objects.get(meter=read.meter).state == "LOST"
 
 
+def look(grid: Grid, minutes: int) -> None:
+    """Time passes, the tree is looked at and the questions become commands, but no frame finds its way out."""
+    grid.town.now += minutes * MINUTE
+    end_leases(now=grid.town.now, backoff_s=60)
+    settle_pings(now=grid.town.now)
+    Watch.objects.update(due_at=grid.town.now)
+    run_outages(now=grid.town.now)
+    send_pings(driver=grid.town.driver, now=grid.town.now)
+
+
+def test_who_can_not_be_asked_is_left_alone_for_hours_and_others_are_asked_in_its_place(grid: Grid) -> None:
+    mine = grid.houses[:5]
+    speak(grid, mine)
+    for house in mine[:3]:
+        house.pairing.valid = (grid.town.now - dt.timedelta(days=1), grid.town.now)
+        house.pairing.save()
+    look(grid, 12)
+    for _ in range(5):
+        look(grid, 1)
+    assert sorted(Ping.objects.values_list("meter", "state")) == sorted(
+        [(house.meter.pk, "NO_WAY") for house in mine[:3]] + [(house.meter.pk, "ASKED") for house in mine[3:]]
+    )
+    # Whoever has a modem again is found, hours later.
+    for _ in range(7):
+        look(grid, 60)
+    assert {Ping.objects.filter(meter=house.meter).count() for house in mine[:3]} == {2}
+
+
+def test_a_radio_without_room_is_not_asked_the_more_for_it(grid: Grid) -> None:
+    speak(grid, grid.houses[:5])
+    look(grid, 12)
+    assert Ping.objects.filter(state="ASKED").count() == 4
+    look(grid, 11)
+    look(grid, 5)
+    assert Ping.objects.count() == Ping.objects.filter(state="UNASKED").count() == 4
+    look(grid, 15)  # half an hour after the first four: the fifth one's turn, and soon theirs
+    assert list(Ping.objects.filter(state="ASKED").values_list("meter", flat=True)) == [grid.houses[4].meter.pk]
+    look(grid, 11)
+    assert Ping.objects.filter(state="ASKED").count() == 3 and Command.objects.count() == 8
+
+
+def want(grid: Grid, houses: list[House], wanted_at: dt.datetime) -> None:
+    for house in houses:
+        Ping.objects.create(
+            meter=house.meter,
+            node=grid.transformers[0],
+            why="silent",
+            about_at=wanted_at,
+            wanted_at=wanted_at,
+            state="WANTED",
+        )
+
+
+def test_what_waited_too_long_takes_no_room_from_what_can_still_be_asked(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pings, "BATCH_MAX", 2)
+    old, off, fresh = grid.houses[:4], grid.houses[4:6], grid.houses[6:9]
+    want(grid, old, grid.town.now - 5 * MINUTE)
+    want(grid, off, grid.town.now - MINUTE)
+    for house in off:
+        MeterSupply.objects.update_or_create(pk=house.meter.pk, defaults={"state": "PADAM", "since_at": grid.town.now})
+    want(grid, fresh, grid.town.now - 4 * MINUTE)
+    assert send_pings(driver=grid.town.driver, now=grid.town.now) == 8
+    asked = Ping.objects.filter(state="ASKED").values_list("meter", flat=True)
+    assert set(asked) == {house.meter.pk for house in fresh[:2]}
+    closed = Ping.objects.filter(state="UNASKED", closed_at=grid.town.now, command=None)
+    assert set(closed.values_list("meter", flat=True)) == {house.meter.pk for house in old + off}
+    # Also when there is no room at all.
+    monkeypatch.setattr(pings, "OPEN_MAX", 2)
+    assert send_pings(driver=grid.town.driver, now=grid.town.now + MINUTE) == 1
+    assert not Ping.objects.filter(state="WANTED").exists() and Command.objects.count() == 2
+
+
+def test_meters_are_locked_in_their_order(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    want(grid, grid.houses[::-1], grid.town.now)
+    real, locked = pings.ask_meter, []
+
+    def asks(**values: Any) -> int | None:
+        locked.append(values["meter"].pk)
+        return real(**values)
+
+    monkeypatch.setattr(pings, "ask_meter", asks)
+    assert send_pings(driver=grid.town.driver, now=grid.town.now) == 10
+    assert locked == sorted(house.meter.pk for house in grid.houses)
+    assert Ping.objects.filter(state="ASKED").count() == 10
+
+
 def test_a_storm_asks_no_more_at_once_and_who_went_off_meanwhile_is_not_asked(
     grid: Grid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +314,7 @@ def test_a_storm_asks_no_more_at_once_and_who_went_off_meanwhile_is_not_asked(
     while send_pings(driver=grid.town.driver, now=grid.town.now):
         pass
     assert not Ping.objects.filter(state="WANTED").exists()
-    assert Command.objects.count() == 5
+    assert Command.objects.count() == 6
 
 
 def test_a_process_that_dies_anywhere_asks_once_and_hears_once(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:

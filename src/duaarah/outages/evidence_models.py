@@ -47,6 +47,7 @@ class Ping(models.Model):
         ANSWERED = "ANSWERED", "It answered: it has supply"
         LOST = "LOST", "Its frame went out, no answer came"
         UNASKED = "UNASKED", "Never sent: it says nothing"
+        NO_WAY = "NO_WAY", "Can not be asked: no modem of its own, or one that knows no such question"
 
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="pings", db_index=False)
     node = models.ForeignKey(NetworkNode, on_delete=models.PROTECT, related_name="+", help_text="Its transformer")

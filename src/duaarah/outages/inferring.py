@@ -23,7 +23,7 @@ from duaarah.core.outage import Evidence, Kind, Network, Parameters, Picture, in
 from duaarah.core.outage.evidence import PROOFS
 from duaarah.outages.ledger import write_picture
 from duaarah.outages.models import Interruption, MeterWord, Watch
-from duaarah.outages.pings import want_pings
+from duaarah.outages.pings import unaskable, want_pings
 from duaarah.registry.models import NodeMeter
 
 LOG = logging.getLogger(__name__)
@@ -196,6 +196,7 @@ def _run(scope: Scope, now: dt.datetime) -> None:
     else:
         network = network_of(scope.root_id)
     network.speaks_every_s.update(usual_pauses(words))
+    network.unaskable.update(unaskable(meters=scope.meters, now=now))
     picture = infer(network, words, now)
     # An event that is only seconds old waits for more words; then it is told as what it is.
     young = [event.known_at for event in picture.events if now - event.known_at < GATHER and event.state != "SUSPECTED"]

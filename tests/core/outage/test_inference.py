@@ -191,6 +191,19 @@ def test_a_silent_transformer_costs_four_questions_through_different_concentrato
     assert later.ask != () and {ask.meter for ask in later.ask} <= {41, 42, 43, 44, 45}
 
 
+def test_who_can_not_be_asked_takes_nobodys_place() -> None:
+    deaf = Network(
+        transformer_of=TREE.transformer_of,
+        parent_of=TREE.parent_of,
+        level_of=TREE.level_of,
+        speaks_every_s=TALKING.speaks_every_s,
+        unaskable=[41, 42, 43],
+    )
+    assert [ask.meter for ask in infer(deaf, speaking(4, 0), after(700)).ask] == [44, 45]
+    gasp = [*speaking(4, -60), word(41, Kind.GASP, 0)]
+    assert [ask.meter for ask in infer(deaf, gasp, after(40)).ask] == [44, 45]
+
+
 STORY = [
     *(gasps(4, 5) + gasps(7, at_s=4000)),
     *(word(node * 10 + place, Kind.RESTORE, 1800) for node in (4, 5, 6) for place in (1, 3, 5)),

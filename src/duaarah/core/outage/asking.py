@@ -24,7 +24,8 @@ def asks(
     """
     The questions of this instant, at most `asks_per_node` of a transformer in `asks_within`, those already asked counted.
 
-    Never a meter that is known to be off; nor, before `ask_again` has passed, one that left two unanswered since it was heard.
+    Never a meter that is known to be off, nor one that no question reaches (`Network.unaskable`); nor, before `ask_again`
+    has passed, one that left two unanswered since it was heard.
     """
     found: list[Ask] = []
     for node in network.nodes("TRANSFORMER"):
@@ -41,7 +42,9 @@ def asks(
         ]
         once: dict[int, Ask] = {}
         for ask in wanted:
-            once.setdefault(ask.meter, ask)
+            # Before the node's room is shared out: who can not be asked takes nobody's place.
+            if ask.meter not in network.unaskable:
+                once.setdefault(ask.meter, ask)
         found.extend(_spread(list(once.values()), network)[:room])
     return tuple(sorted(found))
 

@@ -58,7 +58,8 @@ class Evidence:
 class Network:
     """
     The supply tree. `transformer_of` a meter, `parent_of` a node, `level_of` a node (SUBSTATION, FEEDER, TRANSFORMER),
-    `speaks_every_s` of a meter the longest pause between its words that is usual (absent: it may be silent for long).
+    `speaks_every_s` of a meter the longest pause between its words that is usual (absent: it may be silent for long);
+    `unaskable`: meters to which no question gets through for now, so that others of their node are asked.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class Network:
         level_of: Mapping[int, str],
         speaks_every_s: Mapping[int, float] | None = None,
         concentrator_of: Mapping[int, str] | None = None,
+        unaskable: Iterable[int] = (),
     ) -> None:
         self.transformer_of = dict(transformer_of)
         self.parent_of = dict(parent_of)
         self.level_of = dict(level_of)
         self.speaks_every_s = dict(speaks_every_s or {})
         self.concentrator_of = dict(concentrator_of or {})
+        self.unaskable = set(unaskable)
         meters: dict[int, set[int]] = defaultdict(set)
         children: dict[int, set[int]] = defaultdict(set)
         for meter, transformer in self.transformer_of.items():
