@@ -82,7 +82,15 @@ def test_the_month_says_what_is_sound_and_the_day_shows_raw_beside_counted(sign_
 def test_an_edit_is_seen_twice_written_once_and_undone(sign_in: SignIn, page: str, household: House) -> None:
     client = sign_in("pln")
     form = {"hari": str(DATE), "dari": "13", "sampai": "16", "wh": "80,4", "cara": "jumlah", "alasan": "read on site"}
-    for wrong in ({"alasan": " "}, {"wh": "-1"}, {"wh": "x"}, {"dari": "17"}, {"sampai": "97"}, {"wh": "NaN"}):
+    for wrong in (
+        {"alasan": " "},
+        {"wh": "-1"},
+        {"wh": "x"},
+        {"dari": "17"},
+        {"sampai": "97"},
+        {"wh": "NaN"},
+        {"hari": "2026-02-17"},
+    ):
         assert client.post(f"{page}sunting/", {**form, **wrong}).status_code == 302
     for date in ("2026-01-02", "2031-01-02"):
         nothing = client.post(f"{page}sunting/", {**form, "hari": date}, follow=True).content.decode()

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
@@ -89,7 +90,8 @@ def meter_profile(request: HttpRequest, drn: str) -> HttpResponseBase:
     span = span_of(request, meter, (at.astimezone(ZoneInfo(meter.zone)) - dt.timedelta(days=1)).date())
     if (file := exported(request, lambda: values_table(meter, span))) is not None:
         return file
-    table = readings_of(meter.pk, span.begin_at, span.end_at, columns=DRAWN)
+    # Estimates run on to the end of a day that is not over.
+    table = readings_of(meter.pk, span.begin_at, min(span.end_at, max(at, span.begin_at)), columns=DRAWN)
     grid = _grid(table, span)
     shown = _shown(grid, span, meter) if grid.known.any() else {"power": None, "volts": None}
     charts = [shown["power"], shown["volts"], _duration(grid, span, meter)] if shown["power"] else []
@@ -112,7 +114,8 @@ def meter_profile(request: HttpRequest, drn: str) -> HttpResponseBase:
 
 
 def coverage_of(table: pa.Table, span: Span, at: dt.datetime) -> Coverage:
-    """Of what was due of this meter up to now."""
+    """Of what was due of this meter up to now, what it told itself; estimates are nothing that came."""
+    table = table.filter(pc.not_equal(table["quality"], ESTIMATED))
     due_s = (min(span.end_at, at) - span.begin_at).total_seconds()
     expected = max(0, int(due_s) // PERIOD_S)
     present = sum(table.column("period_s").to_pylist()) // PERIOD_S if table.num_rows else 0

@@ -70,8 +70,10 @@ def quality(request: HttpRequest, drn: str) -> HttpResponseBase:
     month, day = _month(meter, date), _day(meter, date)
     if (file := exported(request, lambda: _table(meter, month))) is not None:
         return file
-    table = readings_of(meter.pk, month.begin_at, month.end_at, columns=("ts", "period_s", "quality", "reason"))
-    rows = _rows(meter, day)
+    # Estimates run on to the end of a day that is not over.
+    end_at = min(month.end_at, max(at, month.begin_at))
+    table = readings_of(meter.pk, month.begin_at, end_at, columns=("ts", "period_s", "quality", "reason"))
+    rows = _rows(meter, day, at)
     chart = words.day_chart(day, rows, meter.drn)
     if (file := chart_response(request, [chart])) is not None:
         return file
@@ -104,11 +106,11 @@ def quality(request: HttpRequest, drn: str) -> HttpResponseBase:
     return render(request, "utility/quality.html", context)
 
 
-def _rows(meter: Meter, day: Span) -> list[dict[str, Any]]:
+def _rows(meter: Meter, day: Span, at: dt.datetime) -> list[dict[str, Any]]:
     standing = verbs.in_force(meter).filter(ends_at__gt=day.begin_at, ends_at__lte=day.end_at)
     return words.day_rows(
         day,
-        readings_of(meter.pk, day.begin_at, day.end_at),
+        readings_of(meter.pk, day.begin_at, min(day.end_at, max(at, day.begin_at))),
         told_of(meter.pk, day.begin_at, day.end_at),
         {one.ends_at: one for one in standing.select_related("made_by")},
     )
@@ -227,7 +229,7 @@ def edit(request: HttpRequest, drn: str) -> HttpResponse:
         messages.error(request, REFUSED[refused.why])
         date = request.POST.get("hari", "")
         return redirect(f"{address}?hari={date}" if _is_date(date) else address)
-    rows = _rows(meter, _day(meter, wish.date))[wish.first - 1 : wish.last]
+    rows = _rows(meter, _day(meter, wish.date), at)[wish.first - 1 : wish.last]
     seen = _seen(rows)
     if request.POST.get("yakin") and request.POST.get("terlihat") == seen:
         values = {
