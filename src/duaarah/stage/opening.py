@@ -13,6 +13,7 @@ from django.db import connections
 
 from duaarah.clock import operations as clock_operations
 from duaarah.sim.town.past import Past
+from duaarah.sim.town.server import TOTALS
 from duaarah.sim.town.world import START, World, make_world
 from duaarah.stage.history import bring_readings, live_outages, load_history, replay
 from duaarah.stage.processes import Processes
@@ -50,16 +51,17 @@ def _live(processes: Processes, world: World, past: Past) -> Path:
         replayed = replay(world, past)
         load_history(past, replayed)
         live_outages(past, replayed)
-        readings.result()
+        registers_wh = readings.result()
     memories = processes.folder / "memories.json"
     memories.touch(0o600)
-    memories.write_text(json.dumps(replayed.memories))
+    memories.write_text(json.dumps({**replayed.memories, TOTALS: registers_wh}))
     return memories
 
 
-def _bring_readings(world: World, past: Past) -> None:
+def _bring_readings(world: World, past: Past) -> dict[str, int]:
+    """What the total meters show at the end of the past (Wh), by DRN."""
     try:
-        bring_readings(world, past)
+        return bring_readings(world, past).total_registers_wh
     finally:
         connections.close_all()
 

@@ -170,7 +170,7 @@ class Processes:
         if not self.radio_faults:
             command.append("--no-radio-faults")
         if self.town_lives:
-            command += ["--state", str(self.folder / "town.sqlite")]
+            command += ["--state", str(self.folder / "town.sqlite"), "--truth", str(self.folder / "truth")]
         if memories is not None:
             command += ["--memories", str(memories)]
         self.town_control = int(self._simulator("town", command)["control_port"])

@@ -51,12 +51,12 @@ class ProfileSender:
         if int(at.timestamp()) % PERIOD_S == 0 and self._before is None and not self._rows:
             self._before = self._row(at, None)
 
-    def interval(self, end_at: datetime, voltage_mv: int | None = None) -> None:
-        """The register at the end of a quarter of an hour."""
-        self._rows.append(self._row(end_at, voltage_mv))
+    def interval(self, end_at: datetime, voltage_mv: int | None = None, *, supplied: bool = True) -> None:
+        """The register at the end of a quarter of an hour; `supplied`: there was supply, as far as others than the meter know."""
+        self._rows.append(self._row(end_at, voltage_mv, supplied=supplied))
 
-    def _row(self, end_at: datetime, voltage_mv: int | None) -> _Row:
-        status = _OK if self._meter.powered else _POWERED_OFF
+    def _row(self, end_at: datetime, voltage_mv: int | None, *, supplied: bool = True) -> _Row:
+        status = _OK if self._meter.powered and supplied else _POWERED_OFF
         steps = _NO_VOLTAGE if voltage_mv is None else round(voltage_mv / _MV_PER_STEP)
         return int(end_at.timestamp()), status, self._meter.used_mwh // MWH_PER_WH, steps
 

@@ -13,6 +13,7 @@ from duaarah.sim.bank.notify import BankError
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.sms import Outgoing, written
 from duaarah.sim.town.supply import Supply
+from duaarah.sim.town.totals import TotalSupply
 from duaarah.sim.town.world import TownMeter
 
 ATM_ONE_IN = 3
@@ -33,7 +34,7 @@ class Customers(ABC):
         """A meter, drawn up to now."""
 
     @abstractmethod
-    def note(self, supply: Supply) -> None:
+    def note(self, supply: Supply | TotalSupply) -> None:
         """Something in this meter changes."""
 
     @abstractmethod

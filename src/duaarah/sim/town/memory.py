@@ -27,6 +27,7 @@ from duaarah.sim.town.phones import KEPT_MESSAGES, Phone
 from duaarah.sim.town.plans import Deed, from_words, to_words
 from duaarah.sim.town.sms import Outgoing
 from duaarah.sim.town.supply import Supply
+from duaarah.sim.town.totals import TotalSupply
 from duaarah.sim.town.world import START, World
 
 VERSION = 3
@@ -102,7 +103,7 @@ class Memory:
             ) from None
         self.late: Callable[[], None] = lambda: None
         self._touched = False
-        self._meters: dict[str, Supply] = {}
+        self._meters: dict[str, Supply | TotalSupply] = {}
         self._phones: dict[str, Phone] = {}
         self._answers: SimpleQueue[tuple[int, int, str, str]] = SimpleQueue()
         self._writes: list[tuple[str, tuple[Any, ...]]] = []
@@ -139,7 +140,7 @@ class Memory:
         """The town's own state changed."""
         self._touched = True
 
-    def meter(self, supply: Supply) -> None:
+    def meter(self, supply: Supply | TotalSupply) -> None:
         """Something in this meter or its modem changed."""
         self._meters[supply.known.drn] = supply
 

@@ -19,6 +19,7 @@ from duaarah.sim.town.grid import STEP_S, Grid, Solved, Theft
 from duaarah.sim.town.load import DAY_US, WUS_PER_MWH
 from duaarah.sim.town.network import total_meters_of
 from duaarah.sim.town.past import Outage, Past
+from duaarah.sim.town.totals import total_errors
 from duaarah.sim.town.world import SINGLE_PHASE, World
 
 Array = npt.NDArray[np.float64]
@@ -27,8 +28,8 @@ Mask = npt.NDArray[np.bool_]
 STEPS = 86_400 // STEP_S
 _STEP_US = STEP_S * 1_000_000
 _MWH_PER_WH = 1000
-# Errors of total meters (class 0.5S), of the volts that meters show, of the 20 kV side by day and in the evening.
-_TOTAL_ERROR, _SHOWN_V, _SWING, _EVENING = 0.0012, 0.15, 0.004, (-0.006, 0.007)
+# Errors of the volts that meters show, of the 20 kV side by day and in the evening.
+_SHOWN_V, _SWING, _EVENING = 0.15, 0.004, (-0.006, 0.007)
 _EVENING_STEPS = slice(17 * 4, 22 * 4)
 
 
@@ -79,9 +80,8 @@ class Metered:
         rows |= {one.code: len(transformers) + row for row, one in enumerate(feeders)}
         self.totals = total_meters_of(world)
         self._total_rows = np.array([rows[total.node] for total in self.totals], dtype=np.int64)
-        dice = np.random.default_rng([world.seed, 1])
-        self._gain = 1 + dice.normal(0, _TOTAL_ERROR, len(self.totals))
-        self._total_wh = dice.integers(2_000_000, 90_000_000, len(self.totals)).astype(np.float64)
+        self._gain, begun_wh = total_errors(world)
+        self._total_wh = begun_wh.astype(np.float64)
         feeder_row = {one.code: row for row, one in enumerate(feeders)}
         self._feeder_of = np.array([feeder_row[meter.place.feeder] for meter in world.meters])
 
@@ -109,6 +109,10 @@ class Metered:
             total_register_wh=total_wh[:, 1:],
             total_energy_wh=np.diff(total_wh, axis=1),
         )
+
+    def total_registers_wh(self) -> dict[str, int]:
+        """What total meters show after the days that were made, by DRN."""
+        return {total.drn: int(wh) for total, wh in zip(self.totals, self._total_wh, strict=True)}
 
     def _off(self, day: int) -> Array:
         """(meters, 96): the share of each interval without supply."""

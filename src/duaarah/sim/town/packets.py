@@ -9,12 +9,14 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 
+from duaarah.sim.town.network import TotalMeter
 from duaarah.sim.town.world import TownMeter
 from duaarah.wire.dlms.errors import DlmsError
 from duaarah.wire.dlms.push_stream import PushReader
 
 LOG = logging.getLogger(__name__)
-IP_ONE_IN = 5
+# Losses are only known where all meters of a transformer tell their quarter-hours.
+IP_ONE_IN = 1
 # After the summaries; a quarter of the meters at a time.
 PROFILE_MINUTES = (100, 110, 120, 130)
 AGAIN_MINUTES = 15
@@ -22,7 +24,7 @@ ANSWER_S = 10.0
 AT_ONCE = 20
 
 
-def _drawn(seed: int, meter: TownMeter) -> int:
+def _drawn(seed: int, meter: TownMeter | TotalMeter) -> int:
     name = f"duaarah packets {seed} {meter.drn}".encode("ascii")
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
 
@@ -32,7 +34,7 @@ def has_packets(seed: int, meter: TownMeter) -> bool:
     return _drawn(seed, meter) % IP_ONE_IN == 0
 
 
-def profile_minute(seed: int, meter: TownMeter) -> int:
+def profile_minute(seed: int, meter: TownMeter | TotalMeter) -> int:
     """The minute of the day at which it sends the profile of the day before."""
     return PROFILE_MINUTES[_drawn(seed, meter) // IP_ONE_IN % len(PROFILE_MINUTES)]
 

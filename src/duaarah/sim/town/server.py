@@ -25,10 +25,12 @@ from duaarah.sim.town.memory import Memory
 from duaarah.sim.town.packets import PacketLink
 from duaarah.sim.town.profiles import Packets
 from duaarah.sim.town.town import Town
+from duaarah.sim.town.truth import Truth
 from duaarah.sim.town.world import CHANNEL, HEAD_END_TITLE, World, make_world
 
 EVENTS_AT_ONCE = 200
 KEPT_AFTER_S = 0.05
+TOTALS = "totals"  # in --memories: registers (Wh) of total meters by DRN
 
 
 class TownProcess:
@@ -47,10 +49,13 @@ class TownProcess:
         pasts: Mapping[str, MeterPast] | None = None,
         latest_tids: Mapping[str, int] | None = None,
         gateway: tuple[str, int] | None = None,
+        truth: Path | None = None,
+        total_registers_wh: Mapping[str, int] | None = None,
     ) -> None:
         """
         `state` is the file that outlives the process. `pasts` and the ATM's `latest_tids` are what meters bring along,
         by DRN; a town that is taken up from its file has them there. `gateway`: where meters with packets push to.
+        `truth`: the folder for what really happened, the town's own; `total_registers_wh`: what total meters bring along.
         Raises StateRefused, BankError.
         """
         memory = Memory(state, world) if state is not None else None
@@ -80,6 +85,8 @@ class TownProcess:
             pasts=None if self.restored else pasts,
             memory=memory,
             packets=Packets(self.packets.send) if self.packets is not None else None,
+            truth=Truth(truth),
+            total_registers_wh=total_registers_wh,
         )
         if self.town.started:
             self.clock.stand_at(self.town.now_us)
@@ -141,7 +148,7 @@ class TownProcess:
 
     def _packets_answered(self, drn: str, answer: bytes | None) -> None:
         self.town.tell_time(self.now_us())
-        self.town.packets.answered(self.town, self.town.supplies[drn], answer)
+        self.town.packets.answered(self.town, self.town.teller(drn), answer)
         self.town.keep()
 
     def _told_late(self) -> None:
@@ -203,6 +210,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON of meters' states by DRN: what they bring from before the first day",
     )
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        metavar="FOLDER",
+        help="write what really happened there: losses, thefts, cuts, lost messages",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -227,19 +240,20 @@ def _address(given: str) -> tuple[str, int] | None:
     return (host, int(port)) if host and port.isdigit() else None
 
 
-def _pasts(path: Path | None) -> dict[str, MeterPast]:
-    """What --memories names. Raises ValueError."""
+def _pasts(path: Path | None) -> tuple[dict[str, MeterPast], dict[str, int]]:
+    """What --memories names: of customers' meters, and total meters' registers in Wh. Raises ValueError."""
     if path is None:
-        return {}
+        return {}, {}
     try:
         states = json.loads(path.read_text())
-        return {drn: MeterPast.of_state(state, HEAD_END_TITLE) for drn, state in states.items()}
+        pasts = {drn: MeterPast.of_state(state, HEAD_END_TITLE) for drn, state in states.items() if drn != TOTALS}
+        return pasts, {drn: int(register_wh) for drn, register_wh in states.get(TOTALS, {}).items()}
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path.name} holds no meters' states.") from error
 
 
 async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int], gateway: tuple[str, int] | None) -> int:
-    pasts = _pasts(args.memories)
+    pasts, total_registers_wh = _pasts(args.memories)
     process = TownProcess(
         world,
         smsc=smsc,
@@ -251,6 +265,8 @@ async def _main(args: argparse.Namespace, world: World, smsc: tuple[str, int], g
         pasts=pasts,
         latest_tids={drn: max(past.distinct_tids, default=0) for drn, past in pasts.items()},
         gateway=gateway,
+        truth=args.truth,
+        total_registers_wh=total_registers_wh,
     )
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

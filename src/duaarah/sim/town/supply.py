@@ -25,6 +25,31 @@ HELD_MAX = 100
 LOST_ONE_IN = 30
 _QUARTER_US = PERIOD_S * 1_000_000
 _MWH_PER_WH = 1000
+EDGES_A_DAY = 97
+
+
+class Quarters:
+    """Energy ever drawn (mWh) at the edges of the quarter-hours since the last day that was closed."""
+
+    def __init__(self) -> None:
+        self.end_us: int | None = None
+        self.edges_mwh: list[int] = []
+
+    def edge(self, at_us: int, used_mwh: int) -> None:
+        """A quarter-hour ends here; the next edge follows a quarter later."""
+        if self.end_us is not None and at_us != self.end_us + _QUARTER_US:
+            self.edges_mwh.clear()
+        self.end_us = at_us
+        self.edges_mwh.append(used_mwh)
+
+    def closed(self, midnight_us: int) -> list[int]:
+        """The edges of the day that ends here, its begin among them as far as it was seen; only its end is kept."""
+        if self.end_us is None or self.end_us < midnight_us:
+            return []
+        later = (self.end_us - midnight_us) // _QUARTER_US
+        found = self.edges_mwh[: len(self.edges_mwh) - later][-EDGES_A_DAY:]
+        self.edges_mwh = self.edges_mwh[len(self.edges_mwh) - later - 1 :]
+        return found
 
 
 class Supply:
@@ -38,10 +63,11 @@ class Supply:
         *,
         packets: bool = False,
         planned: Planned | None = None,
+        counted: bool = False,
     ) -> None:
         """
-        `packets`: its modem has IP too, so it keeps its quarter-hours to tell them. `planned`: what is measured each hour, shared
-        by the supplies of a town.
+        `counted`: its quarter-hours are kept for the town's physics. `packets`: its modem has IP too, so it keeps them to tell
+        them. `planned`: what is measured each hour, shared by the supplies of a town.
         """
         self.known = known
         self.sim = SimMeter(
@@ -60,11 +86,13 @@ class Supply:
             past,
         )
         self.ip = ProfileSender(self.sim) if packets else None
+        self.quarters = Quarters() if counted else None
         self.held: deque[bytes] = deque(maxlen=HELD_MAX)
         self.modem_dead = False
         self.frames = 0
         self.lost_frames = 0
         self.crossing: Event | None = None
+        self.closed_told = self.sim.relay_closed  # for the truth: what was last written of its relay
         self._curve = known.curve
         self._at_us: int | None = None
         self._planned = planned or Planned(world)
@@ -75,17 +103,22 @@ class Supply:
             self._at_us = at_us
             if self.ip is not None:
                 self.ip.begin(instant_of(at_us))
+            if self.quarters is not None and at_us % _QUARTER_US == 0:
+                self.quarters.edge(at_us, self.sim.used_mwh)
         if at_us <= self._at_us:
             return []
         if self.sim.keeps_days:
             for load_w, voltage_mv in self._planned.samples(self.known, self._at_us, at_us):
                 self.sim.sample(load_w, voltage_mv)
-        if self.ip is None:
+        if self.ip is None and self.quarters is None:
             return self._draw(at_us)
         pushes = []
         for end_us in range((self._at_us // _QUARTER_US + 1) * _QUARTER_US, at_us + 1, _QUARTER_US):
             pushes += self._draw(end_us)
-            self.ip.interval(instant_of(end_us))
+            if self.ip is not None:
+                self.ip.interval(instant_of(end_us))
+            if self.quarters is not None:
+                self.quarters.edge(end_us, self.sim.used_mwh)
         return pushes + self._draw(at_us)
 
     def _draw(self, at_us: int) -> list[bytes]:
@@ -147,6 +180,7 @@ class Supply:
             "dropped": dict(self.sim.dropped),
             "sim": self.sim.state(),
             "ip": self.ip.state() if self.ip is not None else None,
+            "quarters": None if self.quarters is None else [self.quarters.end_us, self.quarters.edges_mwh],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -158,5 +192,8 @@ class Supply:
         self.sim.faults = Faults(**state["faults"])
         self.sim.dropped.update(state["dropped"])
         self.sim.restore(state["sim"])
+        self.closed_told = self.sim.relay_closed
         if self.ip is not None and state.get("ip"):
             self.ip.restore(state["ip"])
+        if self.quarters is not None and state["quarters"]:
+            self.quarters.end_us, self.quarters.edges_mwh = state["quarters"][0], list(state["quarters"][1])

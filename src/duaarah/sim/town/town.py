@@ -22,6 +22,7 @@ from duaarah.sim.town.memory import Memory, Remembered
 from duaarah.sim.town.packages import data_minute
 from duaarah.sim.town.packets import profile_minute
 from duaarah.sim.town.phones import INBOX, OUTBOX, Phone, meters_by_phone
+from duaarah.sim.town.physics import Physics
 from duaarah.sim.town.planned import Planned
 from duaarah.sim.town.plans import (
     Ask,
@@ -38,6 +39,8 @@ from duaarah.sim.town.plans import (
 from duaarah.sim.town.profiles import Packets
 from duaarah.sim.town.sms import BINARY, Outgoing, text_of
 from duaarah.sim.town.supply import Supply
+from duaarah.sim.town.totals import TotalSupply
+from duaarah.sim.town.truth import Truth
 from duaarah.sim.town.wires import Network, UnknownInTown, Wires
 from duaarah.sim.town.world import World
 
@@ -62,6 +65,8 @@ class Town(Network, Customers):
         pasts: Mapping[str, MeterPast] | None = None,
         memory: Memory | None = None,
         packets: Packets | None = None,
+        truth: Truth | None = None,
+        total_registers_wh: Mapping[str, int] | None = None,
     ) -> None:
         pasts = pasts or {}
         self.world = world
@@ -73,9 +78,19 @@ class Town(Network, Customers):
         self.radio_faults = radio_faults
         self.seen: Counter[str] = Counter()
         self.packets = packets or Packets()
+        self.truth = truth or Truth()
+        # Whoever has no way for profiles needs no flows: they cost a solution of the network a day.
+        self.physics = Physics(world, self.truth, total_registers_wh or {}) if self.packets.any else None
         hours = Planned(world)
         self.supplies = {
-            meter.drn: Supply(world, meter, pasts.get(meter.drn), packets=self.packets.has(world, meter), planned=hours)
+            meter.drn: Supply(
+                world,
+                meter,
+                pasts.get(meter.drn),
+                packets=self.packets.has(world, meter),
+                planned=hours,
+                counted=self.physics is not None,
+            )
             for meter in world.meters
         }
         if atm is not None:
@@ -110,6 +125,9 @@ class Town(Network, Customers):
         for supply in self.supplies.values():
             supply.advance(at_us)
             self._plan_crossing(supply)
+        for total in self.totals.values():
+            total.begin(instant_of(at_us))
+            self.note(total)
         midnight_us = at_us // DAY_US * DAY_US
         self._begin_day(at_us // DAY_US, at_us)
         dead = self.world.dead_modem
@@ -133,6 +151,8 @@ class Town(Network, Customers):
 
     def _begin_day(self, day: int, at_us: int) -> None:
         """Close the day before in the meters; plan what customers ask and meters send from now on, and the next midnight."""
+        if self.physics is not None:
+            self._count_day(self.physics, at_us)
         for question in questions_of(self.world, day, first=day == self._began_us // DAY_US):
             due_us = day * DAY_US + question.minute * MINUTE_US
             if due_us >= at_us:
@@ -142,7 +162,28 @@ class Town(Network, Customers):
             if supply.ip is not None:
                 due_us = day * DAY_US + profile_minute(self.world.seed, supply.known) * MINUTE_US
                 self.plan(max(due_us, at_us + MINUTE_US), SendProfile(supply.known.drn))
+        for total in self.totals.values():
+            due_us = day * DAY_US + profile_minute(self.world.seed, total.known) * MINUTE_US
+            self.plan(max(due_us, at_us + MINUTE_US), SendProfile(total.known.drn))
         self.plan((day + 1) * DAY_US, BeginDay(day + 1))
+
+    def _count_day(self, physics: Physics, at_us: int) -> None:
+        """What flowed until now: voltages for the profiles, the total meters' registers, the truth."""
+        for supply in self.supplies.values():
+            self.advance(supply, at_us)
+            self.note(supply)
+        physics.close_day(self.supplies, self.wires, at_us)
+        for total in self.totals.values():
+            self.note(total)
+
+    @property
+    def totals(self) -> Mapping[str, TotalSupply]:
+        """The total meters by DRN; none without packets."""
+        return {} if self.physics is None else self.physics.totals
+
+    def teller(self, drn: str) -> Supply | TotalSupply:
+        """Who sends profiles under this DRN: a customer's meter or a total meter."""
+        return self.totals.get(drn) or self.supplies[drn]
 
     def _begin_data(self, supply: Supply, midnight_us: int, at_us: int) -> None:
         plan = supply.sim.plan
@@ -236,6 +277,12 @@ class Town(Network, Customers):
         self._plan_crossing(supply)
 
     def _plan_crossing(self, supply: Supply) -> None:
+        if supply.sim.relay_closed != supply.closed_told:
+            supply.closed_told = supply.sim.relay_closed
+            kind = (
+                "relay_closed" if supply.closed_told else "credit_cut" if not supply.sim.credit_mwh else "relay_opened"
+            )
+            self._true(kind, drn=supply.known.drn)
         if supply.crossing is not None:
             supply.crossing.cancel()
             supply.crossing = None
@@ -292,7 +339,7 @@ class Town(Network, Customers):
             case SendData():
                 self._send_data(self.supplies[deed.drn], at_us)
             case SendProfile():
-                self.packets.send_profile(self, self.supplies[deed.drn], at_us)
+                self.packets.send_profile(self, self.teller(deed.drn), at_us)
             case BeginDay():
                 self._begin_day(deed.day, at_us)
             case _:
@@ -300,7 +347,7 @@ class Town(Network, Customers):
 
     # -- what survives ---------------------------------------------------------------------------------------------
 
-    def note(self, supply: Supply) -> None:
+    def note(self, supply: Supply | TotalSupply) -> None:
         """Something in this meter changes: `keep` will write it down."""
         if self._memory is not None:
             self._memory.meter(supply)
@@ -342,6 +389,9 @@ class Town(Network, Customers):
                 # Who has no row has only drawn energy: from the beginning on.
                 supply.advance(self._began_us)
                 self._plan_crossing(supply)
+        for drn, total in self.totals.items():
+            if drn in was.meters:
+                total.restore(was.meters[drn])
         for plan, at_us, deed in was.plans:
             event = self._put(plan, at_us, deed)
             if isinstance(deed, PhoneDeed):

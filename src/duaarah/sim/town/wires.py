@@ -14,7 +14,7 @@ import dataclasses
 import random
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.packages import data_minute
 from duaarah.sim.town.plans import Bring, Deed
 from duaarah.sim.town.supply import Supply
+from duaarah.sim.town.totals import TotalSupply
+from duaarah.sim.town.truth import Truth
 from duaarah.sim.town.world import Place, TownMeter, World
 
 # Permille of the messages of a cut, lowest and highest of all seeds.
@@ -52,19 +54,49 @@ class Radio:
         return cls(*(dice.randint(*span) for span in (_LOST, _DOUBLED, _LATE)))
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A node, or a house by its DRN, was cut from one town instant to another (None: still)."""
+
+    code: str
+    from_us: int
+    to_us: int | None = None
+
+
 @dataclass(slots=True)
 class Wires:
-    """What is cut (codes of nodes and DRNs), which concentrators are silent, which modems are dead by themselves, thefts."""
+    """
+    What is cut (codes of nodes and DRNs), which concentrators are silent, which modems are dead by themselves, thefts; `spans`:
+    what was cut since the day that is counted began.
+    """
 
     dark: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     thefts: list[Theft] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
     cuts: int = 0
 
     def lit(self, meter: TownMeter) -> bool:
         """Whether this meter has supply."""
         return self.dark.isdisjoint((*above(meter.place), meter.drn))
+
+    def cut(self, code: str, at_us: int, *, on: bool) -> bool:
+        """Cut here, or mend; whether that changed anything here."""
+        if (code in self.dark) != on:
+            return False
+        (self.dark.discard if on else self.dark.add)(code)
+        if on:
+            last = max((n for n, s in enumerate(self.spans) if s.code == code and s.to_us is None), default=None)
+            if last is not None:
+                self.spans[last] = dataclasses.replace(self.spans[last], to_us=at_us)
+        else:
+            self.spans.append(Span(code, at_us))
+        return True
+
+    def forget(self, before_us: int) -> None:
+        """What had ended by then is not asked for again."""
+        self.spans = [span for span in self.spans if span.to_us is None or span.to_us > before_us]
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""
@@ -73,6 +105,7 @@ class Wires:
             "silent": sorted(self.silent),
             "dead": sorted(self.dead),
             "thefts": [dataclasses.asdict(theft) for theft in self.thefts],
+            "spans": [dataclasses.astuple(span) for span in self.spans],
             "cuts": self.cuts,
         }
 
@@ -80,7 +113,8 @@ class Wires:
     def of_state(cls, state: dict[str, Any]) -> Wires:
         """What `state()` wrote."""
         thefts = [Theft(**theft) for theft in state["thefts"]]
-        return cls(set(state["dark"]), set(state["silent"]), set(state["dead"]), thefts, state["cuts"])
+        spans = [Span(*span) for span in state["spans"]]
+        return cls(set(state["dark"]), set(state["silent"]), set(state["dead"]), thefts, spans, state["cuts"])
 
 
 def above(place: Place) -> tuple[str, str, str]:
@@ -97,13 +131,18 @@ class Network(ABC):
     now_us: int
     radio_faults: bool
     wires: Wires
+    truth: Truth
+
+    @abstractmethod
+    def once_kept(self, action: Callable[[], None]) -> None:
+        """Do this when what happened until now stands in the town's file."""
 
     @abstractmethod
     def supply(self, drn: str) -> Supply:
         """A meter, drawn up to now."""
 
     @abstractmethod
-    def note(self, supply: Supply) -> None:
+    def note(self, supply: Supply | TotalSupply) -> None:
         """Something in this meter changes."""
 
     @abstractmethod
@@ -147,9 +186,16 @@ class Network(ABC):
         return found
 
     def _cut(self, code: str, on: bool) -> bool:
-        changed = (code in self.wires.dark) == on
-        (self.wires.dark.discard if on else self.wires.dark.add)(code)
+        changed = self.wires.cut(code, self.now_us, on=on)
+        if changed:
+            self._true("mended" if on else "cut", node=code)
         return changed
+
+    def _true(self, kind: str, **facts: Any) -> None:
+        """A fact for the truth's file, once the town has kept what it belongs to."""
+        if self.truth:
+            at_us = self.now_us
+            self.once_kept(lambda: self.truth.write(kind, at_us, **facts))
 
     def _supplied(self, supply: Supply, radio: Radio | None = None) -> bool:
         """Bring a meter's supply to what the network gives it; whether that changed anything."""
@@ -175,14 +221,17 @@ class Network(ABC):
             late_us = dice.randint(1, LATE_MINUTES_MAX) * MINUTE_US
             if gasp and lost < radio.lost:
                 self.seen["gasp_lost"] += 1
+                self._true("gasp_lost", drn=supply.known.drn)
                 continue
             if late < radio.late and not supply.modem_dead:
                 self.seen["late"] += 1
+                self._true("late", drn=supply.known.drn, late_us=late_us)
                 self.plan(self.now_us + late_us, Bring(supply.known.drn, payload.hex()))
             else:
                 self._emit(supply, [payload])
             if doubled < radio.doubled:
                 self.seen["doubled"] += 1
+                self._true("doubled", drn=supply.known.drn)
                 self._emit(supply, [payload])
 
     # -- modems ----------------------------------------------------------------------------------------------------
@@ -199,6 +248,7 @@ class Network(ABC):
         """
         below = self.below(code)
         (self.wires.silent.add if silent else self.wires.silent.discard)(code)
+        self._true("silent" if silent else "speaks", node=code)
         for meter in below:
             self._reached(self.supply(meter.drn))
         return [meter.drn for meter in below]
@@ -220,6 +270,7 @@ class Network(ABC):
         self.supply(drn)
         theft = Theft(drn, self.now_us, watts=watts, share=share)
         self.wires.thefts.append(theft)
+        self._true("theft", drn=drn, watts=watts, share=share)
         return theft
 
     def stop_theft(self, drn: str) -> int:
@@ -229,4 +280,6 @@ class Network(ABC):
         going = [n for n, theft in enumerate(thefts) if theft.drn == drn and theft.to_us is None]
         for number in going:
             thefts[number] = dataclasses.replace(thefts[number], to_us=max(self.now_us, thefts[number].from_us))
+        if going:
+            self._true("theft_ended", drn=drn)
         return len(going)

@@ -32,10 +32,13 @@ Columns = dict[str, Column]
 
 @dataclass(frozen=True)
 class Brought:
-    """Readings and day files that were written; parts that came late are files of their own."""
+    """
+    Readings and day files that were written; parts that came late are files of their own. What total meters show in the end.
+    """
 
     readings: int
     files: int
+    total_registers_wh: dict[str, int]
 
 
 def bring_readings(world: World, past: Past) -> Brought:
@@ -66,7 +69,7 @@ def bring_readings(world: World, past: Past) -> Brought:
         readings, files = readings + _write(last, waiting), files + 1
     for day_date, columns in late:
         readings, files = readings + _write(day_date, columns), files + 1
-    return Brought(readings, files)
+    return Brought(readings, files, metered.total_registers_wh())
 
 
 def _columns(day: Counted, meter_ids: npt.NDArray[np.int64], begin_us: int) -> Columns:
