@@ -29,7 +29,7 @@ def ensure(folder: Path, controller_pid: int) -> str:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             while not ready.exists():
                 assert time.monotonic() < deadline, "the test cluster does not start"
                 time.sleep(0.05)

@@ -8,10 +8,10 @@ import time
 from zoneinfo import ZoneInfo
 
 from duaarah.analytics.engines import open_readings
-from duaarah.analytics.losses import mapping, operations, ranking
+from duaarah.analytics.losses import firsts, mapping, operations, ranking
 from duaarah.analytics.losses.network import WIB, Kind, Place, children_of, places
 from duaarah.analytics.losses.panels import DAY
-from duaarah.analytics.losses.sources import Digests, digests, note_days
+from duaarah.analytics.losses.sources import CLEAN_BACK_DAYS, Digests, digests, note_days
 
 BACK_DAYS = 120
 TURN_S = 60.0
@@ -25,18 +25,21 @@ def catch_up(*, now: dt.datetime, turn_s: float = TURN_S, step: operations.Step 
     ends = time.monotonic() + turn_s
     last_date = now.astimezone(ZoneInfo(WIB)).date() - DAY  # today is not over
     span = {"first_date": last_date - BACK_DAYS * DAY, "last_date": last_date}
+    # What the oldest of these days stands on lies before them: a window that shrank with their age would change them.
+    known = {"first_date": span["first_date"] - CLEAN_BACK_DAYS * DAY, "last_date": last_date}
+    firsts.note_firsts(now=now, ends=min(ends, time.monotonic() + turn_s / 4))
     found = places()
     if not note_days(found.values(), **span, ends=ends):
         return 0
-    told = digests(**span)
+    told = digests(**known)
     written = _check_places(found, told, now, ends)
     if written:
         # Where a meter hangs decides whose readings it adds to.
         found = places()
         if not note_days(found.values(), **span, ends=ends):
             return written
-        told = digests(**span)
-    written += _count(found, told, last_date, now, ends, step)
+        told = digests(**known)
+    written += _count(found, told, span, now, ends, step)
     return written + _rank(found, told, now, ends)
 
 
@@ -57,10 +60,15 @@ def _check_places(found: dict[int, Place], told: Digests, now: dt.datetime, ends
 
 
 def _count(
-    found: dict[int, Place], told: Digests, last_date: dt.date, now: dt.datetime, ends: float, step: operations.Step
+    found: dict[int, Place],
+    told: Digests,
+    span: dict[str, dt.date],
+    now: dt.datetime,
+    ends: float,
+    step: operations.Step,
 ) -> int:
     """Transformers and feeders, those whose due days are newest first."""
-    due = operations.due_days(found, told, last_date=last_date)
+    due = operations.due_days(found, told, **span)
     written = 0
     for node_id in sorted(due, key=lambda node: (-due[node][-1].toordinal(), node)):
         if time.monotonic() > ends:

@@ -21,6 +21,7 @@ from duaarah.core.losses.technical import POWER_FACTOR, Plate, usual_plate
 # A rating that nobody recorded is taken from the highest load seen: transformers are chosen so.
 USUAL_LOADING, LEAST_VA = 0.6, 25_000.0
 NEGATIVE_SHARE = 0.02  # total meters of different classes may say so much more
+CLEAN_DAYS_MIN = 7
 Fact = dict[str, Any]
 
 
@@ -39,13 +40,28 @@ def assessed(place: Place, panel: Panel, *, ranked: bool) -> Assessment:
     if place.clean is not None:
         days = panel.days()
         first, last = (local_day(date) for date in place.clean)
-        if len(days) and first >= days[0] and last <= days[-1]:
+        if len(days):
+            # Of days before the first reading nothing can be learnt; the others still teach.
+            first = max(first, int(days[0]))
+        if len(days) and last <= days[-1] and last - first + 1 >= CLEAN_DAYS_MIN:
             clean = (first, last)
     return assess(panel, plate_of(place, panel), clean=clean, ranked=ranked)
 
 
 def transformer_fact(place: Place, panel: Panel, date: dt.date) -> Fact:
     """The day's columns of DailyLoss; the panel's other days teach the model."""
+    return _silent_total(place, date, _transformer_fact(place, panel, date))
+
+
+def _silent_total(place: Place, date: dt.date, fact: Fact) -> Fact:
+    """A total meter that only was silent all day is not one that is missing."""
+    begin_s, end_s = place.midnight_s(date), place.midnight_s(date + dt.timedelta(days=1))
+    if fact["refusal"] == "no_total" and any(t.from_s < end_s and t.to_s > begin_s for t in place.totals):
+        return {**fact, "refusal": "incomplete"}
+    return fact
+
+
+def _transformer_fact(place: Place, panel: Panel, date: dt.date) -> Fact:
     day = local_day(date)
     own = panel.span(day, day)
     heard = int((np.isfinite(own.energy_wh) | np.isfinite(own.register_wh)).any(axis=0).sum())
@@ -69,7 +85,7 @@ def transformer_fact(place: Place, panel: Panel, date: dt.date) -> Fact:
     }
 
 
-def feeder_fact(place: Place, own: Panel, below: list[Panel]) -> Fact:
+def feeder_fact(place: Place, own: Panel, below: list[Panel], date: dt.date) -> Fact:
     """A feeder's day: its own total meter against those of its transformers (`below`), all of that day alone."""
     parts = [_input(panel) for panel in below]
     mine = _input(own)
@@ -82,7 +98,7 @@ def feeder_fact(place: Place, own: Panel, below: list[Panel]) -> Fact:
     )
     if told.refusal is None and told.input_wh < told.sent_on_wh * (1 - NEGATIVE_SHARE):
         told = replace(told, code="negative", refusal="More went out than came in.")
-    return {
+    fact: Fact = {
         "kind": place.kind,
         "meters": sum(not part.code for part in parts),
         "meters_known": len(parts),
@@ -90,6 +106,7 @@ def feeder_fact(place: Place, own: Panel, below: list[Panel]) -> Fact:
         "findings": [],
         **_told(replace(told, sold_wh=told.sent_on_wh, sent_on_wh=0.0), None, 0.0, has_total=not mine.code),
     }
+    return _silent_total(place, date, fact)
 
 
 def _input(panel: Panel) -> Balance:

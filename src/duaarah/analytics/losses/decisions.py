@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from duaarah.analytics.losses.counting import CLEAN_DAYS_MIN
 from duaarah.analytics.losses.sources import CLEAN_BACK_DAYS
 from duaarah.analytics.models import LossDecision
 from duaarah.audit import operations as audit
 from duaarah.people.models import Login
 from duaarah.registry.models import Meter, NetworkNode
 
-CLEAN_DAYS_MIN, CLEAN_DAYS_MAX = 7, 60
+CLEAN_DAYS_MAX = 60
 State, About = LossDecision.State, LossDecision.About
 Span = tuple[dt.date, dt.date]
 

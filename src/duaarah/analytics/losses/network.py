@@ -21,9 +21,10 @@ from duaarah.registry.models import Meter, NetworkNode, NodeMeter
 Kind = NetworkNode.Kind
 FAR_S = 2**40
 WIB = "Asia/Jakarta"
+# A maker's and a connection's trials leave some kWh in the register of a new meter.
+NEW_WH = 100_000.0
 _SINCE = """
-SELECT meter_id, extract(epoch FROM min(lower(valid)))::bigint FROM registry_pairing
-WHERE lower(valid) IS NOT NULL GROUP BY meter_id
+SELECT meter_id, extract(epoch FROM paired_at)::bigint FROM analytics_lossfirst WHERE register_wh < %s
 """
 
 
@@ -38,7 +39,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer's meter; `since_s`: paired from then on (0: since ever); `recorded`: transformer of the registry."""
+    """A customer's meter; `since_s`: new from then on (0: since ever, or not known); `recorded`: transformer of the registry."""
 
     meter_id: int
     phase: str
@@ -100,22 +101,30 @@ def places(*, as_recorded: bool = False) -> dict[int, Place]:
     }
     _add_totals(found)
     _add_customers(found, {} if as_recorded else moved_meters())
-    decided = LossDecision.objects.filter(undone_at=None, clean_first_date__isnull=False).order_by("made_at", "pk")
-    for node_id, first, last in decided.values_list("node_id", "clean_first_date", "clean_last_date"):
-        if node_id in found and first is not None and last is not None:
-            found[node_id].clean = (first, last)
+    for one in sorted(latest_decisions().values(), key=lambda each: (each.made_at, each.pk)):
+        if one.node_id in found and one.clean_first_date is not None and one.clean_last_date is not None:
+            found[one.node_id].clean = (one.clean_first_date, one.clean_last_date)
     return found
 
 
+def latest_decisions() -> dict[tuple[int, int, str], LossDecision]:
+    """Node, meter and what it is about: the last word of people on it; an earlier one says nothing any more."""
+    rows = LossDecision.objects.filter(undone_at=None).order_by("made_at", "pk")
+    return {(row.node_id, row.meter_id, row.about): row for row in rows}
+
+
 def moved_meters() -> dict[int, int]:
-    """Meters that hang at another transformer than recorded, with that one's number; without what people dismissed."""
-    rows = LossFinding.objects.filter(superseded_at=None, kind=LossFinding.Kind.TRANSFORMER)
-    dismissed = set(
-        LossDecision.objects.filter(
-            undone_at=None, about=LossDecision.About.PLACE, state__in=("DISMISSED", "NOTHING")
-        ).values_list("meter_id", flat=True)
-    )
-    return {row.meter_id: int(row.detail["likely"][0]) for row in rows if row.meter_id not in dismissed}
+    """
+    Meters that hang at another transformer than recorded, with that one's number; without those of which people said last
+    that they do not.
+    """
+    said = latest_decisions()
+    moved = {}
+    for row in LossFinding.objects.filter(superseded_at=None, kind=LossFinding.Kind.TRANSFORMER):
+        own = said.get((row.node_id, row.meter_id, LossDecision.About.PLACE))
+        if own is None or own.state not in (LossDecision.State.DISMISSED, LossDecision.State.NOTHING):
+            moved[row.meter_id] = int(row.detail["likely"][0])
+    return moved
 
 
 def children_of(found: Iterable[Place], feeder_id: int) -> list[Place]:
@@ -141,7 +150,7 @@ def _add_totals(found: dict[int, Place]) -> None:
 def _add_customers(found: dict[int, Place], moved: dict[int, int]) -> None:
     totals = set(NodeMeter.objects.values_list("meter_id", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(_SINCE)
+        cursor.execute(_SINCE, [NEW_WH])
         since: dict[int, int] = dict(cursor.fetchall())
     zones: dict[int, Counter[str]] = {}
     rows: Sequence[tuple[int, int | None, str, str]] = list(

@@ -24,19 +24,22 @@ LOAD_DAYS = 31
 Step = Callable[[str], None]
 
 
-def due_days(found: dict[int, Place], digests: Digests, *, last_date: dt.date) -> dict[int, list[dt.date]]:
-    """Node to the local days up to `last_date` whose fact does not stand on what is known now."""
+def due_days(
+    found: dict[int, Place], digests: Digests, *, first_date: dt.date, last_date: dt.date
+) -> dict[int, list[dt.date]]:
+    """Node to the local days, both ends within, whose fact does not stand on what is known now."""
     written = {
         (node_id, date): source
-        for node_id, date, source in DailyLoss.objects.filter(superseded_at=None).values_list(
-            "node_id", "date", "source"
-        )
+        for node_id, date, source in DailyLoss.objects.filter(
+            superseded_at=None, date__range=(first_date, last_date)
+        ).values_list("node_id", "date", "source")
     }
     due: dict[int, list[dt.date]] = {}
     for node_id, place in found.items():
         below = children_of(found.values(), node_id) if place.kind == Kind.FEEDER else []
         own = Sources(place, digests.get(node_id, {}))
-        days = {date for one in (place, *below) for date in digests.get(one.node_id, {}) if date <= last_date}
+        told = {date for one in (place, *below) for date in digests.get(one.node_id, {})}
+        days = {date for date in told if first_date <= date <= last_date}
         for date in sorted(days):
             if place.kind == Kind.FEEDER:
                 source = feeder_source(place, below, date, digests)
@@ -94,7 +97,7 @@ def count_feeder(
         facts = []
         for date in chunk:
             panels = [panel_of(one, rows, date, date) for one in bare]
-            fact = feeder_fact(place, panels[0], panels[1:])
+            fact = feeder_fact(place, panels[0], panels[1:], date)
             facts.append({"date": date, "source": feeder_source(place, below, date, digests), **fact})
         written += _write_days(place.node_id, facts, now, step)
     return written

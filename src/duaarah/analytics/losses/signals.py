@@ -17,7 +17,8 @@ from duaarah.core.losses.rules import Signals
 ALIVE_DAYS = 2
 _EVENTS = """
 SELECT meter_id, kind, extract(epoch FROM coalesce(meter_at, arrived_at))::bigint, data FROM headend_meterevent
-WHERE meter_id = ANY(%(meters)s) AND kind IN ('TAMPER', 'RELAY_STATE', 'CREDIT_EXHAUSTED')
+WHERE meter_id = ANY(%(meters)s) AND kind IN
+    ('TAMPER', 'RELAY_STATE', 'CREDIT_EXHAUSTED', 'TOKEN_RESULT', 'LOW_CREDIT', 'DATA_BLOCK', 'DAILY_SUMMARY')
     AND recorded_at > %(since)s AND arrived_at > %(since)s AND arrived_at <= %(until)s
 ORDER BY meter_id, 3, id
 """
@@ -37,6 +38,7 @@ class _Told:
     relay_closed: bool | None = None
     opened: list[tuple[int, int]] = field(default_factory=list)
     open_since: int | None = None
+    for_credit: bool = False  # why it is open
 
 
 def signals_of(panel: Panel, *, vacant: set[int], now: dt.datetime) -> list[Signals]:
@@ -98,13 +100,33 @@ def _take(one: _Told, kind: str, at_s: int, data: dict[str, Any]) -> None:
         if name is not None and data.get("begins"):
             one.counts[name] = one.counts.get(name, 0) + 1
         return
-    closed = kind == "RELAY_STATE" and bool(data.get("relay_closed"))
+    closed = _closed(one, kind, data)
+    if closed is None:
+        return
     one.relay_closed = closed
     if not closed and one.open_since is None:
         one.open_since = at_s
     elif closed and one.open_since is not None:
         one.opened.append((one.open_since, at_s))
         one.open_since = None
+
+
+def _closed(one: _Told, kind: str, data: dict[str, Any]) -> bool | None:
+    """
+    What a report says of the relay; None: nothing. Credit that is there again closes a relay that opened for want of it: the
+    answer to a token says no more than that. A relay that opened for another reason waits for its own word.
+    """
+    if kind == "CREDIT_EXHAUSTED":
+        one.for_credit = True
+        return False
+    if kind == "RELAY_STATE":
+        one.for_credit = data.get("relay_reason") == "credit"
+        return bool(data.get("relay_closed"))
+    if data.get("relay_closed"):
+        return True
+    if one.relay_closed is False and one.for_credit and (data.get("balance_wh") or 0) > 0:
+        return True
+    return None
 
 
 def _drawn_while_open(panel: Panel, column: int, told: _Told) -> float:

@@ -23,6 +23,17 @@ class LossDay(models.Model):
     files = models.CharField(max_length=64)
 
 
+class LossFirst(models.Model):
+    """
+    What a meter's register said first after its pairing. Near zero, the customer is new; else he drew before, only nobody
+    heard him, and the days before are not known. Empty: nothing was told in the days looked at.
+    """
+
+    meter = models.OneToOneField(Meter, on_delete=models.PROTECT, related_name="+")
+    paired_at = models.DateTimeField()
+    register_wh = models.FloatField(null=True)
+
+
 class LossSource(models.Model):
     """What a node's meters told on a local day, as a digest: another one, and what stands on it is counted again."""
 
