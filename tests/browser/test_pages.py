@@ -45,6 +45,10 @@ PAGES = {
             "/operasi/tegangan/",
             "/operasi/susut/",
             "/operasi/profil/",
+            "/operasi/perencana/",
+            "/operasi/laporan/",
+            "/operasi/gardu/T-0001/",
+            "/operasi/penyulang/F-001/",
         ),
     ],
     "data": [

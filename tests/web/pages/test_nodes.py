@@ -11,6 +11,7 @@ from tests.flows.house import House, Town
 from tests.web.pages.conftest import SignIn
 
 from duaarah.analytics.models import DailyLoad, DailyReliability, DailyVoltage, ServedCustomers
+from duaarah.analytics.models.losses import DailyLoss
 from duaarah.clock.queries import now
 from duaarah.outages.inferring import run_outages
 from duaarah.outages.models import PlannedOutage
@@ -62,6 +63,7 @@ def test_an_unheard_node_says_so(sign_in: SignIn, node: NetworkNode) -> None:
     page = sign_in("pln").get("/operasi/gardu/T-1/").content.decode()
     for words in (
         "Gardu Melati", "25 kVA", "425 W", "No load of a whole day", "Nothing was told of the voltage", "no outage known",
+        "No day of its balance has been counted.",
         "No day of this year is counted here yet.", "None is known.", "No work is planned.", "No interval data",
     ):  # fmt: skip
         assert words in page, words
@@ -90,6 +92,21 @@ def test_all_that_is_known_of_a_transformer(sign_in: SignIn, town: Town, househo
     assert client.get("/operasi/gardu/T-1/?grafik=saidi&bentuk=pdf").status_code == 200
     meters = b"".join(client.get("/operasi/gardu/T-1/?unduh=csv")).decode("utf-8-sig")
     assert all(house.meter.drn in meters for house in town.houses)
+
+
+def test_its_losses_stand_on_it(sign_in: SignIn, household: House, node: NetworkNode) -> None:
+    date = now().date() - dt.timedelta(days=1)
+    for back in range(2):
+        DailyLoss.objects.create(
+            date=date - dt.timedelta(days=back), node=node, kind="TRANSFORMER", input_wh=100_000, delivered_wh=90_000,
+            technical_wh=4_000, ntl_wh=6_000, ntl_low_wh=5_000, ntl_high_wh=7_000, ntl_noise_wh=0, completeness=1, refusal="",
+            meters=3, meters_known=3, source="x", version=1, computed_at=now(),
+        )  # fmt: skip
+    client = sign_in("pln")
+    page = client.get("/operasi/gardu/T-1/").content.decode()
+    assert "20 kWh, 10.0 percent of what came in, on 2 days" in page and "12 kWh (10 to 14)" in page
+    assert b"".join(client.get("/operasi/gardu/T-1/?grafik=tak-teknis&bentuk=csv")).count(b";5;7;6;4") == 2
+    assert client.get("/operasi/penyulang/P-1/").status_code == 200
 
 
 def test_what_is_off_and_planned_stands_on_it(sign_in: SignIn, town: Town, household: House, node: NetworkNode) -> None:

@@ -27,8 +27,8 @@ from duaarah.web.shared.chart_data import clock_words
 from duaarah.web.shared.charts import Chart, chart_response
 from duaarah.web.shared.export import Table, exported
 from duaarah.web.shared.figures import figure
+from duaarah.web.utility import losses_words as loss_words
 from duaarah.web.utility import node_charts as charts
-from duaarah.web.utility.losses_words import sums_row
 from duaarah.web.utility.outage_words import outage_row, plan_row
 from duaarah.web.utility.reliability_words import exact
 from duaarah.web.utility.voltage import data_state, section
@@ -67,7 +67,8 @@ def _page(request: HttpRequest, code: str, kind: NetworkNode.Kind) -> HttpRespon
     at = now()
     today = at.astimezone(WIB).date()
     load, volts, index = _load(node, today), {} if whole else _voltage(node, today), _index(node, today)
-    made = [one for part in (load, volts, index) for one in part.values() if isinstance(one, Chart)]
+    lost = _lost(node)
+    made = [one for part in (load, volts, lost, index) for one in part.values() if isinstance(one, Chart)]
     if (file := chart_response(request, made)) is not None:
         return file
     context = {
@@ -78,9 +79,9 @@ def _page(request: HttpRequest, code: str, kind: NetworkNode.Kind) -> HttpRespon
         "plate": plate(node),
         **load,
         **volts,
+        **lost,
         **index,
         **_now(node, at),
-        **_lost(node),
         **({"children": children(node, today)} if whole else {"meters": _meters(node)}),
         **data_state(at),
     }
@@ -118,10 +119,18 @@ def _lost(node: NetworkNode) -> dict[str, Any]:
     """What it lost over the last counted days; nothing where none was counted."""
     last_date = losses.last_loss_date()
     if last_date is None:
-        return {"lost": None}
-    found = losses.sums_of(losses.facts(last_date - dt.timedelta(days=LOSS_DAYS - 1), last_date).filter(node=node))
+        return {"lost": None, "loss_chart": None}
+    first_date = last_date - dt.timedelta(days=LOSS_DAYS - 1)
+    found = losses.sums_of(losses.facts(first_date, last_date).filter(node=node))
+    days = losses.days_of(node.pk, first_date, last_date)
+    drawn = loss_words.ntl_chart if node.kind == NetworkNode.Kind.TRANSFORMER else loss_words.balance_chart
     cases = losses.open_cases().get(node.pk, 0)
-    return {"lost": sums_row(found[0], node, cases) if found else None, "lost_date": last_date, "lost_days": LOSS_DAYS}
+    return {
+        "lost": loss_words.sums_row(found[0], node, cases) if found else None,
+        "lost_date": last_date,
+        "lost_days": LOSS_DAYS,
+        "loss_chart": drawn(days, loss_words.coverage_words(days)) if days else None,
+    }
 
 
 def _load(node: NetworkNode, today: dt.date) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from duaarah.analytics.losses.queries import Sums
-from duaarah.analytics.network_days.planning import Contribution, End, Use
+from duaarah.analytics.network_days.planning import MONTH_DAYS, Contribution, End, Use
 from duaarah.outages.models import Cause
 from duaarah.registry.models import NetworkNode
 from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold
@@ -148,17 +148,19 @@ def advice(
 
 
 def _full(uses: Sequence[Use], nodes: Nodes) -> list[Advice]:
+    """A trend is carried on no longer than it was seen, and for twelve months at most."""
     found = []
     for one in uses:
-        months = one.months_to_full
+        ahead = min(SOON_MONTHS, one.days / MONTH_DAYS) * (one.growth_month or 0.0) if one.grows else 0.0
+        if one.peak + ahead <= FULL:
+            continue
         if one.peak > FULL:
             why = _("It carries more than its rating: a larger one, or part of its load to a neighbour.")
-            factor = one.peak / FULL
-        elif months is not None and months <= SOON_MONTHS:
-            why = _("It is full in %(months)s months if its peak goes on growing so.") % {"months": figure(months, 0)}
-            factor = SOON_MONTHS / max(months, 1.0)
+        elif (one.months_to_full or 0.0) < 1:
+            why = _("It is full in less than a month if its peak goes on growing so.")
         else:
-            continue
+            months = figure(one.months_to_full, 0)
+            why = _("It is full in %(months)s months if its peak goes on growing so.") % {"months": months}
         found.append(
             Advice(
                 node=nodes[one.node_id],
@@ -168,7 +170,7 @@ def _full(uses: Sequence[Use], nodes: Nodes) -> list[Advice]:
                     "peak %(peak)s percent of the rating, above it on %(n)d days of 30, trend %(trend)s points a month"
                 )
                 % {"peak": figure(100 * one.peak, 0), "n": one.over_days, "trend": growth_words(one)},
-                factor=factor,
+                factor=(one.peak + ahead) / FULL,
             )
         )
     return found
