@@ -40,10 +40,10 @@ class Grid:
             intervals=intervals, estimated=0, **self.common,
         )  # fmt: skip
 
-    def volts(self, node: int, phase: str, below: int, back: int = 0) -> None:
+    def volts(self, node: int, phase: str, below: int, back: int = 0, above: int = 0) -> None:
         DailyVoltage.objects.create(
             transformer=self.nodes[node], phase=phase, date=self.date - dt.timedelta(days=back), intervals=960, below=below,
-            above=0, low_meters=bool(below), evening_intervals=160, evening_min_v=190, evening_p1_v=191,
+            above=above, low_meters=bool(below), evening_intervals=160, evening_min_v=190, evening_p1_v=191,
             evening_p5_v=193.5 + back / 10, evening_median_v=205, lowest=[], **self.common,
         )  # fmt: skip
 
@@ -120,7 +120,7 @@ def test_what_is_furthest_over_its_limit_comes_first(sign_in: SignIn, household:
     for words in (
         "7.5 times its limit", "4.7 times its limit", "2.0 times its limit", "1.2 times its limit", "75 to 85 kWh in 5 days",
         "93.0 percent of this year&#x27;s SAIDI with 10.0 percent of the customers; Fault 75 %, Planned work 25 %",
-        "10.0 percent of its meters&#x27; time below, on 5 of 5 days; lowest evening 193.5 V (p5)",
+        "10.0 percent of its meters&#x27; time below, on 5 of 5 days, 0.0 percent above; lowest evening 193.5 V (p5)",
         "peak 120 percent of the rating, above it on 2 days of 30",
     ):  # fmt: skip
         assert words in first, words
@@ -136,3 +136,12 @@ def test_what_is_furthest_over_its_limit_comes_first(sign_in: SignIn, household:
     assert "T-0;120\r\nT-1;85\r\n" in chart and "100 %: 100 %" in chart
     assert client.get(f"{PAGE}?grafik=penyulang&bentuk=png").content.startswith(b"\x89PNG")
     assert client.get(f"{PAGE}?tabel=x&unduh=csv").status_code == 404
+
+
+def test_too_high_is_outside_too(sign_in: SignIn, household: House) -> None:
+    grid = Grid()
+    grid.volts(0, "L3", 0, above=96)
+    grid.volts(1, "L1", 96)  # one low day is chance
+    page = sign_in("pln").get(PAGE).content.decode()
+    first = page[page.index('id="h-first"') : page.index('id="h-use"')]
+    assert "Phase L3 is too high" in first and "2.0 times its limit" in first and ">T-1</a>" not in first

@@ -100,6 +100,11 @@ class End:
     p5_median_v: float | None
     meters: int
 
+    @property
+    def outside(self) -> float:
+        """Of the meters' time, too low or too high."""
+        return self.below + self.above
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
@@ -154,7 +159,7 @@ def _trend(
 
 
 def ends(first_date: dt.date, last_date: dt.date) -> list[End]:
-    """Phases of transformers, the most time below the limit first."""
+    """Phases of transformers, the most time outside the limits first."""
     found = []
     for node, phase, days, low, intervals, below, above, least, middle, meters in _rows(_ENDS, first_date, last_date):
         found.append(
@@ -170,7 +175,7 @@ def ends(first_date: dt.date, last_date: dt.date) -> list[End]:
                 meters=int(meters),
             )
         )
-    return sorted(found, key=lambda one: (-one.below, one.p5_min_v or 1e9, one.node_id))
+    return sorted(found, key=lambda one: (-one.outside, one.p5_min_v or 1e9, one.node_id))
 
 
 def contributions(first_date: dt.date, last_date: dt.date) -> list[Contribution]:

@@ -139,7 +139,7 @@ def _charts(found: Found) -> dict[str, Any]:
     faults = _("Interruptions longer than five minutes, %(span)s.") % {"span": words.span_words(*found.year_dates)}
     return {
         "use": words.use_chart(found.uses, found.nodes, loads),
-        "ends": words.end_chart([one for one in found.ends if one.below], found.nodes, volts),
+        "ends": words.end_chart([one for one in found.ends if one.outside], found.nodes, volts),
         "losses": words.loss_chart(found.losses, found.nodes, balance),
         "feeders": words.feeder_chart(ranked, faults),
     }

@@ -20,7 +20,7 @@ from duaarah.web.utility.losses_words import between
 from duaarah.web.utility.outage_words import CAUSES
 
 CHARTED, ADVISED = 15, 10
-# From where on something is worth money: a peak of the rating, a year to full, a share of the meters' time below the limit,
+# From where on something is worth money: a peak of the rating, a year to full, a share of the meters' time outside a limit,
 # a share of the input missing beyond physics, a feeder's part of SAIDI against its part of the customers.
 FULL, SOON_MONTHS, LOW_SHARE, LOW_DAYS, NTL_SHARE, FAIR, FEEDER_SHARE = 1.0, 12.0, 0.05, 3, 0.02, 2.0, 0.1
 
@@ -84,9 +84,9 @@ def end_name(one: End, nodes: Nodes) -> str:
 def end_chart(rows: Sequence[End], nodes: Nodes, source: str) -> Chart:
     return _rank(
         "ujung",
-        _("Time of its meters below the limit"),
+        _("Time of its meters outside the limits"),
         "%",
-        [(end_name(one, nodes), 100 * one.below) for one in rows],
+        [(end_name(one, nodes), 100 * one.outside) for one in rows],
         source,
         thresholds=(Threshold(name="5 %", value=100 * LOW_SHARE),),
         decimals=2,
@@ -177,28 +177,40 @@ def _full(uses: Sequence[Use], nodes: Nodes) -> list[Advice]:
 
 
 def _weak(ends: Sequence[End], nodes: Nodes) -> list[Advice]:
+    """Ends that are too low, and phases that are too high."""
     return [
         Advice(
             node=nodes[one.node_id],
             kind=_("Line end"),
-            why=_(
-                "Phase %(phase)s is too low at its end: balance the phases, a heavier line, or a transformer nearer by."
-            )
-            % {"phase": one.phase or "?"},
+            why=_low_words(one) if one.below >= one.above else _high_words(one),
             figures=_(
-                "%(below)s percent of its meters' time below, on %(n)d of %(days)d days; lowest evening %(p5)s V (p5)"
+                "%(below)s percent of its meters' time below, on %(n)d of %(days)d days, %(above)s percent above; lowest evening"
+                " %(p5)s V (p5)"
             )
             % {
                 "below": figure(100 * one.below, 1),
+                "above": figure(100 * one.above, 1),
                 "n": one.low_days,
                 "days": one.days,
                 "p5": figure(one.p5_min_v, 1),
             },
-            factor=one.below / LOW_SHARE,
+            factor=max(one.below if one.low_days >= LOW_DAYS else 0.0, one.above) / LOW_SHARE,
         )
         for one in ends
-        if one.below >= LOW_SHARE and one.low_days >= LOW_DAYS
+        if (one.below >= LOW_SHARE and one.low_days >= LOW_DAYS) or one.above >= LOW_SHARE
     ]
+
+
+def _low_words(one: End) -> str:
+    return _(
+        "Phase %(phase)s is too low at its end: balance the phases, a heavier line, or a transformer nearer by."
+    ) % {"phase": one.phase or "?"}
+
+
+def _high_words(one: End) -> str:
+    return _("Phase %(phase)s is too high: another tap of the transformer costs least, if its far end bears it.") % {
+        "phase": one.phase or "?"
+    }
 
 
 def _missing(losses: Sequence[Sums], nodes: Nodes) -> list[Advice]:
