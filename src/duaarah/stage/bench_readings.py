@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import random
-import resource
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -20,7 +23,7 @@ from duaarah.readings import parquet
 from duaarah.readings.landing import land_columns
 from duaarah.readings.models import DayFile
 from duaarah.readings.store import readings_of
-from duaarah.stage import bench_readings_pushes
+from duaarah.stage import bench_readings_pushes, bench_readings_taken
 from duaarah.stage.bench_readings_data import FIRST_DATE, make_days
 
 SEED = 7
@@ -29,6 +32,7 @@ MONTH_DAYS = 31
 LOOKS = 60
 # With fewer meters than this there are fewer pushes.
 PUSH_METERS = 20_000
+_CHILD = "import django; django.setup(); from duaarah.stage.bench_readings import child; child()"
 Record = dict[str, Any]
 
 
@@ -37,7 +41,7 @@ def run(meters: int, days: int) -> Iterator[Record]:
     common: Record = {"bench": "readings", "cores": os.cpu_count(), "meters": meters, "days": days, "seed": SEED}
     load = round(os.getloadavg()[0], 1)
     landed_s = compacted_s = 0.0
-    rows = 0
+    rows = peak_mb = 0
     for day, table in make_days(meters, days, SEED):
         began_s = time.perf_counter()
         for start in range(0, table.num_rows, BATCH_ROWS):
@@ -45,23 +49,41 @@ def run(meters: int, days: int) -> Iterator[Record]:
         landed_s += time.perf_counter() - began_s
         rows += table.num_rows
         del table
-        began_s = time.perf_counter()
-        done = store_days.compact(open_too=True)
-        compacted_s += time.perf_counter() - began_s
-        if done.days != {day}:
+        told = _compacted()
+        compacted_s += told["s"]
+        peak_mb = max(peak_mb, told["peak_mb"])
+        if told["days"] != [day.isoformat()]:
             raise AssertionError("A day was not compacted.")
     _check(days, rows)
     size = sum(one.bytes for one in DayFile.objects.filter(superseded_at=None))
     common["load_before"] = load
     yield {**common, "figure": "landed_from_columns_per_s", "value": round(rows / landed_s), "unit": "1/s"}
     yield {**common, "figure": "compacted_per_s", "value": round(rows / compacted_s), "unit": "1/s"}
+    yield {**common, "figure": "compaction_peak_memory", "value": peak_mb, "unit": "MB"}
     yield {**common, "figure": "bytes_a_reading", "value": round(size / rows, 2), "unit": "B"}
     _fill_month(meters, days)
     yield {**common, "figure": "meters_month_first_ms", "value": _month(meters, cold=True), "unit": "ms"}
     yield {**common, "figure": "meters_month_p95_ms", "value": _month(meters, cold=False), "unit": "ms"}
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield {**common, "figure": "peak_memory_mb", "value": round(peak_mb), "unit": "MB"}
-    yield from bench_readings_pushes.run(common, min(1.0, meters / PUSH_METERS))
+    share = min(1.0, meters / PUSH_METERS)
+    yield from bench_readings_pushes.run(common, share)
+    yield from bench_readings_taken.run(common, share)
+
+
+def _compacted() -> Record:
+    """Compaction by a process of its own, as the chores' worker does it: its time, its days, its greatest resident size."""
+    done = subprocess.run([sys.executable, "-c", _CHILD], stdout=subprocess.PIPE, check=True, timeout=1800)
+    told: Record = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def child() -> None:
+    """That process: one line of JSON."""
+    began_s = time.perf_counter()
+    done = store_days.compact(open_too=True)
+    spent_s = time.perf_counter() - began_s
+    status = Path("/proc/self/status").read_text()
+    peak_mb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
+    print(json.dumps({"s": spent_s, "days": sorted(day.isoformat() for day in done.days), "peak_mb": peak_mb}))
 
 
 def _check(days: int, rows: int) -> None:

@@ -41,7 +41,7 @@ PUSH_BATCH = 200
 SIZES = ((96, 20_000), (4, 60_000))
 PROCESSES = (1, 2)
 REPETITIONS = 3
-_BEGIN_AT = dt.datetime.combine(FIRST_DATE, dt.time(), dt.UTC)
+BEGIN_AT = dt.datetime.combine(FIRST_DATE, dt.time(), dt.UTC)
 _CHILD = "import django; django.setup(); from duaarah.stage.bench_readings_pushes import child; child()"
 Record = dict[str, Any]
 
@@ -137,8 +137,8 @@ def child() -> None:
     """One process: seals its pushes, waits for the word, opens and lands them; a line of JSON for each step."""
     what = json.loads(sys.stdin.readline())
     meters = range(what["first"], what["first"] + what["pushes"])
-    keys = {meter: _keys(meter) for meter in meters}
-    frames, energy_wh = _sealed(meters, keys, what["rows"])
+    keys = {meter: keys_of(meter) for meter in meters}
+    frames, energy_wh = sealed(meters, keys, what["rows"])
     with transaction.atomic():
         land_rows([])
     print(json.dumps({"ready": len(frames)}), flush=True)
@@ -149,7 +149,7 @@ def child() -> None:
 
 
 def _land(frames: list[tuple[int, bytes]], keys: dict[int, MeterKeys]) -> None:
-    reader, now = PushFrames(), _BEGIN_AT + dt.timedelta(days=1, hours=1)
+    reader, now = PushFrames(), BEGIN_AT + dt.timedelta(days=1, hours=1)
     for start in range(0, len(frames), PUSH_BATCH):
         with transaction.atomic(durable=True):
             rows: list[tuple[Any, ...]] = []
@@ -160,11 +160,12 @@ def _land(frames: list[tuple[int, bytes]], keys: dict[int, MeterKeys]) -> None:
             land_rows(rows)
 
 
-def _keys(meter: int) -> MeterKeys:
+def keys_of(meter: int) -> MeterKeys:
+    """A made meter's keys."""
     return MeterKeys(meter.to_bytes(16, "big"), (meter * 7).to_bytes(16, "big"))
 
 
-def _sealed(meters: range, keys: dict[int, MeterKeys], rows: int) -> tuple[list[tuple[int, bytes]], int]:
+def sealed(meters: range, keys: dict[int, MeterKeys], rows: int) -> tuple[list[tuple[int, bytes]], int]:
     """A push of each meter, and the energy of all of them. The values are the tail of the body, so a template serves."""
     draw = np.random.default_rng([7, meters.start, rows])
     values = np.empty((len(meters), rows, 2), ">u2")
@@ -176,11 +177,11 @@ def _sealed(meters: range, keys: dict[int, MeterKeys], rows: int) -> tuple[list[
         body = structure(
             octets(b"DUA" + meter.to_bytes(5, "big")),
             octets(bytes.fromhex("000e190900ff")),
-            octets(DateTime.from_instant(_BEGIN_AT).to_octets()),
+            octets(DateTime.from_instant(BEGIN_AT).to_octets()),
             Data(Tag.LONG_UNSIGNED, PERIOD_S),
             Data(Tag.COMPACT_ARRAY, (row,) * rows),
         )
-        stamp = DateTime.from_instant(_BEGIN_AT + dt.timedelta(days=1))
+        stamp = DateTime.from_instant(BEGIN_AT + dt.timedelta(days=1))
         plain = apdu.encode(DataNotification(LONG_CONFIRMED | place & 0xFFFF, stamp, body))
         plain = plain[: -4 * rows] + values[place].tobytes()
         mine = Keys(keys[meter].encryption, keys[meter].authentication)
