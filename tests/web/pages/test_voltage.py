@@ -99,7 +99,11 @@ def test_the_file_holds_every_phase_and_refusals_are_404(sign_in: SignIn, town: 
     body = b"".join(client.get(f"{PAGE}?unduh=csv").streaming_content).decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(body), delimiter=";"))
     assert len(rows) == 71 and rows[1][3:8] == ["T-0", "A", "200,000000", "200,000000", "198,000000"]
-    assert client.get(f"{PAGE}?unduh=xlsx").status_code == 200
+    for form, kind in (("unduh=xlsx", "spreadsheetml"), ("unduh=pdf", "pdf"), ("grafik=ujung&bentuk=png", "png")):
+        file = client.get(f"{PAGE}?{form}")
+        assert file.status_code == 200 and kind in file["Content-Type"], form
+    drawn = b"".join(client.get(f"{PAGE}?grafik=ujung&bentuk=csv").streaming_content).decode()
+    assert "\r\n0;200\r\n" in drawn and "\r\n0,5;234,5\r\n" in drawn and "\r\n1;269\r\n" in drawn
     assert "Nothing was told of the voltage" in client.get(f"{PAGE}?hari=2020-01-01").content.decode()
     for wrong in ("hari=x", "unit=99999", "penyulang=-1", "urut=x", f"penyulang={ends.nodes[0].pk}", "hari=9999-12-31"):
         assert client.get(f"{PAGE}?{wrong}").status_code == 404, wrong

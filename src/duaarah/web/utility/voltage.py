@@ -25,6 +25,7 @@ from duaarah.web.shared.access import for_kind
 from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold, chart_response
 from duaarah.web.shared.export import Table, exported
 from duaarah.web.shared.figures import figure
+from duaarah.web.shared.pdf_table import as_pdf
 from duaarah.web.utility import voltage_words as words
 from duaarah.web.utility.morning import data_words
 from duaarah.web.utility.reliability_words import exact
@@ -83,17 +84,23 @@ def asked_of(request: HttpRequest) -> Asked:
 
 @for_pln
 def voltage(request: HttpRequest) -> HttpResponseBase:
-    """One day of all line ends; `unduh` may be csv or xlsx."""
+    """One day of all line ends; `unduh` may be csv, xlsx or pdf."""
     at, asked = now(), asked_of(request)
     facts = _worst_first(placed(_facts(asked).defer("lowest")), asked.order)
     if (file := exported(request, lambda: _table(asked, _with_lowest(facts)))) is not None:
         return file
+    limits = queries.limits_of(asked.date or at.astimezone(WIB).date())
+    if request.GET.get("unduh") == "pdf":
+        return as_pdf(words.printed(asked.date, facts))
+    ends = words.ends_chart(facts, limits)
+    if (file := chart_response(request, [ends] if ends else [])) is not None:
+        return file
     shown = _with_lowest(facts[:SHOWN])
     drn = _numbers(shown)
     trends = _trends(asked.date, {fact.transformer_id for fact in shown})
-    limits = queries.limits_of(asked.date or at.astimezone(WIB).date())
     context = {
         "asked": asked,
+        "ends": ends,
         "units": Unit.objects.filter(networknode__isnull=False).distinct().order_by("name"),
         "feeders": _feeders(asked),
         "rows": [words.phase_row(fact, drn, trends, limits) for fact in shown],

@@ -7,10 +7,16 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from django.utils.translation import gettext as _
+
 from duaarah.analytics.measures.voltage import Limits
 from duaarah.analytics.models import DailyVoltage
 from duaarah.registry.models import NetworkNode
+from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold
 from duaarah.web.shared.figures import figure
+from duaarah.web.shared.pdf_table import ROWS_MAX, PrintedTable
+from duaarah.web.shared.templatetags.duaarah import day as day_words
 from duaarah.web.utility.sparks import spark
 
 Trends = dict[tuple[int, str], list[float | None]]
@@ -186,3 +192,59 @@ def _row(depth: int, node: NetworkNode | None, facts: list[DailyVoltage], limits
         "above": sum(fact.above > 0 for fact in facts),
         "p5": figure(_least(facts), 1),
     }
+
+
+def ends_chart(facts: list[DailyVoltage], limits: Limits) -> Chart | None:
+    """How large a share of the phases has its evening's p5 so low or lower; None without two phases."""
+    told = [fact.evening_p5_v for fact in facts if fact.evening_p5_v is not None]
+    if len(told) < 2:
+        return None
+    shares = [n / 100 for n in range(101)]
+    heard, known = sum(fact.meters for fact in facts), sum(fact.meters_known for fact in facts)
+    return Chart(
+        key="ujung",
+        title=_("Phases by their line ends"),
+        unit="V",
+        kind=Kind.DURATION,
+        axis=Axis.SHARE,
+        positions=tuple(shares),
+        series=(Series(name=_("5th percentile"), values=tuple(np.quantile(told, shares).tolist())),),
+        source=_("The evening's 5th percentile of %(n)d phases of transformers on %(day)s, the lowest at the left.")
+        % {"n": len(told), "day": day_words(facts[0].date)},
+        coverage=_("%(n)d of %(all)d meters told their voltage.") % {"n": heard, "all": known},
+        thresholds=tuple(Threshold(name=f"{volts:.0f} V", value=volts) for volts in (limits.low_v, limits.high_v)),
+        allowed=(limits.low_v, limits.high_v),
+        from_zero=False,
+    )
+
+
+def printed(date: dt.date | None, facts: list[DailyVoltage]) -> PrintedTable:
+    """The phases for printing, the worst first, as many as anybody prints."""
+    rows = [
+        (
+            fact.transformer.name or fact.transformer.code,
+            fact.transformer.parent.code if fact.transformer.parent else "-",
+            fact.phase or "-",
+            figure(fact.evening_p1_v, 1),
+            figure(fact.evening_p5_v, 1),
+            figure(fact.evening_min_v, 1),
+            figure(fact.evening_median_v, 1),
+            figure(100 * fact.below / fact.intervals if fact.intervals else None, 1),
+            figure(100 * fact.above / fact.intervals if fact.intervals else None, 1),
+            f"{fact.low_meters} / {fact.meters} ({fact.meters_known})",
+        )
+        for fact in facts[:ROWS_MAX]
+    ]
+    return PrintedTable(
+        name=f"tegangan-{date or 'kosong'}",
+        title=_("Voltage at the line ends"),
+        under="-" if date is None else f"{day_words(date)} · {len(facts)}",
+        head=(
+            *(_("Transformer"), _("Feeder"), _("Phase"), "p1 (V)", "p5 (V)", _("Lowest (V)"), _("Median (V)")),
+            *(_("Percent of time below"), _("Percent of time above"), _("Meters below, of those heard")),
+        ),
+        rows=rows,
+        sums=None,
+        figures=frozenset(range(3, 10)),
+        page=_("Page"),
+    )
