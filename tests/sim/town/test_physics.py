@@ -121,6 +121,22 @@ def test_profiles_show_the_voltages_of_the_network(
     assert cut.status == 4 and cut.values[1] is None
 
 
+def test_the_drops_that_meters_show_tell_what_the_lines_lost(
+    day: tuple[dict[str, LoadProfile], list[dict[str, Any]], Path],
+) -> None:
+    # Each current times its drop from the busbar (core.losses.technical): the loss of any radial network.
+    sent, truth, _ = day
+    [total] = [total for total in total_meters_of(WORLD) if total.node == "T-0002"]
+    busbar = np.array([one.values[1] or np.nan for one in sent[total.drn].intervals[1:]], dtype=float)
+    lost_wh = 0.0
+    for meter in WORLD.meters:
+        if meter.place.transformer == "T-0002":
+            volts = np.array([one.values[1] or np.nan for one in sent[meter.drn].intervals[1:]], dtype=float)
+            lost_wh += float(np.nansum(np.array(energies(sent[meter.drn])) * (busbar - volts) / volts))
+    [true] = [f for f in truth if f["kind"] == "transformer_day" and f["node"] == "T-0002" and f["day"] == 0]
+    assert lost_wh == pytest.approx(true["lines_wh"], rel=0.15)
+
+
 def test_the_truth_says_what_happened_and_is_the_towns_own(
     day: tuple[dict[str, LoadProfile], list[dict[str, Any]], Path],
 ) -> None:

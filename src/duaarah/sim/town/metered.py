@@ -37,7 +37,8 @@ _EVENING_STEPS = slice(17 * 4, 22 * 4)
 class Counted:
     """
     A local day. (meters, 96): `register_wh` at each interval's end, `energy_wh` in it, `voltage_v`, `current_a` (NaN: not
-    measured), `off`: no supply in all of it. (totals, 96): `total_register_wh`, `total_energy_wh`.
+    measured), `off`: no supply in all of it. (totals, 96): `total_register_wh`, `total_energy_wh`, `total_voltage_v` (of
+    transformers the busbar's).
     """
 
     register_wh: Whole
@@ -47,6 +48,7 @@ class Counted:
     off: Mask
     total_register_wh: Whole
     total_energy_wh: Whole
+    total_voltage_v: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Metered:
         self._gain, begun_wh = total_errors(world)
         self._total_wh = begun_wh.astype(np.float64)
         feeder_row = {one.code: row for row, one in enumerate(feeders)}
+        self._feeder_of_transformer = np.array([feeder_row[one.feeder] for one in transformers])
         self._feeder_of = np.array([feeder_row[meter.place.feeder] for meter in world.meters])
 
     def day(self) -> Counted:
@@ -98,7 +101,10 @@ class Metered:
         reached = self._total_wh[:, None] + np.cumsum(totals, axis=1)
         total_wh = np.floor(np.column_stack([self._total_wh, reached])).astype(np.int64)
         self._total_wh = reached[:, -1]
-        voltage_v = solved.voltage_v * self._swing(dice)[self._feeder_of] + dice.normal(0, _SHOWN_V, off.shape)
+        swing = self._swing(dice)
+        busbar_v = solved.busbar_v * swing[self._feeder_of_transformer]
+        total_voltage_v = np.vstack([busbar_v, np.full((len(self.grid.feeders), STEPS), np.nan)])[self._total_rows]
+        voltage_v = solved.voltage_v * swing[self._feeder_of] + dice.normal(0, _SHOWN_V, off.shape)
         dead = off >= 1
         return Counted(
             register_wh=used_wh[:, 1:],
@@ -108,6 +114,7 @@ class Metered:
             off=dead,
             total_register_wh=total_wh[:, 1:],
             total_energy_wh=np.diff(total_wh, axis=1),
+            total_voltage_v=np.round(total_voltage_v, 1),
         )
 
     def total_registers_wh(self) -> dict[str, int]:

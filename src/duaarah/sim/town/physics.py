@@ -53,8 +53,11 @@ class Physics:
         )
         beside_w = self._beside_w(wires, loads_w, dark, begin_us)
         solved = self.grid.solve(loads_w, unmetered_w=beside_w, dark=dark)
-        self._show(mine, solved, begin_us)
-        self._count(solved, dark, begin_us)
+        dice = np.random.default_rng([self._world.seed, 5, abs(begin_us // QUARTER_US)])
+        swing = {one.code: 1 + dice.normal(0, _SWING, steps) for one in self.grid.feeders}
+        noise_v = dice.normal(0, _SHOWN_V, solved.voltage_v.shape)
+        self._show(mine, solved, swing, noise_v, begin_us)
+        self._count(solved, dark, swing, begin_us)
         self._tell(solved, loads_w, beside_w, begin_us)
         wires.forget(begin_us)
 
@@ -73,19 +76,18 @@ class Physics:
             found[row] += theft.unmetered_w(loads_w[row], begin_us, STEP_S) * lit
         return found
 
-    def _show(self, supplies: Sequence[Supply], solved: Solved, begin_us: int) -> None:
+    def _show(
+        self, supplies: Sequence[Supply], solved: Solved, swing: Mapping[str, Array], noise_v: Array, begin_us: int
+    ) -> None:
         """What meters measured: the line's voltage, with what the 20 kV side did of itself."""
-        steps = solved.voltage_v.shape[1]
-        dice = np.random.default_rng([self._world.seed, 5, abs(begin_us // QUARTER_US)])
-        swing = {one.code: 1 + dice.normal(0, _SWING, steps) for one in self.grid.feeders}
-        noise = dice.normal(0, _SHOWN_V, solved.voltage_v.shape)
-        ends = [round(instant_of(begin_us + (step + 1) * QUARTER_US).timestamp()) for step in range(steps)]
-        for supply, volts, shown in zip(supplies, solved.voltage_v, noise, strict=True):
+        steps = range(solved.voltage_v.shape[1])
+        ends = [round(instant_of(begin_us + (step + 1) * QUARTER_US).timestamp()) for step in steps]
+        for supply, volts, wrong in zip(supplies, solved.voltage_v, noise_v, strict=True):
             if supply.ip is not None:
-                seen = volts * swing[supply.known.place.feeder] + shown
+                seen = volts * swing[supply.known.place.feeder] + wrong
                 supply.ip.measured({end: round(v * 1000) for end, v in zip(ends, seen, strict=True) if not np.isnan(v)})
 
-    def _count(self, solved: Solved, dark: Array, begin_us: int) -> None:
+    def _count(self, solved: Solved, dark: Array, swing: Mapping[str, Array], begin_us: int) -> None:
         feeders = {one.code: row for row, one in enumerate(self.grid.feeders)}
         for total in self.totals.values():
             if total.known.node in feeders:
@@ -93,7 +95,8 @@ class Physics:
                 volts, out = np.full(len(flows), np.nan), flows <= 0
             else:
                 row = self.grid.transformer_row[total.known.node]
-                flows, volts, out = solved.input_wh[row], solved.busbar_v[row], dark[row] >= 1
+                flows, out = solved.input_wh[row], dark[row] >= 1
+                volts = solved.busbar_v[row] * swing[self.grid.transformers[row].feeder]
             for step, energy_wh in enumerate(flows):
                 end_at = instant_of(begin_us + (step + 1) * QUARTER_US)
                 total.count(float(energy_wh), end_at, float(volts[step]), supplied=not out[step])
@@ -116,8 +119,8 @@ class Physics:
                 lines_wh=float(solved.lines_wh[row].sum()),
                 winding_wh=float(solved.winding_wh[row].sum()),
                 core_wh=float(solved.core_wh[row].sum()),
-                lowest_v=float(lowest.min()),
-                lowest_drn=one.houses[int(lowest.argmin())].meter.drn,
+                lowest_v=float(lowest.min()) if np.isfinite(lowest).any() else None,
+                lowest_drn=one.houses[int(lowest.argmin())].meter.drn if np.isfinite(lowest).any() else None,
             )
         for row, feeder in enumerate(self.grid.feeders):
             self._truth.write(

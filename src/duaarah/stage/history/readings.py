@@ -83,7 +83,7 @@ def _columns(day: Counted, meter_ids: npt.NDArray[np.int64], begin_us: int) -> C
         "ts": np.tile(ends, len(meter_ids)),
         "energy_wh": np.concatenate([day.energy_wh, day.total_energy_wh]).astype(np.float64).ravel(),
         "register_wh": np.concatenate([day.register_wh, day.total_register_wh]).astype(np.float64).ravel(),
-        "voltage_v": np.concatenate([day.voltage_v, unknown]).ravel(),
+        "voltage_v": np.concatenate([day.voltage_v, day.total_voltage_v]).ravel(),
         "current_a": np.concatenate([day.current_a, unknown]).ravel(),
         "flags": np.concatenate([day.off * POWERED_OFF, np.zeros(totals)]).astype(np.int32).ravel(),
     }
