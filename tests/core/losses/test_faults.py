@@ -69,6 +69,17 @@ def test_an_unknown_phase_is_proposed(feeds) -> None:
     assert (found.meter_id, found.kind, found.likely) == (ids[9], PHASE_UNKNOWN, (1, true))
 
 
+def test_a_transformer_too_small_to_compare_with_says_nothing_of_its_meters(feeds) -> None:
+    """Its few meters would follow others by chance once their own movement is taken for everybody's."""
+    voltage, ids, transformers, phases = recorded(feeds)
+    small = [i for i, t in enumerate(transformers) if t == 3]
+    few = [next(i for i in small if phases[i] == phase) for phase in ("L1", "L2", "L3")]
+    keep = [i for i in range(len(ids)) if i not in small or i in few]
+    assert check_mapping(
+        voltage[:, keep], [ids[i] for i in keep], [transformers[i] for i in keep], [phases[i] for i in keep]
+    ) == []  # fmt: skip
+
+
 def test_one_group_alone_and_voltages_without_news_say_nothing(feeds) -> None:
     voltage, ids, transformers, phases = recorded(feeds)
     assert check_mapping(voltage, ids, [1] * len(ids), [""] * len(ids)) == []

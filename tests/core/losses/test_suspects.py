@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from tests.core.losses import town
 
+from duaarah.core.losses.assess import assess
 from duaarah.core.losses.estimate import learn
 from duaarah.core.losses.panel import hours_of
 from duaarah.core.losses.rules import Signals, indications
-from duaarah.core.losses.suspects import BYPASS, DROP, NIGHT, PARTIAL, Ranking, rank
+from duaarah.core.losses.suspects import BYPASS, DROP, LATER, NIGHT, PARTIAL, Ranking, rank
 from duaarah.core.losses.technical import lines_loss_wh
 from duaarah.stage.bench_losses import mixed
 
@@ -78,6 +79,26 @@ def test_each_mechanism_is_named(kind: str) -> None:
     if kind in (DROP, BYPASS):
         first = (made.panel.end_s[0] - 900 + 25_200) // 86_400
         assert abs(best.since_day - first - DAYS // 2) <= 1
+
+
+def test_loads_beside_a_meter_whose_own_use_goes_on() -> None:
+    """From a day on: a pump that runs all day, and more of the house's loads; the meter itself counts as before."""
+
+    def steal(rng, use):
+        stolen = np.zeros_like(use)
+        late = slice(DAYS // 2 * town.STEPS_DAY, None)
+        stolen[late, 5] = 0.7 * use[late, 5] + 40.0
+        use += stolen
+        return stolen, {5: "later"}
+
+    made = town.feed(np.random.default_rng(31), days=DAYS, meters=70, steal=steal)
+    found = assess(made.panel, made.plate)
+    assert found.ranking is not None
+    best = found.ranking.suspects[0]
+    assert (best.meter_id, best.mechanism, best.case) == (6, LATER, True)
+    assert best.share == pytest.approx(0.7 / 1.7, abs=0.08)
+    assert best.since_day == found.since_day and abs(best.since_day - found.hours.day[0] - DAYS // 2) <= 1
+    assert [s.meter_id for s in found.ranking.suspects if s.case] == [6]
 
 
 def test_a_street_light_is_a_light_and_nobodys() -> None:

@@ -15,6 +15,7 @@ from duaarah.analytics.losses.sources import CLEAN_BACK_DAYS, Digests, digests, 
 
 BACK_DAYS = 120
 TURN_S = 60.0
+NEW_DAYS = 7
 
 
 def catch_up(*, now: dt.datetime, turn_s: float = TURN_S, step: operations.Step = lambda name: None) -> int:
@@ -39,8 +40,11 @@ def catch_up(*, now: dt.datetime, turn_s: float = TURN_S, step: operations.Step 
         if not note_days(found.values(), **span, ends=ends):
             return written
         told = digests(**known)
-    written += _count(found, told, span, now, ends, step)
-    return written + _rank(found, told, now, ends)
+    # What is new first, then where to look, then a past that was brought or changed.
+    new = {**span, "first_date": last_date - NEW_DAYS * DAY}
+    written += _count(found, told, new, now, ends, step)
+    written += _rank(found, told, now, ends)
+    return written + _count(found, told, span, now, ends, step)
 
 
 def _check_places(found: dict[int, Place], told: Digests, now: dt.datetime, ends: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,16 +75,18 @@ def _found(below: Sequence[Place], readings: Table, first_date: dt.date, last_da
     nodes: list[int] = []
     phases: list[str] = []
     for place in below:
-        if not place.customers:
+        # A meter on three phases follows none of them.
+        single = replace(place, customers=[c for c in place.customers if not c.several])
+        if not single.customers:
             continue
-        panel = panel_of(place, readings, first_date, last_date)
+        panel = panel_of(single, readings, first_date, last_date)
         if voltages and len(panel.end_s) != len(voltages[0]):
             continue  # another interval than its neighbours': not comparable
         right = aligned(panel, [c for c in clock_findings(panel) if c.meter_id])
         voltages.append(right.voltage_v)
         ids += list(panel.meter_ids)
         nodes += [place.node_id] * len(panel.meter_ids)
-        phases += [c.phase for c in place.customers]
+        phases += [c.phase for c in single.customers]
     return check_mapping(np.hstack(voltages), ids, nodes, phases) if voltages else []
 
 

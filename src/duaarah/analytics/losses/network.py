@@ -20,6 +20,8 @@ from duaarah.registry.models import Meter, NetworkNode, NodeMeter
 
 Kind = NetworkNode.Kind
 FAR_S = 2**40
+# Who is on three phases: above so much, as validation takes it, or by his meter's kind.
+SINGLE_PHASE_MAX_VA, THREE_PHASE = 11_000, "three-phase"
 WIB = "Asia/Jakarta"
 # A maker's and a connection's trials leave some kWh in the register of a new meter.
 NEW_WH = 100_000.0
@@ -39,12 +41,16 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer's meter; `since_s`: new from then on (0: since ever, or not known); `recorded`: transformer of the registry."""
+    """
+    A customer's meter; `since_s`: new from then on (0: since ever, or not known); `recorded`: transformer of the registry;
+    `several`: on all three phases, so that it has none of its own.
+    """
 
     meter_id: int
     phase: str
     since_s: int
     recorded: int
+    several: bool = False
 
 
 @dataclass(slots=True)
@@ -153,15 +159,19 @@ def _add_customers(found: dict[int, Place], moved: dict[int, int]) -> None:
         cursor.execute(_SINCE, [NEW_WH])
         since: dict[int, int] = dict(cursor.fetchall())
     zones: dict[int, Counter[str]] = {}
-    rows: Sequence[tuple[int, int | None, str, str]] = list(
-        Meter.objects.filter(transformer_id__in=found).order_by("pk").values_list("pk", "transformer_id", "phase", "zone")
+    rows: Sequence[tuple[int, int | None, str, str, int, str]] = list(
+        Meter.objects.filter(transformer_id__in=found).order_by("pk").values_list(
+            "pk", "transformer_id", "phase", "zone", "contracted_va", "profile"
+        )
     )  # fmt: skip
-    for meter_id, recorded, phase, zone in rows:
+    for meter_id, recorded, phase, zone, contracted_va, profile in rows:
         if meter_id in totals or recorded is None:
             continue
         node_id = moved.get(meter_id, recorded)
         node_id = node_id if node_id in found else recorded
-        found[node_id].customers.append(Customer(meter_id, phase, since.get(meter_id, 0), recorded))
+        several = not phase and (contracted_va > SINGLE_PHASE_MAX_VA or profile.startswith(THREE_PHASE))
+        customer = Customer(meter_id, phase, since.get(meter_id, 0), recorded, several)
+        found[node_id].customers.append(customer)
         zones.setdefault(node_id, Counter())[zone] += 1
     for node_id, counted in zones.items():
         found[node_id].zone = min(counted, key=lambda zone: (-counted[zone], zone))

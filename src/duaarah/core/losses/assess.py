@@ -56,7 +56,7 @@ def assess(panel: Panel, plate: Plate, *, clean: tuple[int, int] | None = None, 
         asked = hours.part((hours.day < clean[0]) | (hours.day > clean[1]))
     answer = estimate(asked, model)
     enough = len(np.unique(hours.day[hours.use])) >= RANK_DAYS_MIN
-    ranking = rank(hours, model) if ranked and enough and whole.refusal is None else None
+    ranking = rank(hours, model, since_day=since) if ranked and enough and whole.refusal is None else None
     return Assessment(whole, answer, hours, model, registers, clocks, since, step, ranking)
 
 

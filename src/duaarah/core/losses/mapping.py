@@ -95,11 +95,17 @@ def _correlation(a: Array, b: Array) -> float:
 
 
 def _clear(row: Array, groups: list[tuple[int, str]], recorded: tuple[int, str]) -> bool:
-    """Another group than the recorded one stands out: above it, and above all others."""
+    """
+    Another group than the recorded one stands out: above it, and above all others. A recorded group that is too small to be
+    compared with leaves nothing to say; where the phase is not known, the transformer's best group stands for it.
+    """
     k = int(row.argmax())
     if groups[k] == recorded or row[k] < CORRELATION_MIN:
         return False
-    own = row[groups.index(recorded)] if recorded in groups else -1.0
+    kin = [n for n, group in enumerate(groups) if group == recorded or (not recorded[1] and group[0] == recorded[0])]
+    if not kin:
+        return False
+    own = -1.0 if k in kin else float(row[kin].max())
     second = np.delete(row, k).max()
     return bool(row[k] - own >= MARGIN_MIN and row[k] - second >= MARGIN_MIN / 2)
 

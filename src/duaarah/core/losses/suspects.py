@@ -21,12 +21,14 @@ from duaarah.core.losses.panel import HOUR_S, Array, Flags, Hours
 from duaarah.core.losses.steps import find_step
 from duaarah.core.losses.technical import transformer_loss_wh
 
-PARTIAL, DROP, NIGHT, BYPASS = "partial", "drop", "night", "bypass"
+PARTIAL, DROP, NIGHT, BYPASS, LATER = "partial", "drop", "night", "bypass", "later"
 NIGHT_FROM, NIGHT_TO, DARK_FROM, DARK_TO, SUN_FROM, SUN_TO = 22, 5, 18, 6, 9, 15
 _Found = tuple[float, str, float, float, int | None]  # score, mechanism, coefficient, Wh a day, since
 # A case is opened from this score on, hiding so much of the own use and so much a day.
 SCORE_CASE, HIDDEN_SHARE_MIN, HIDDEN_WH_DAY_MIN = 6.5, 0.15, 300.0
 SCORE_CLEAR = 4.0
+# The other story of a step counts only if it leaves so much less unexplained.
+LATER_BETTER = 0.97
 # A meter whose own reading the others explain so well (variance inflation) cannot be told from them.
 ALIKE = 30.0
 ZERO_SHARE, DROP_SHARE, ALIVE_WH_DAY = 0.05, 0.20, 400.0
@@ -90,8 +92,11 @@ def residual_of(hours: Hours, model: LossModel) -> Array:
     return np.asarray(hours.total_wh - hours.sold_wh - plate - hours.lines_wh - design @ model.mean)
 
 
-def rank(hours: Hours, model: LossModel) -> Ranking:
-    """Rank all meters of a transformer over these hours (a month or two; two weeks at least say something)."""
+def rank(hours: Hours, model: LossModel, *, since_day: int | None = None) -> Ranking:
+    """
+    Rank all meters of a transformer over these hours (a month or two; two weeks at least say something). `since_day`: the
+    local day from which more is missing than before; a load beside a meter may have begun then while its own use went on.
+    """
     hours = hours.part(hours.use)
     residual = residual_of(hours, model)
     pv, pv_suspected = feeding_in(hours, residual)
@@ -107,7 +112,11 @@ def rank(hours: Hours, model: LossModel) -> Ranking:
     explained = sum((solved.beta[j] * columns.values[j] for j in np.flatnonzero(clear)), np.zeros(len(residual)))
     at_night = _solve(_night_columns(hours, model), residual - explained, hours.total_wh, night)
     days = max(len(np.unique(hours.day)), 1)
-    best = _best(hours, columns, solved, at_night, days)
+    later = _later_columns(hours, model, since_day)
+    begun = _solve(later, residual, hours.total_wh, np.ones(len(residual), dtype=bool)) if later is not None else None
+    if begun is not None and begun.noise > LATER_BETTER * solved.noise:
+        begun = None  # what each meter's own days say explains it as well
+    best = _best(hours, columns, solved, at_night, days, (later, begun) if later and begun else None)
     vacant = _vacant(columns, solved, hours)
     street = _street(columns, solved)
     missing = residual.sum() > 3 * model.noise * hours.total_wh.sum() / np.sqrt(days) and residual.sum() > 0
@@ -162,6 +171,26 @@ def _columns(hours: Hours, model: LossModel) -> _Columns:
     return columns
 
 
+def _later_columns(hours: Hours, model: LossModel, since_day: int | None) -> _Columns | None:
+    """
+    The other story of a step in what is missing: from that day on loads hang beside meters whose own use went on as before,
+    and something that runs all day passes by every meter. None without a step within these hours.
+    """
+    if since_day is None:
+        return None
+    begun = hours.day >= since_day
+    if begun.all() or not begun.any():
+        return None
+    columns = _Columns()
+    _shared(columns, hours, model)
+    dark = ((hours.hour >= DARK_FROM) | (hours.hour < DARK_TO)).astype(np.float64)
+    columns.add(dark, -1, "street_light")
+    columns.add(begun.astype(np.float64), -1, "beside")
+    for m in range(hours.energy_wh.shape[1]):
+        columns.add(np.where(begun, hours.energy_wh[:, m], 0.0), m, LATER, since_day)
+    return columns
+
+
 def _night_columns(hours: Hours, model: LossModel) -> _Columns:
     columns = _Columns()
     _shared(columns, hours, model)
@@ -182,6 +211,7 @@ class _Solved:
     beta: Array
     sd: Array
     inflation: Array
+    noise: float
 
 
 def _solve(columns: _Columns, residual: Array, total: Array, rows: Flags) -> _Solved:
@@ -192,7 +222,7 @@ def _solve(columns: _Columns, residual: Array, total: Array, rows: Flags) -> _So
     size = np.sqrt((x**2).sum(axis=0))
     used = size > 1e-9
     x = x / np.where(used, size, 1.0)
-    doubt = np.array(columns.doubt) * size
+    doubt = np.array(columns.doubt) * np.where(used, size, 1.0)
     gram, right = x.T @ x, x.T @ y
     low = np.array(columns.low)
     noise = float(np.std(y)) or 1e-12
@@ -207,7 +237,7 @@ def _solve(columns: _Columns, residual: Array, total: Array, rows: Flags) -> _So
     inverse = np.linalg.inv(full)
     sd = noise * np.sqrt(np.maximum(np.diag(inverse), 0.0))
     scale = np.where(used, size, 1.0)
-    return _Solved(np.where(used, beta / scale, 0.0), np.where(used, sd / scale, np.inf), np.diag(inverse))
+    return _Solved(np.where(used, beta / scale, 0.0), np.where(used, sd / scale, np.inf), np.diag(inverse), noise)
 
 
 def _descend(gram: Array, right: Array, low: Array, start: Array) -> Array:
@@ -229,7 +259,14 @@ def _descend(gram: Array, right: Array, low: Array, start: Array) -> Array:
     return beta
 
 
-def _best(hours: Hours, columns: _Columns, solved: _Solved, at_night: _Solved, days: int) -> list[Suspect]:
+def _best(
+    hours: Hours,
+    columns: _Columns,
+    solved: _Solved,
+    at_night: _Solved,
+    days: int,
+    begun: tuple[_Columns, _Solved] | None,
+) -> list[Suspect]:
     values = columns.values
     found: dict[int, _Found] = {}
     night = (hours.hour >= NIGHT_FROM) | (hours.hour < NIGHT_TO)
@@ -242,6 +279,14 @@ def _best(hours: Hours, columns: _Columns, solved: _Solved, at_night: _Solved, d
         hidden = float(at_night.beta[j] * hours.energy_wh[night, j - 4].sum()) / days
         # Half the rows, twice the looks: what night alone says counts a little less.
         _keep(found, j - 4, NIGHT, at_night.beta[j], at_night.sd[j] / 0.8, hidden, None)
+    if begun is not None:
+        late, told = begun
+        for j, owner in enumerate(late.owner):
+            if owner >= 0:
+                hidden = float(told.beta[j] * late.values[j].sum()) / max(
+                    len(np.unique(hours.day[late.values[j] > 0])), 1
+                )
+                _keep(found, owner, LATER, told.beta[j], told.sd[j], hidden, late.since[j])
     out = []
     for m, meter_id in enumerate(hours.meter_ids):
         score, kind, beta, hidden, since = found.get(m, (0.0, PARTIAL, 0.0, 0.0, None))

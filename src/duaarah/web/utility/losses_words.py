@@ -245,6 +245,12 @@ def mechanism(suspect: LossSuspect) -> str:
             "Since %(day)s it counts next to nothing, and the transformer lacks what it used before: "
             "about %(kwh)s kWh a day. Look whether the house is lived in and whether a wire passes the meter."
         )
+    elif suspect.mechanism == "later":
+        words = _(
+            "Since %(day)s the missing energy rises and falls with its use, and its own use went on as before: "
+            "about %(kwh)s kWh a day, %(share)s percent of what it would draw. "
+            "Look for new loads of this house that are connected before the meter."
+        )
     elif suspect.mechanism == "night":
         words = _(
             "At night (22-5 h) the missing energy rises and falls with its use: about %(kwh)s kWh a night. "
