@@ -323,6 +323,21 @@ def test_a_report_that_cannot_be_made_is_tried_again_and_told(mail: Mail, monkey
     assert mail.outcomes() == ["NOT_MADE", "SENT"]
 
 
+def test_a_name_with_a_line_break_breaks_no_header(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    mail.subscribe()
+    monkeypatch.setattr(composing, "_makers", [lambda *args: replace(letter(*args), subject="Unit\nBcc: x@x.example")])
+    mail.on(days=1)
+    mail.turn()
+    assert mail.server.taken[0]["Subject"] == "Unit Bcc: x@x.example" and mail.server.taken[0]["Bcc"] is None
+    bad = {"List-Unsubscribe": "<https://x/>\nBcc: x@x.example"}
+    monkeypatch.setattr(composing, "_makers", [lambda *args: replace(letter(*args), headers=bad)])
+    mail.on(days=1)
+    mail.turn()
+    assert mail.outcomes()[-1] == "NOT_MADE" and len(mail.server.whole) == 1
+
+
 def test_whoever_ended_it_or_left_the_utility_gets_nothing(mail: Mail) -> None:
     ended, left = mail.subscribe(), mail.subscribe(report="RELIABILITY")
     mail.on(days=1)
@@ -330,8 +345,7 @@ def test_whoever_ended_it_or_left_the_utility_gets_nothing(mail: Mail) -> None:
     assert unsubscribe(subscription_id=ended.pk, actor="link", now=mail.now)
     assert not unsubscribe(subscription_id=ended.pk, actor="link", now=mail.now)
     Membership.objects.all().delete()
-    while send_next(now=lambda: mail.now) or Issue.objects.filter(state="WAITING").exists():
-        pass
+    assert not send_next(now=lambda: mail.now)
     mail.on(days=1)
     mail.turn()
     assert mail.server.connections == 0
@@ -351,6 +365,34 @@ def test_a_trial_comes_now_and_changes_nothing(mail: Mail) -> None:
     due_at = own.next_due_at
     own.refresh_from_db()
     assert own.next_due_at == due_at
+
+
+def test_one_who_left_holds_up_nobody(mail: Mail) -> None:
+    mail.subscribe()
+    other = Login.objects.create_user("kenanga")
+    Membership.objects.create(login=other, unit=mail.unit, role="VIEWER")
+    mail.on(seconds=1)
+    mail.subscribe(login=other, email="kenanga@pln.example")
+    mail.on(days=1)
+    make_due(sender=SENDER, now=mail.now)
+    mail.login.memberships.all().delete()
+    assert send_next(now=lambda: mail.now)
+    assert [each["To"] for each in mail.server.taken] == ["kenanga@pln.example"]
+
+
+@pytest.mark.parametrize(("given", "wanted"), [
+    ("", ("", 587, "starttls")), ("mail.pln.example", ("mail.pln.example", 587, "starttls")),
+    ("mail.pln.example,tls", ("mail.pln.example", 465, "tls")), ("127.0.0.1:2525,plain", ("127.0.0.1", 2525, "plain")),
+])  # fmt: skip
+def test_the_servers_place_is_read(monkeypatch: pytest.MonkeyPatch, given: str, wanted: tuple[str, int, str]) -> None:
+    from duaarah.project import settings as of_environment
+
+    monkeypatch.setenv("DUAARAH_SMTP", given)
+    assert of_environment._mail_server() == wanted
+    for wrong in ("mail:x", "mail,ssl"):
+        monkeypatch.setenv("DUAARAH_SMTP", wrong)
+        with pytest.raises(ValueError, match="DUAARAH_SMTP"):
+            of_environment._mail_server()
 
 
 def test_what_is_no_subscription_is_refused(mail: Mail) -> None:

@@ -28,6 +28,7 @@ LEASE = dt.timedelta(minutes=15)
 # After which try how long it rests; after the last it is given up. About a day.
 PAUSES_MIN = (1, 5, 15, 60, 240, 480, 720)
 UNSURE_MAX = 2
+LOOKED_AT = 20  # issues whose subscriber has left are passed over at once
 Outcome = Attempt.Outcome
 Result = tuple[Outcome, int | None, str]
 
@@ -50,17 +51,15 @@ def _claim(at: dt.datetime) -> Attempt | None:
         dead = rows.filter(state=Issue.State.SENDING, claimed_until_at__lte=at).order_by("pk").first()
         if dead is not None:
             _close_dead(dead, at)
-        issue = (
-            rows.filter(state=Issue.State.WAITING, next_attempt_at__lte=at).order_by("next_attempt_at", "pk").first()
-        )
-        if issue is None:
-            return None
-        if issue.subscription.ended_at is not None or not may_read(issue.subscription.login):
-            Issue.objects.filter(pk=issue.pk).update(state=Issue.State.WITHDRAWN, closed_at=at)
-            return None
-        number = issue.attempts.count() + 1
-        Issue.objects.filter(pk=issue.pk).update(state=Issue.State.SENDING, claimed_until_at=at + LEASE)
-        return Attempt.objects.create(issue=issue, number=number, begun_at=at)
+        waiting = rows.filter(state=Issue.State.WAITING, next_attempt_at__lte=at)
+        for issue in waiting.order_by("next_attempt_at", "pk")[:LOOKED_AT]:
+            if issue.subscription.ended_at is not None or not may_read(issue.subscription.login):
+                Issue.objects.filter(pk=issue.pk).update(state=Issue.State.WITHDRAWN, closed_at=at)
+                continue
+            number = issue.attempts.count() + 1
+            Issue.objects.filter(pk=issue.pk).update(state=Issue.State.SENDING, claimed_until_at=at + LEASE)
+            return Attempt.objects.create(issue=issue, number=number, begun_at=at)
+    return None
 
 
 def _close_dead(issue: Issue, at: dt.datetime) -> None:
@@ -74,11 +73,11 @@ def _close_dead(issue: Issue, at: dt.datetime) -> None:
 def _try(attempt: Attempt, now: Callable[[], dt.datetime]) -> Result:
     subscription = attempt.issue.subscription
     try:
-        letter = letter_of(subscription, attempt.issue.due_at, now())
+        message = _message(letter_of(subscription, attempt.issue.due_at, now()), attempt.issue)
+        message.message()  # a header that cannot be written is found out before the server is asked
     except Exception as error:
         LOG.exception("report %s could not be made", attempt.issue_id)
         return Outcome.NOT_MADE, None, type(error).__name__
-    message = _message(letter, attempt.issue)
     server = get_connection(fail_silently=False)
     try:
         server.open()
@@ -127,7 +126,7 @@ def _words(said: bytes | str) -> str:
 
 def _message(letter: Letter, issue: Issue) -> EmailMultiAlternatives:
     message = EmailMultiAlternatives(
-        subject=letter.subject,
+        subject=" ".join(letter.subject.split()),
         body=letter.text,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[issue.subscription.email],
