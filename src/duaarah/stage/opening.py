@@ -47,7 +47,7 @@ def _live(processes: Processes, world: World, past: Past) -> Path:
     """Load the past; the file in which the town finds what its meters remember of it."""
     with ThreadPoolExecutor(1) as beside:
         # Mostly arithmetic and files: it goes on while the rows of the past are made and copied.
-        readings = beside.submit(_bring_readings, world, past)
+        readings = beside.submit(_bring_readings, world, past, processes.truth)
         replayed = replay(world, past)
         load_history(past, replayed)
         live_outages(past, replayed)
@@ -58,10 +58,10 @@ def _live(processes: Processes, world: World, past: Past) -> Path:
     return memories
 
 
-def _bring_readings(world: World, past: Past) -> dict[str, int]:
+def _bring_readings(world: World, past: Past, truth: Path) -> dict[str, int]:
     """What the total meters show at the end of the past (Wh), by DRN."""
     try:
-        return bring_readings(world, past).total_registers_wh
+        return bring_readings(world, past, truth).total_registers_wh
     finally:
         connections.close_all()
 

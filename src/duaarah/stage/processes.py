@@ -94,6 +94,11 @@ class Processes:
         self.web_port = self._claim.port
         self.gateway_port = _free_port() if town_lives else 0
 
+    @property
+    def truth(self) -> Path:
+        """The town's own folder for what really happened; no process of the platform is told of it."""
+        return self.folder / "truth"
+
     def open_database(self, *, keep: bool = False) -> None:
         """
         The folder's own database (or the external one), migrated; Django is set up in this process.
@@ -170,7 +175,7 @@ class Processes:
         if not self.radio_faults:
             command.append("--no-radio-faults")
         if self.town_lives:
-            command += ["--state", str(self.folder / "town.sqlite"), "--truth", str(self.folder / "truth")]
+            command += ["--state", str(self.folder / "town.sqlite"), "--truth", str(self.truth)]
         if memories is not None:
             command += ["--memories", str(memories)]
         self.town_control = int(self._simulator("town", command)["control_port"])

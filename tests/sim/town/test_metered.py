@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from duaarah.sim.town.grid import Theft
 from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.metered import STEPS, Counted, Metered, Way
 from duaarah.sim.town.network import weak_end_of
 from duaarah.sim.town.past import Drawn, Past, make_past
 from duaarah.sim.town.past_theft import SINCE_DAYS, hidden_theft
+from duaarah.sim.town.truth import Truth, read_truth
 from duaarah.sim.town.world import World, make_world
 
 DAYS = 12
@@ -97,6 +101,26 @@ def test_the_thief_shows_in_his_transformers_balance_and_nowhere_else() -> None:
             assert beside_wh < more_wh[number] < 1.06 * beside_wh
         else:
             assert abs(more_wh[number]) < 0.003 * beside_wh
+
+
+def test_the_past_has_its_truth_too(tmp_path: Path) -> None:
+    world = make_world(7, 40)
+    past = make_past(world, 3)
+    theft = Theft(world.meters[2].drn, -2 * DAY_US, watts=300)
+    metered = Metered(world, past, [theft], Truth(tmp_path))
+    days = [metered.day() for _ in range(3)]
+    truth = read_truth(tmp_path)
+    assert [fact["drn"] for fact in truth if fact["kind"] == "theft"] == [theft.drn]
+    assert sum(fact["kind"] == "cut" for fact in truth) == len(past.outages)
+    for fact in truth:
+        if fact["kind"] == "transformer_day":
+            day = days[fact["day"] + 3]
+            rows = [row for row, meter in enumerate(world.meters) if meter.place.transformer == fact["node"]]
+            assert day.energy_wh[rows].sum() == pytest.approx(fact["metered_wh"], abs=len(rows))
+            lost = sum(fact[name] for name in ("lines_wh", "winding_wh", "core_wh", "unmetered_wh"))
+            assert fact["input_wh"] == pytest.approx(fact["metered_wh"] + lost, rel=1e-6)
+            assert (fact["unmetered_wh"] > 6_000) == (fact["node"] == "T-0001" and fact["day"] >= -2)
+    assert sum(fact["kind"] == "transformer_day" for fact in truth) == 6
 
 
 def test_some_readings_are_lost_and_some_come_late_the_same_in_every_run() -> None:

@@ -20,6 +20,7 @@ from duaarah.sim.town.load import DAY_US, WUS_PER_MWH
 from duaarah.sim.town.network import total_meters_of
 from duaarah.sim.town.past import Outage, Past
 from duaarah.sim.town.totals import total_errors
+from duaarah.sim.town.truth import Truth, write_flows
 from duaarah.sim.town.world import SINGLE_PHASE, World
 
 Array = npt.NDArray[np.float64]
@@ -62,8 +63,15 @@ class _Dark:
 class Metered:
     """Days in their order, from the first on: registers go on from day to day."""
 
-    def __init__(self, world: World, past: Past, thefts: Iterable[Theft] = ()) -> None:
+    def __init__(self, world: World, past: Past, thefts: Iterable[Theft] = (), truth: Truth | None = None) -> None:
+        """`truth` is told what was cut and stolen, and of each day where it all went."""
         self.world, self.thefts = world, tuple(thefts)
+        self._truth = truth or Truth()
+        for cut in past.outages:
+            self._truth.write("cut", cut.span.from_us, node=cut.code)
+            self._truth.write("mended", cut.span.to_us, node=cut.code)
+        for theft in self.thefts:
+            self._truth.write("theft", theft.from_us, drn=theft.drn, watts=theft.watts, share=theft.share)
         self.grid = Grid.of(world)
         self.first_day = past.begin_us // DAY_US
         self._next_day = self.first_day
@@ -152,6 +160,7 @@ class Metered:
         """What flowed, and the share of it that the meters counted."""
         beside_w = self.grid.unmetered_w(loads_w, self.thefts, day) * (1 - off)
         solved = self.grid.solve(loads_w, unmetered_w=beside_w, dark=self._dark(off))
+        write_flows(self._truth, self.grid, solved, (loads_w, beside_w), day * DAY_US)
         drawn_w = loads_w + beside_w
         return solved, np.divide(loads_w, drawn_w, out=np.ones_like(loads_w), where=drawn_w > 0)
 

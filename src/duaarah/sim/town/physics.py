@@ -13,11 +13,11 @@ import numpy as np
 from duaarah.sim.town.clock import instant_of
 from duaarah.sim.town.grid import STEP_S, Grid, Solved
 from duaarah.sim.town.grid.sweep import Array
-from duaarah.sim.town.load import DAY_US, QUARTER_US
+from duaarah.sim.town.load import QUARTER_US
 from duaarah.sim.town.network import total_meters_of
 from duaarah.sim.town.supply import Supply
 from duaarah.sim.town.totals import TotalSupply, total_errors
-from duaarah.sim.town.truth import Truth
+from duaarah.sim.town.truth import Truth, write_flows
 from duaarah.sim.town.wires import Span, Wires, above
 from duaarah.sim.town.world import World
 
@@ -58,7 +58,7 @@ class Physics:
         noise_v = dice.normal(0, _SHOWN_V, solved.voltage_v.shape)
         self._show(mine, solved, swing, noise_v, begin_us)
         self._count(solved, dark, swing, begin_us)
-        self._tell(solved, loads_w, beside_w, begin_us)
+        write_flows(self._truth, self.grid, solved, (loads_w, beside_w), begin_us)
         wires.forget(begin_us)
 
     def _dark(self, spans: Sequence[Span], code: str, feeder: str, begin_us: int, steps: int) -> Array:
@@ -100,37 +100,6 @@ class Physics:
             for step, energy_wh in enumerate(flows):
                 end_at = instant_of(begin_us + (step + 1) * QUARTER_US)
                 total.count(float(energy_wh), end_at, float(volts[step]), supplied=not out[step])
-
-    def _tell(self, solved: Solved, loads_w: Array, beside_w: Array, begin_us: int) -> None:
-        if not self._truth:
-            return
-        hours = STEP_S / 3600
-        for row, one in enumerate(self.grid.transformers):
-            rows = self.grid.rows_of(one)
-            lowest = np.nanmin(np.where(np.isnan(solved.voltage_v[rows]), np.inf, solved.voltage_v[rows]), axis=1)
-            self._truth.write(
-                "transformer_day",
-                begin_us,
-                node=one.code,
-                day=begin_us // DAY_US,
-                input_wh=float(solved.input_wh[row].sum()),
-                metered_wh=float(loads_w[rows].sum() * hours),
-                unmetered_wh=float(beside_w[rows].sum() * hours),
-                lines_wh=float(solved.lines_wh[row].sum()),
-                winding_wh=float(solved.winding_wh[row].sum()),
-                core_wh=float(solved.core_wh[row].sum()),
-                lowest_v=float(lowest.min()) if np.isfinite(lowest).any() else None,
-                lowest_drn=one.houses[int(lowest.argmin())].meter.drn if np.isfinite(lowest).any() else None,
-            )
-        for row, feeder in enumerate(self.grid.feeders):
-            self._truth.write(
-                "feeder_day",
-                begin_us,
-                node=feeder.code,
-                day=begin_us // DAY_US,
-                input_wh=float(solved.feeder_input_wh[row].sum()),
-                lines_wh=float(solved.feeder_lines_wh[row].sum()),
-            )
 
 
 def out_share(spans: Sequence[Span], begin_us: int, steps: int) -> Array:

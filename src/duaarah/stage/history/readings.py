@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from duaarah.sim.town.load import DAY_US
 from duaarah.sim.town.metered import STEPS, Counted, Metered, Way
 from duaarah.sim.town.past import Past
 from duaarah.sim.town.past_theft import hidden_theft
+from duaarah.sim.town.truth import Truth
 from duaarah.sim.town.world import World
 
 POWERED_OFF = 0x04  # a profile's status: no supply at the interval's end
@@ -41,11 +43,14 @@ class Brought:
     total_registers_wh: dict[str, int]
 
 
-def bring_readings(world: World, past: Past) -> Brought:
-    """Entries, a day file each: the whole past's readings. The registered world is in the database; nothing else runs yet."""
+def bring_readings(world: World, past: Past, truth: Path | None = None) -> Brought:
+    """
+    Entries, a day file each: the whole past's readings. The registered world is in the database; nothing else runs yet. `truth`:
+    the folder in which the town keeps what really happened.
+    """
     ids = dict(Meter.objects.values_list("drn", "pk"))
     theft = hidden_theft(world)
-    metered = Metered(world, past, [] if theft is None else [theft])
+    metered = Metered(world, past, [] if theft is None else [theft], Truth(truth))
     meter_ids = np.array(
         [ids[drn] for drn in (*metered.grid.meters, *(total.drn for total in metered.totals))], dtype=np.int64
     )
