@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import procrastinate
 from django.db import close_old_connections
 
-from duaarah.analytics.losses.catch_up import catch_up
+from duaarah.analytics.losses.catch_up import TURN_S, catch_up
 from duaarah.clock.queries import now
 
 LOG = logging.getLogger(__name__)
+RUN_S = 300.0
 
 
 def register(app: procrastinate.App, queue: str) -> None:
@@ -24,9 +26,15 @@ def register(app: procrastinate.App, queue: str) -> None:
 
 
 def run_losses() -> None:
-    """Days with new readings are counted, meters ranked."""
+    """Days with new readings are counted, meters ranked: turn after turn while one is full, up to RUN_S."""
+    until_s = time.monotonic() + RUN_S
     try:
-        if written := catch_up(now=now()):
-            LOG.info("%d facts of losses written", written)
+        while True:
+            begun_s = time.monotonic()
+            if written := catch_up(now=now()):
+                LOG.info("%d facts of losses written", written)
+            ended_s = time.monotonic()
+            if ended_s - begun_s < TURN_S or ended_s > until_s:
+                break
     finally:
         close_old_connections()

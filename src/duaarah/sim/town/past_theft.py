@@ -12,7 +12,7 @@ from duaarah.sim.town.world import SINGLE_PHASE, World
 
 # Long enough ago to be found, and after a clean month to compare with.
 SINCE_DAYS = (32, 42)
-SHARE_PERCENT, WATTS = (40, 60), (100, 220)
+SHARE_PERCENT = (62, 68)
 
 
 def hidden_theft(world: World) -> Theft | None:
@@ -28,6 +28,6 @@ def hidden_theft(world: World) -> Theft | None:
         return None
     # Who uses much has most to gain.
     homes.sort(key=lambda meter: (-sum(meter.load_w), meter.drn))
-    thief = homes[dice.randrange(max(len(homes) // 4, 1))]
+    thief = homes[dice.randrange(max(len(homes) // 8, 1))]
     from_us = -dice.randint(*SINCE_DAYS) * DAY_US + dice.randrange(8, 20) * HOUR_US
-    return Theft(thief.drn, from_us, watts=float(dice.randint(*WATTS)), share=dice.randint(*SHARE_PERCENT) / 100)
+    return Theft(thief.drn, from_us, share=dice.randint(*SHARE_PERCENT) / 100)
