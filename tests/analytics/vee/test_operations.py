@@ -184,6 +184,24 @@ def test_an_edit_made_while_its_day_is_judged_counts_and_the_oldest_day_is_judge
     assert catch_up(now=oldest) == 1 and catch_up(now=oldest) == 0
 
 
+@pytest.mark.usefixtures("database")
+def test_nothing_is_estimated_of_hours_to_come_and_a_day_is_a_fact_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "readings").mkdir()
+    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+    one, other = meters(Grid().transformer(2))
+    told([one], range(140, 192))
+    told([other], range(130, 192))
+    noon = MIDNIGHT + QUARTER * 140
+    assert catch_up(now=noon) == 2
+    for meter in (one, other):
+        later = readings_of(meter, noon, MIDNIGHT + QUARTER * 191)
+        assert later.num_rows == 0
+    dates = set(DailyLoad.objects.values_list("date", flat=True))
+    assert MIDNIGHT.date() in dates and MIDNIGHT.date() + dt.timedelta(days=1) not in dates
+
+
 @pytest.mark.parametrize("point", ["audit", "commit"])
 def test_killed_in_the_middle_of_an_edit_nothing_is_set_and_it_can_be_set_again(database: str, point: str) -> None:
     [one] = meters(Grid().transformer(1))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 from duaarah.analytics.engines import open_readings
 from duaarah.analytics.models import QualityDay
@@ -15,6 +16,8 @@ from duaarah.readings import store
 from duaarah.readings.models import DayFile
 
 BACK_DAYS = 120
+# Its days end last of Indonesia's.
+WIB = ZoneInfo("Asia/Jakarta")
 DAYS_A_RUN = 10
 
 
@@ -37,7 +40,11 @@ def catch_up(*, now: dt.datetime) -> int:
     for day in due[:DAYS_A_RUN]:
         check_day(date=day, now=now)
     # A UTC day holds parts of two local days east of Greenwich.
+    # One that is not over is no day yet: half of it would stand beside whole ones.
+    over = now.astimezone(WIB).date()
     for local_date in sorted({day + n * DAY for day in due[:DAYS_A_RUN] for n in (0, 1)}):
+        if local_date >= over:
+            continue
         recount_day(date=local_date, readings=open_readings(local_date - DAY, local_date + DAY), now=now)
     return len(due[:DAYS_A_RUN])
 

@@ -95,21 +95,25 @@ def judge_day(
     *,
     tally: Tally | None = None,
     rules: Rules = DEFAULT,
+    until_s: int | None = None,
 ) -> Iterator[pa.Table]:
     """
     Checked readings of the UTC day in which intervals end, chunk by chunk, sorted by meter and time; schema READINGS.
 
-    An interval of which nothing can be said has no row. A row equal to the prior one keeps its version.
+    An interval of which nothing can be said has no row, nor has one that ends after `until_s` (seconds UTC) and was not told:
+    nobody can have used anything yet. A row equal to the prior one keeps its version.
     """
     by_hand = list(edits)
     tally = Tally() if tally is None else tally
     for start in range(0, len(meters.meter_id), CHUNK_METERS):
-        yield _chunk(date, meters.part(slice(start, start + CHUNK_METERS)), off, by_hand, sources, tally, rules)
+        part = meters.part(slice(start, start + CHUNK_METERS))
+        yield _chunk(date, part, off, by_hand, sources, tally, rules, until_s)
 
 
 def _chunk(
-    date: dt.date, meters: Meters, off: Off, edits: list[Edit], sources: Sources, tally: Tally, rules: Rules
-) -> pa.Table:
+    date: dt.date, meters: Meters, off: Off, edits: list[Edit], sources: Sources, tally: Tally, rules: Rules,
+    until_s: int | None,
+) -> pa.Table:  # fmt: skip
     slots = DAY_S // rules.period_s
     block = _block(date, MARGIN_DAYS, meters, off, sources, rules)
     checked = check(block, rules)
@@ -122,6 +126,8 @@ def _chunk(
         mask[part] = True
         wide = _block(date, LIKE_DAYS, meters.part(mask), off, sources, rules)
         day.put(part, _Day.of(wide, judge(wide, rules), LIKE_DAYS * slots, slots))
+    if until_s is not None:
+        day.end((until_s - _midnight(date)) // rules.period_s)
     day.edit(edits, meters, _midnight(date), rules)
     table = _table(day, meters, _midnight(date), rules, _prior(date, meters, sources, slots, rules))
     _count(day, tally)
@@ -234,6 +240,11 @@ class _Day:
             self.values[name][rows] = other.values[name]
         for name in ("flags", "raw_version", "quality", "faults", "how", "changed"):
             getattr(self, name)[rows] = getattr(other, name)
+
+    def end(self, last_slot: int) -> None:
+        """Estimates of intervals after this one are taken away."""
+        later = np.arange(self.quality.shape[1]) > last_slot
+        self.quality[(self.quality == Quality.ESTIMATED) & later] = Quality.ABSENT
 
     def edit(self, edits: list[Edit], meters: Meters, midnight_s: int, rules: Rules) -> None:
         """What an operator has set stands over what was told or estimated."""

@@ -46,7 +46,8 @@ def check_day(*, date: dt.date, now: dt.datetime) -> QualityDay | None:
     )
     tally = Tally()
     edits = [Edit(one.meter_id, int(one.ends_at.timestamp()), one.energy_wh) for one in set_by_hand]
-    parts = list(judge_day(date, _meters(begin_at), _off(begin_at), edits, sources, tally=tally))
+    until_s = int(now.timestamp())
+    parts = list(judge_day(date, _meters(begin_at), _off(begin_at), edits, sources, tally=tally, until_s=until_s))
     if parts:
         store.write_checked(date, pa.concat_tables(parts), covers=bases[date].pk)
     counts = {name: tally.qualities[name] for name in ("validated", "estimated", "raw", "edited", "absent")}
