@@ -190,7 +190,7 @@ def _feeders(world: World, nodes: dict[str, Node]) -> tuple[Feeder, ...]:
         dice = random.Random(f"duaarah feeder {world.seed} {code}")
         way = [_spot(nodes[nodes[code].parent or ""]), *(_spot(nodes[one]) for one in transformers)]
         sections = tuple(round(a.distance_m(b) * _DETOUR) + 0.0 for a, b in pairwise(way))
-        source_v = MEDIUM_V * dice.choice((1.0, 1.005, 1.01, 1.015))
+        source_v = MEDIUM_V * dice.choice((0.965, 0.97, 0.975, 0.98))
         made.append(Feeder(code, nodes[code].parent or "", tuple(transformers), sections, source_v, _spot(nodes[code])))
     return tuple(made)
 
