@@ -34,6 +34,8 @@ BACK, PAST = dt.timedelta(minutes=40), dt.timedelta(hours=3)
 # For so long words are gathered before an event is told of: what looks like one meter may be its transformer.
 GATHER = Parameters().gather
 LOOK_AGAIN = dt.timedelta(seconds=60)
+# A tree in which nobody is overdue: who begins to speak often is known to by then.
+LOOK_ANYWAY = dt.timedelta(minutes=15)
 # Of a meter that says nothing now: its latest words, however old, from which one sees since when and how often it spoke.
 HEARD, HEARD_KEPT = sorted(PROOFS), 8
 CREDIT = ["CREDIT_OPEN", "CREDIT_CLOSED", "BALANCE_EMPTY"]
@@ -44,16 +46,22 @@ PAUSES_MIN, PAUSE_S_MAX = 5, 2 * 3600
 _NEW = """
 SELECT id, meter_id, meter_at, kind FROM outages_meterword WHERE NOT seen ORDER BY id LIMIT %s
 """
-# A meter that speaks as it always does says nothing new, unless it was held for off or silent, or its tree has an outage.
+# A meter that speaks as it always does says nothing new, unless it was held for off or silent, or its tree has an outage
+# declared, or had one at the time of which it speaks.
 _CALM = ("ALIVE", "INTERVAL", "MODEM")
-_CALM_FOR = dt.timedelta(minutes=20)
+_CALM_FOR = dt.timedelta(days=2)
 _HELD = "SELECT meter_id FROM outages_metersupply WHERE meter_id = ANY(%s) AND state IN ('PADAM', 'MODEM_DIAM')"
 _STIRRED = """
 WITH RECURSIVE down AS (
-    SELECT id, id AS root_id FROM registry_networknode WHERE id = ANY(%s)
+    SELECT id, id AS root_id FROM registry_networknode WHERE id = ANY(%(roots)s)
     UNION ALL
     SELECT n.id, down.root_id FROM registry_networknode n JOIN down ON n.parent_id = down.id)
-SELECT DISTINCT down.root_id FROM down JOIN outages_outage o ON o.node_id = down.id AND o.state = 'DECLARED'
+SELECT DISTINCT root_id FROM down WHERE EXISTS (
+        SELECT 1 FROM outages_outage o WHERE o.node_id = down.id
+            AND (o.state = 'DECLARED' OR o.state = 'CLOSED' AND o.ended_at >= %(since)s))
+    OR EXISTS (
+        SELECT 1 FROM registry_meter m JOIN outages_outage o ON o.meter_id = m.id WHERE m.transformer_id = down.id
+            AND o.state IN ('DECLARED', 'CLOSED') AND coalesce(o.ended_at, o.began_at) >= %(since)s)
 """
 _ROOTS = """
 WITH RECURSIVE up AS (
@@ -138,8 +146,8 @@ def _scopes(new: list[New], due: list[int], now: dt.datetime) -> list[Scope]:
 
 def _telling(new: list[New], root_of: dict[int, int], now: dt.datetime) -> list[New]:
     """
-    The new words for which a tree is inferred at once. Of the others only their silence would say something: their trees are
-    looked at within a minute, and then when it would.
+    The new words for which a tree is inferred at once. Of the others only their silence would say something, and their trees
+    are watched for it: who comes after them is looked at when it is due.
     """
     calm = [row for row in new if row[3] in _CALM and row[2] > now - _CALM_FOR and row[1] in root_of]
     if not calm:
@@ -148,11 +156,10 @@ def _telling(new: list[New], root_of: dict[int, int], now: dt.datetime) -> list[
     with connection.cursor() as cursor:
         cursor.execute(_HELD, [sorted({row[1] for row in calm})])
         held = {row[0] for row in cursor.fetchall()}
-        cursor.execute(_STIRRED, [roots])
+        cursor.execute(_STIRRED, {"roots": roots, "since": min(row[2] for row in calm) - BACK})
         stirred = {row[0] for row in cursor.fetchall()}
-    left_out = {row[0] for row in calm if row[1] not in held and root_of[row[1]] not in stirred}
-    for root in roots:
-        Watch.objects.get_or_create(root_id=root, defaults={"due_at": now + LOOK_AGAIN})
+    watched = set(Watch.objects.filter(root_id__in=roots).values_list("root_id", flat=True)) - stirred
+    left_out = {row[0] for row in calm if row[1] not in held and root_of[row[1]] in watched}
     return [row for row in new if row[0] not in left_out]
 
 
@@ -234,10 +241,7 @@ def _watch(
     if look_at is not None:
         # Not for each of a thousand meters by itself.
         due.append(max(look_at, now + LOOK_AGAIN))
-    if due:
-        Watch.objects.update_or_create(root_id=root_id, defaults={"due_at": min(due)})
-    else:
-        Watch.objects.filter(root_id=root_id).delete()
+    Watch.objects.update_or_create(root_id=root_id, defaults={"due_at": min(due, default=now + LOOK_ANYWAY)})
 
 
 def _evidence(scope: Scope, now: dt.datetime) -> Iterable[Evidence]:
