@@ -21,6 +21,7 @@ from duaarah.clock.queries import now
 from duaarah.people.models import Login, Organisation, Unit
 from duaarah.registry.models import NetworkNode
 from duaarah.reports.models import Issue, Subscription
+from duaarah.web.utility.report_documents import month
 from duaarah.workers.chores_reports import run_reports
 
 pytestmark = pytest.mark.slow
@@ -152,3 +153,14 @@ def test_losses_of_the_week_sum_days_with_a_verdict(sign_in: SignIn, household: 
     told = "Days: 3/4; Input (kWh): 300; Loss (%): 10.00; Technical (kWh): 12.0; Non-technical (kWh): 18.0;"
     assert f"{told} 80 % interval: 16.3 to 19.7" in letter.body
     assert "never a proof" in letter.body and "1 transformers have a verdict" in letter.body
+
+
+@pytest.mark.parametrize(("due", "name", "days"), [
+    ("2026-03-01T06:00+07:00", "keandalan-2026-02", 28), ("2026-03-02T06:00+07:00", "keandalan-2026-03", 1),
+    ("2026-01-01T00:00+07:00", "keandalan-2025-12", 31), ("2026-02-16T06:00+07:00", "keandalan-2026-02", 15),
+])  # fmt: skip
+def test_on_the_first_the_month_before_is_whole(household: House, due: str, name: str, days: int) -> None:
+    due_at = dt.datetime.fromisoformat(due)
+    document = month(None, due_at, due_at)
+    (chart,) = [section.chart for section in document.sections if section.chart is not None]
+    assert document.name == name and len(chart.positions) == days
