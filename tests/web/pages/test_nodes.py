@@ -94,6 +94,18 @@ def test_all_that_is_known_of_a_transformer(sign_in: SignIn, town: Town, househo
     assert all(house.meter.drn in meters for house in town.houses)
 
 
+def test_a_day_that_is_not_over_is_not_its_newest_peak_and_high_is_told(
+    sign_in: SignIn, household: House, node: NetworkNode
+) -> None:
+    facts(node, household.meter)
+    row = DailyLoad.objects.get(scope="TRANSFORMER", date=now().date() - dt.timedelta(days=1))
+    row.pk, row.date, row.peak_w, row.intervals = None, now().date(), 5_000, 60
+    row.save()
+    DailyVoltage.objects.update(above=3)
+    page = sign_in("pln").get("/operasi/gardu/T-1/").content.decode()
+    assert "Peak 27.3 kW at 19:30" in page and "above the limit on 1 of 1 days" in page and "5.0 kW at" not in page
+
+
 def test_its_losses_stand_on_it(sign_in: SignIn, household: House, node: NetworkNode) -> None:
     date = now().date() - dt.timedelta(days=1)
     for back in range(2):

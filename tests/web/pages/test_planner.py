@@ -141,7 +141,13 @@ def test_what_is_furthest_over_its_limit_comes_first(sign_in: SignIn, household:
 def test_too_high_is_outside_too(sign_in: SignIn, household: House) -> None:
     grid = Grid()
     grid.volts(0, "L3", 0, above=96)
+    grid.volts(0, "L1", 0, above=60)
     grid.volts(1, "L1", 96)  # one low day is chance
     page = sign_in("pln").get(PAGE).content.decode()
     first = page[page.index('id="h-first"') : page.index('id="h-use"')]
-    assert "Phase L3 is too high" in first and "2.0 times its limit" in first and ">T-1</a>" not in first
+    assert (
+        "Too high (L1, L3)" in first
+        and first.count(">T-0</a>") == 1
+        and "2.0 times its limit" in first
+        and ">T-1</a>" not in first
+    )

@@ -35,6 +35,7 @@ from duaarah.web.utility.voltage import data_state, section
 
 for_pln = for_kind(Organisation.Kind.UTILITY)
 SHOWN, METERS_SHOWN, LOSS_DAYS = 12, 300, 30
+WHOLE = 0.9  # of a day's intervals
 # The state of a meter's supply: a sign of the style sheet, and its words.
 STATES = {
     MeterSupply.State.NYALA: ("nyala", gettext_lazy("supply on")),
@@ -138,7 +139,8 @@ def _load(node: NetworkNode, today: dt.date) -> dict[str, Any]:
     last_date = network.last_load_date() or today
     first_date = last_date - dt.timedelta(days=charts.TREND_DAYS - 1)
     facts = list(network.daily_loads(scope, first_date, last_date).filter(key=str(node.pk)))
-    newest = facts[-1] if facts else None
+    # A day that is not over, or still comes in, has no peak to speak of; it is told where there is no other.
+    newest = next((fact for fact in reversed(facts) if (fact.coverage or 0.0) >= WHOLE), facts[-1] if facts else None)
     return {
         "load": charts.load_chart(node, facts),
         "peaks": charts.peak_chart(node, facts, last_date),
@@ -172,6 +174,7 @@ def _voltage(node: NetworkNode, today: dt.date) -> dict[str, Any]:
         "voltage": charts.voltage_chart(node, facts, limits, last_date),
         "lowest": section(node, last_date)["lowest"] if facts else [],
         "low_days": len({fact.date for fact in facts if fact.below}),
+        "high_days": len({fact.date for fact in facts if fact.above}),
         "told_days": len({fact.date for fact in facts}),
     }
 

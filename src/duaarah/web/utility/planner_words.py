@@ -177,40 +177,43 @@ def _full(uses: Sequence[Use], nodes: Nodes) -> list[Advice]:
 
 
 def _weak(ends: Sequence[End], nodes: Nodes) -> list[Advice]:
-    """Ends that are too low, and phases that are too high."""
-    return [
-        Advice(
-            node=nodes[one.node_id],
-            kind=_("Line end"),
-            why=_low_words(one) if one.below >= one.above else _high_words(one),
-            figures=_(
-                "%(below)s percent of its meters' time below, on %(n)d of %(days)d days, %(above)s percent above; lowest evening"
-                " %(p5)s V (p5)"
-            )
-            % {
-                "below": figure(100 * one.below, 1),
-                "above": figure(100 * one.above, 1),
-                "n": one.low_days,
-                "days": one.days,
-                "p5": figure(one.p5_min_v, 1),
-            },
-            factor=max(one.below if one.low_days >= LOW_DAYS else 0.0, one.above) / LOW_SHARE,
+    """Ends that are too low, and phases that are too high; of a transformer with several, one advice by its worst."""
+    groups: dict[tuple[int, bool], list[End]] = {}
+    for one in ends:
+        if one.below >= LOW_SHARE and one.low_days >= LOW_DAYS:
+            groups.setdefault((one.node_id, True), []).append(one)
+        if one.above >= LOW_SHARE:
+            groups.setdefault((one.node_id, False), []).append(one)
+    found = []
+    for (node, low), phases in groups.items():
+        worst = max(phases, key=lambda one: one.below if low else one.above)
+        why = (
+            _("Too low at its end (%(phases)s): balance the phases, a heavier line, or a transformer nearer by.")
+            if low
+            else _("Too high (%(phases)s): another tap of the transformer costs least, if its far end bears it.")
         )
-        for one in ends
-        if (one.below >= LOW_SHARE and one.low_days >= LOW_DAYS) or one.above >= LOW_SHARE
-    ]
-
-
-def _low_words(one: End) -> str:
-    return _(
-        "Phase %(phase)s is too low at its end: balance the phases, a heavier line, or a transformer nearer by."
-    ) % {"phase": one.phase or "?"}
-
-
-def _high_words(one: End) -> str:
-    return _("Phase %(phase)s is too high: another tap of the transformer costs least, if its far end bears it.") % {
-        "phase": one.phase or "?"
-    }
+        names = ", ".join(sorted(one.phase or _("Phase not known") for one in phases))
+        figures = {
+            "below": figure(100 * worst.below, 1),
+            "above": figure(100 * worst.above, 1),
+            "n": worst.low_days,
+            "days": worst.days,
+            "p5": figure(worst.p5_min_v, 1),
+        }
+        found.append(
+            Advice(
+                node=nodes[node],
+                kind=_("Line end"),
+                why=why % {"phases": names},
+                figures=_(
+                    "%(below)s percent of its meters' time below, on %(n)d of %(days)d days, %(above)s percent above; lowest"
+                    " evening %(p5)s V (p5)"
+                )
+                % figures,
+                factor=(worst.below if low else worst.above) / LOW_SHARE,
+            )
+        )
+    return found
 
 
 def _missing(losses: Sequence[Sums], nodes: Nodes) -> list[Advice]:
