@@ -154,6 +154,23 @@ def test_the_truth_says_what_happened_and_is_the_towns_own(
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700 and stat.S_IMODE((folder / FILE).stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(("begin_us", "rows"), [(5 * HOUR_US + 130_000, 77), (5 * HOUR_US + 130_000_000, 76)])
+def test_a_town_that_begins_in_the_morning_counts_from_there(begin_us: int, rows: int) -> None:
+    sent: dict[str, LoadProfile] = {}
+    packets = Packets(lambda drn, push: sent.update({drn: read(drn, push)}))
+    town = Town(WORLD, send=lambda sms: None, packets=packets)
+    town.start(begin_us)
+    until(town, DAY_US + 3 * HOUR_US)
+    assert {len(report.intervals) for report in sent.values()} <= {rows, rows - 1}
+    assert all(one.values[1] for drn in GRID.meters for one in sent[drn].intervals[-75:])
+    for total in total_meters_of(WORLD):
+        mine = [m.drn for m in WORLD.meters if total.node in (m.place.feeder, m.place.transformer)]
+        seen = sent[total.drn].intervals[-75:]
+        assert seen[0].start_at == sent[mine[0]].intervals[-75].start_at
+        counted = sum(sent[drn].intervals[-1].values[0] - sent[drn].intervals[-75].values[0] for drn in mine)
+        assert 1.0 < (seen[-1].values[0] - seen[0].values[0]) / counted < 1.2
+
+
 def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
     Truth().write("cut", 0, node="T")
     Truth(tmp_path / "own").write("cut", 5, node="T")

@@ -23,7 +23,8 @@ from duaarah.wire.dlms.ciphering import Keys
 
 HELD_MAX = 100
 LOST_ONE_IN = 30
-_QUARTER_US = PERIOD_S * 1_000_000
+_SECOND_US = 1_000_000
+_QUARTER_US = PERIOD_S * _SECOND_US
 _MWH_PER_WH = 1000
 EDGES_A_DAY = 97
 
@@ -103,8 +104,10 @@ class Supply:
             self._at_us = at_us
             if self.ip is not None:
                 self.ip.begin(instant_of(at_us))
-            if self.quarters is not None and at_us % _QUARTER_US == 0:
-                self.quarters.edge(at_us, self.sim.used_mwh)
+            # As profiles have it: a town that begins within the first second begins with the quarter.
+            second_us = at_us // _SECOND_US * _SECOND_US
+            if self.quarters is not None and second_us % _QUARTER_US == 0:
+                self.quarters.edge(second_us, self.sim.used_mwh)
         if at_us <= self._at_us:
             return []
         if self.sim.keeps_days:
