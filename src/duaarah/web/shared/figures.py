@@ -9,8 +9,8 @@ DASH = "-"
 
 
 def figure(value: float | None, decimals: int) -> str:
-    """`1.234,50` or `1,234.50`; a dash where there is none."""
+    """`1.234,50` or `1,234.50`; a dash where there is none. What rounds to nothing has no sign."""
     if value is None:
         return DASH
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:z,.{decimals}f}"
     return text if (get_language() or "id").startswith("en") else text.translate(str.maketrans(",.", ".,"))
