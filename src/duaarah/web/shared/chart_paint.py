@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -50,7 +50,8 @@ def svg(chart: Chart) -> SafeString:
 def _svg(chart: Chart, size: tuple[int, int], name: str) -> str:
     drawing = drawn(chart, size)
     own = f"c-{escape(chart.key)}-{name}"
-    shapes = "".join(_shape(item) for item in drawing.items)
+    # Who points at a bar sees its value; on a phone nobody points, and the table has it.
+    shapes = "".join(_shape(item, titled=size == WIDE) for item in drawing.items)
     return (
         f'<svg class="chart {name}" viewBox="0 0 {drawing.width} {drawing.height}" role="img"'
         f' aria-labelledby="{own}-t" aria-describedby="{own}-d"><title id="{own}-t">{escape(chart.heading)}</title>'
@@ -58,19 +59,28 @@ def _svg(chart: Chart, size: tuple[int, int], name: str) -> str:
     )
 
 
-def _shape(item: Item) -> str:
+def _shape(item: Item, *, titled: bool) -> str:
     if isinstance(item, Label):
         return f'<text class="{item.role} {item.anchor}" x="{item.x}" y="{item.y}">{escape(item.text)}</text>'
     if isinstance(item, Box):
         look = f"{item.role} part" if item.part else item.role
         place = f'x="{item.x}" y="{item.y}" width="{item.width}" height="{item.height}"'
-        title = f"<title>{escape(item.title)}</title>" if item.title else ""
+        title = f"<title>{escape(item.title)}</title>" if item.title and titled else ""
         return f'<rect class="{look}" {place}>{title}</rect>'
-    points = " ".join(f"{x:g},{y:g}" for x, y in item.points)
     if isinstance(item, Area):
-        return f'<polygon class="{item.role}" points="{points}"></polygon>'
+        return f'<path class="{item.role}" d="{_course(item.points)}Z"></path>'
     dash = f' stroke-dasharray="{" ".join(f"{each:g}" for each in item.dash)}"' if item.dash else ""
-    return f'<polyline class="{item.role}" stroke-width="{item.width:g}"{dash} points="{points}"></polyline>'
+    return f'<path class="{item.role} line" stroke-width="{item.width:g}"{dash} d="{_course(item.points)}"></path>'
+
+
+def _course(points: Sequence[Point]) -> str:
+    """The points as short as SVG says them: along an axis one figure is enough."""
+    x, y = points[0]
+    said = [f"M{x:g} {y:g}"]
+    for to_x, to_y in points[1:]:
+        said.append(f"H{to_x:g}" if to_y == y else f"V{to_y:g}" if to_x == x else f"L{to_x:g} {to_y:g}")
+        x, y = to_x, to_y
+    return "".join(said)
 
 
 @cache

@@ -34,7 +34,7 @@ from duaarah.web.utility.reliability_words import exact
 from duaarah.web.utility.voltage import data_state, section
 
 for_pln = for_kind(Organisation.Kind.UTILITY)
-SHOWN, METERS_SHOWN, LOSS_DAYS = 12, 300, 30
+SHOWN, METERS_SHOWN, LOSS_DAYS = 12, 120, 30
 WHOLE = 0.9  # of a day's intervals
 # The state of a meter's supply: a sign of the style sheet, and its words.
 STATES = {
