@@ -18,7 +18,7 @@ from duaarah.web.shared.figures import figure
 from duaarah.web.shared.templatetags.duaarah import day as day_words
 from duaarah.web.utility.reliability_words import chart as saidi_chart
 
-CURVE_DAYS, TREND_DAYS = 3, 30
+CURVE_DAYS, TREND_DAYS = 2, 30
 LOADED = 0.8  # of a transformer's rating
 
 
