@@ -29,14 +29,17 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo() -> Iterator[str]:
-    """The address of a living town of 30 meters; it must end clean."""
+    """The address of a living town of 30 meters; it must end clean, and before other tests want the machine."""
     folder = Path(tempfile.mkdtemp(prefix="duaarah-browser-"))
     folder.chmod(0o755)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DUAARAH_", "DJANGO_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "duaarah", "demo", "--meters", "30", "--seed", "7", "--speed", "10", "--port", "18700"],
+        [
+            *(sys.executable, "-m", "duaarah", "demo", "--meters", "30", "--seed", "7", "--speed", "10"),
+            *("--port", "18700", "--past-days", "30"),
+        ],
         env={**environment, "PYTHONPATH": str(ROOT / "src"), "DUAARAH_DATA": str(folder)},
         stderr=subprocess.PIPE,
         text=True,

@@ -27,7 +27,7 @@ from duaarah.sim.town.world import make_world
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-SEED, METERS = 7, 24
+SEED, METERS, PAST_DAYS = 7, 24, 30
 STARTS_S, WAIT_S = 120, 90
 
 
@@ -42,7 +42,7 @@ class Demo:
         self.url = url
         command = [sys.executable, "-m", "duaarah", "demo", "--meters", str(METERS), "--seed", str(SEED)]
         self.process = subprocess.Popen(
-            [*command, "--speed", "10", "--port", "18600", *arguments],
+            [*command, "--speed", "10", "--port", "18600", "--past-days", str(PAST_DAYS), *arguments],
             env={**environment, "PYTHONPATH": str(ROOT / "src"), "DUAARAH_DATA": str(folder)},
             stderr=subprocess.PIPE,
             text=True,
@@ -150,7 +150,9 @@ def busy(demo: Demo, count: int) -> list[dict[str, Any]]:
 def test_killed_in_the_middle_of_a_busy_town_and_started_again_nothing_is_lost(folder: Path, after_s: float) -> None:
     first = Demo(folder)
     try:
-        past = [purchase for meter in make_past(make_world(SEED, METERS)).meters for purchase in meter.purchases]
+        past = [
+            purchase for meter in make_past(make_world(SEED, METERS), PAST_DAYS).meters for purchase in meter.purchases
+        ]
         if any("founding" in line for line in first.said):
             assert first.rows("SELECT count(*) FROM vending_vend")[0][0] == len(past) > 100
             assert first.rows(ELSEWHERE) == [(sum(p.via == "ATM" for p in past),)]

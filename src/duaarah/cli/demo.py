@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", type=int, choices=[1, 10, 60, 300], default=60, help="how fast its day goes (60)")
     parser.add_argument("--port", type=port_number, default=8000, help="of the page; a busy one takes the next (8000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same town (default 7)")
+    parser.add_argument("--past-days", type=int, default=90, metavar="N", help="days that lie behind a new town (90)")
     parser.add_argument("--fresh", action="store_true", help="found the town anew instead of taking it up")
     parser.add_argument("--smsc", metavar="HOST:PORT", help="use this SMSC instead of the built-in one")
     parser.add_argument("--smsc-user", default="duaarah")
@@ -38,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if not 1 <= args.meters <= 2000:
         print("duaarah: --meters is 1 to 2000.", file=sys.stderr)
+        return 2
+    if not 1 <= args.past_days <= 90:
+        print("duaarah: --past-days is 1 to 90.", file=sys.stderr)
         return 2
     from duaarah.net.jsonport import ControlFailed
     from duaarah.project.assets import ensure
@@ -102,7 +106,7 @@ def _live(processes: Processes, args: argparse.Namespace) -> int:
     # The feature packages can be imported only now that Django is configured.
     from duaarah.stage.living import Living, run
 
-    return run(processes, Living(saved, again, args.speed))
+    return run(processes, Living(saved, again, args.speed, args.past_days))
 
 
 def _tell(record: dict[str, object]) -> None:

@@ -45,11 +45,15 @@ _LATEST = """
 
 @dataclass(frozen=True)
 class Living:
-    """What `run` needs beside the processes: the saved town, whether it is taken up, and how fast its time goes."""
+    """
+    What `run` needs beside the processes: the saved town, whether it is taken up, how fast its time goes, and how many days lie
+    behind a new one.
+    """
 
     saved: SavedTown
     again: bool
     speed: int
+    past_days: int
 
 
 def run(processes: Processes, living: Living) -> int:
@@ -74,9 +78,9 @@ def _found(processes: Processes, living: Living) -> SavedTown:
         raise StageError(
             "The database is not empty, and it is not this demo's town. Name an empty one in DUAARAH_DATABASE_URL."
         )
-    _say("founding the town and its last 90 days ...")
+    _say(f"founding the town and its last {living.past_days} days ...")
     world = make_world(processes.seed, processes.meters)
-    open_stage(processes, past=make_past(world), before_start=lambda _: _personas())
+    open_stage(processes, past=make_past(world, living.past_days), before_start=lambda _: _personas())
     at = START.replace(hour=BEGINS_HOUR)
     move_both(processes.town, at, living.speed)
     _go_on_stealing(processes, world)
