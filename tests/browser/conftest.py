@@ -38,7 +38,7 @@ def demo() -> Iterator[str]:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "duaarah", "demo", "--meters", "30", "--seed", "7", "--speed", "10"),
-            *("--port", "18700", "--past-days", "30"),
+            *("--port", "18700", "--past-days", "45"),  # in which February spent few of the feeder's SMS for faults
         ],
         env={**environment, "PYTHONPATH": str(ROOT / "src"), "DUAARAH_DATA": str(folder)},
         stderr=subprocess.PIPE,

@@ -128,7 +128,7 @@ def test_a_cut_feeder_shows_its_last_gasps(page: Any, demo: str) -> None:
     button.click()
     page.locator("#s-net-feeder .chip.padam").wait_for(timeout=SHOW)
     # Not everyone is heard: the radio loses gasps by the seed, some have no SMS for faults left this month.
-    page.locator("#s-map circle.padam").nth(5).wait_for(state="attached", timeout=2 * SHOW)
+    page.locator("#s-map circle.padam").nth(9).wait_for(state="attached", timeout=90_000)
     button.click()
     page.locator("#s-net-feeder .chip.nyala").wait_for(timeout=SHOW)
     # Who could not say himself that he is back is lit with his feeder, some business time later.
