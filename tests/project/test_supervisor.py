@@ -87,7 +87,7 @@ def test_a_killed_child_comes_back_alone_and_waits_longer_each_time(keep: Callab
 def test_a_child_that_ends_by_itself_is_started_again_too(keep: Callable[..., Supervisor], tmp_path: Path) -> None:
     log = tmp_path / "log"
     keeper = keep(ChildSpec("greets", ["sh", "-c", "echo hello $WHO; exit 0"], {"WHO": "town"}), log=log)
-    until(lambda: log.exists() and log.read_text().startswith("hello town\n" * 2))
+    until(lambda: log.exists() and log.read_text().count("hello town\n") >= 2)
     assert keeper.restarts("greets") >= 1
 
 
