@@ -131,6 +131,26 @@ def test_a_command_that_cannot_be_started_again_counts_as_a_crash(
     assert keeper.failed == "gone crashed 5 times within 60 s"
 
 
+def test_what_fails_between_fork_and_exec_is_tried_again(
+    keep: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = keep(ChildSpec("one", SLEEP))
+    pid = pid_of(keeper, "one")
+    failed: list[int] = []
+    popen = subprocess.Popen
+
+    def fails_once(*arguments: object, **named: object) -> object:
+        if not failed:
+            failed.append(1)
+            raise subprocess.SubprocessError("Exception occurred in preexec_fn.")
+        return popen(*arguments, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(supervisor.subprocess, "Popen", fails_once)
+    keeper.kill("one")
+    until(lambda: keeper.pid("one") not in (None, pid))
+    assert failed and keeper.restarts("one") == 2
+
+
 def test_a_command_that_does_not_exist_leaves_nothing_running() -> None:
     keeper = Supervisor([ChildSpec("good", SLEEP), ChildSpec("missing", ["/nonexistent/program"])])
     with pytest.raises(FileNotFoundError):

@@ -138,8 +138,9 @@ class Supervisor:
                 return False
             try:
                 child.start()
-            except OSError as error:
-                LOG.warning("%s cannot be started: %s", child.spec.name, error.strerror)
+            except (OSError, subprocess.SubprocessError) as error:
+                # The latter: what runs between fork and exec has failed, which a big process with many threads can bring about.
+                LOG.warning("%s cannot be started: %s", child.spec.name, error)
                 return child.crashed(now_s)
             return False
         status = process.poll()
