@@ -80,7 +80,7 @@ def test_the_household_sees_its_days_and_no_other(sign_in: SignIn, told: House) 
     home = client.get(f"/rumah/meter/{told.meter.drn}/").content.decode()
     assert "kWh a day" in home and "<title>2026-02-16: 5.1 kWh</title>" in home
     page = client.get(f"/rumah/meter/{told.meter.drn}/pemakaian/").content.decode()
-    assert "<title>23:00: 0.3 kWh</title>" in page and "5.1 kWh" in page and "219.0 V" in page
+    assert "<title>23:00: 0.330 kWh</title>" in page and "5.1 kWh" in page and "219.0 V" in page
     assert "within 198-231 V" in page
     assert sign_in("fleet").get(f"/rumah/meter/{told.meter.drn}/pemakaian/").status_code == 404
     assert client.get(f"/rumah/meter/{told.meter.drn}/pemakaian/?hari=2026-13-1").status_code == 404
