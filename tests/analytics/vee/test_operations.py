@@ -34,6 +34,13 @@ NOW = dt.datetime(2026, 3, 4, 3, tzinfo=dt.UTC)
 QUARTER = dt.timedelta(minutes=15)
 
 
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interval store with nothing in it."""
+    (tmp_path / "readings").mkdir()
+    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+
+
 def told(numbers: list[int], without: range = range(0)) -> None:
     rows = [
         (m, MIDNIGHT + QUARTER * n, 900, 100.0, 1e6 + 100.0 * n, 220.0)
@@ -52,12 +59,8 @@ def row(meter: int, number: int) -> dict[str, object]:
     return found
 
 
-@pytest.mark.usefixtures("database")
-def test_days_are_judged_once_and_again_for_late_data_and_edits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "readings").mkdir()
-    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+@pytest.mark.usefixtures("database", "store")
+def test_days_are_judged_once_and_again_for_late_data_and_edits() -> None:
     one, other = meters(Grid().transformer(2))
     told([one], range(30, 34))
     assert catch_up(now=NOW) == 2 and catch_up(now=NOW) == 0
@@ -108,12 +111,8 @@ def test_days_are_judged_once_and_again_for_late_data_and_edits(
     assert AuditRecord.objects.filter(verb__startswith="reading.edit").count() == 2
 
 
-@pytest.mark.usefixtures("database")
-def test_a_span_is_set_whole_equal_values_write_nothing_and_an_old_day_is_judged_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "readings").mkdir()
-    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+@pytest.mark.usefixtures("database", "store")
+def test_a_span_is_set_whole_equal_values_write_nothing_and_an_old_day_is_judged_again() -> None:
     [one] = meters(Grid().transformer(1))
     told([one])
     meter, login = Meter.objects.get(pk=one), Login.objects.create_user("operator")
@@ -147,12 +146,10 @@ def test_a_span_is_set_whole_equal_values_write_nothing_and_an_old_day_is_judged
     assert undo_edits(edit_id=again.pk, login=login, now=later) == 1
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("database", "store")
 def test_an_edit_made_while_its_day_is_judged_counts_and_the_oldest_day_is_judged_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "readings").mkdir()
-    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
     [one] = meters(Grid().transformer(1))
     told([one])
     login = Login.objects.create_user("operator")
@@ -184,12 +181,8 @@ def test_an_edit_made_while_its_day_is_judged_counts_and_the_oldest_day_is_judge
     assert catch_up(now=oldest) == 1 and catch_up(now=oldest) == 0
 
 
-@pytest.mark.usefixtures("database")
-def test_nothing_is_estimated_of_hours_to_come_and_a_day_is_a_fact_when_it_is_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "readings").mkdir()
-    monkeypatch.setattr(settings, "READINGS_FOLDER", tmp_path / "readings")
+@pytest.mark.usefixtures("database", "store")
+def test_nothing_is_estimated_of_hours_to_come_and_a_day_is_a_fact_when_it_is_over() -> None:
     one, other = meters(Grid().transformer(2))
     told([one], range(140, 192))
     told([other], range(130, 192))

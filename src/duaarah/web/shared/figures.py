@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.utils.translation import get_language
 
 DASH = "-"
@@ -14,3 +16,8 @@ def figure(value: float | None, decimals: int) -> str:
         return DASH
     text = f"{value:z,.{decimals}f}"
     return text if (get_language() or "id").startswith("en") else text.translate(str.maketrans(",.", ".,"))
+
+
+def exact(value: float | None) -> Decimal | str:
+    """For files: a thousandth of a watt-hour; an empty cell where nothing is known."""
+    return "" if value is None else Decimal(f"{value:.3f}")

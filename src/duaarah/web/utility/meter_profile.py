@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,7 +29,7 @@ from duaarah.web.shared.access import for_operator
 from duaarah.web.shared.chart_data import clock_words
 from duaarah.web.shared.charts import Axis, Chart, Kind, Series, Threshold, chart_response
 from duaarah.web.shared.export import Table, exported
-from duaarah.web.shared.figures import figure
+from duaarah.web.shared.figures import exact, figure
 from duaarah.web.shared.templatetags.duaarah import ZONE_NAMES, instant
 from duaarah.web.shared.templatetags.duaarah import day as day_words
 from duaarah.web.utility.morning import data_words
@@ -311,7 +310,7 @@ def values_table(meter: Meter, span: Span) -> Table:
         (
             row["ts"].astimezone(zone).isoformat(),
             row["period_s"],
-            *(_exact(row[name]) for name in ("energy_wh", "register_wh", "voltage_v", "current_a")),
+            *(exact(row[name]) for name in ("energy_wh", "register_wh", "voltage_v", "current_a")),
             row["quality"],
             row["reason"],
             row["version"],
@@ -319,7 +318,3 @@ def values_table(meter: Meter, span: Span) -> Table:
         for row in readings_of(meter.pk, span.begin_at, span.end_at).to_pylist()
     )
     return Table(name=f"profil-{meter.drn}-{span.first_date}", head=head, rows=rows)
-
-
-def _exact(value: float | None) -> Decimal | str:
-    return "" if value is None else Decimal(f"{value:.3f}")

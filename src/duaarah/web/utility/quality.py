@@ -29,7 +29,7 @@ from duaarah.registry.models import Meter
 from duaarah.web.shared.access import ACTING, acting, for_kind, for_operator, login_of
 from duaarah.web.shared.charts import chart_response
 from duaarah.web.shared.export import Table, exported
-from duaarah.web.shared.figures import figure
+from duaarah.web.shared.figures import exact, figure
 from duaarah.web.utility import quality_words as words
 from duaarah.web.utility.meter_profile import PERIOD_S, Span, coverage_of
 from duaarah.web.utility.morning import data_words
@@ -306,8 +306,8 @@ def _table(meter: Meter, month: Span) -> Table:
     rows = (
         (
             ends_at.astimezone(zone).isoformat(),
-            _exact(raws.get(ends_at)),
-            _exact(counts.get(ends_at, {}).get("energy_wh")),
+            exact(raws.get(ends_at)),
+            exact(counts.get(ends_at, {}).get("energy_wh")),
             counts.get(ends_at, {}).get("quality", ""),
             counts.get(ends_at, {}).get("reason", ""),
             counts.get(ends_at, {}).get("version", ""),
@@ -315,7 +315,3 @@ def _table(meter: Meter, month: Span) -> Table:
         for ends_at in sorted(raws.keys() | counts.keys())
     )
     return Table(name=f"mutu-{meter.drn}-{month.first_date:%Y-%m}", head=head, rows=rows)
-
-
-def _exact(value: float | None) -> Decimal | str:
-    return "" if value is None else Decimal(f"{value:.3f}")
