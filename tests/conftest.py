@@ -22,10 +22,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duaarah.project.settings")
 django.setup()
 
 
-# What takes longest begins first, so that no worker is left alone with it at the end; the rest as collected. The keeper's tests
-# before all: its watcher forks, which a process that holds Arrow's and DuckDB's threads does not survive in the child.
+# What takes longest begins first, so that no worker is left alone with it at the end; the rest as collected.
 LONGEST = (
-    "project/test_supervisor",
     *(
         "conformance_ppob/test_planted_bugs",
         "flows/test_day",

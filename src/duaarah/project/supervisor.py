@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +30,15 @@ CRASH_WINDOW_S = 60
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 DRAIN_S = 10
 _PR_SET_PDEATHSIG = 1
+# Becomes the child's command once it will die with its keeper. A process of its own for that: Python code between fork and exec
+# crashes where the keeper holds libraries with threads of their own (Arrow, DuckDB).
+_LAUNCH = (
+    "import ctypes, os, signal, sys\n"
+    # What Python ignores for itself an exec would hand on.
+    "for number in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(number, signal.SIG_DFL)\n"
+    f"ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, int(sys.argv[1]))\n"
+    "if os.getppid() == int(sys.argv[2]): os.execvp(sys.argv[3], sys.argv[3:])\n"
+)
 # Opened here: a child between fork and exec must not load libraries.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -71,15 +82,19 @@ class _Child:
         self.start_at_s = 0.0
 
     def start(self) -> None:
-        """Raises OSError when the command cannot be started."""
+        """Raises OSError when there is no such command."""
+        environment = {**os.environ, **self.spec.environment}
+        program = shutil.which(self.spec.command[0], path=environment.get("PATH"))
+        if program is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.spec.command[0])
+        launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, str(int(self.spec.death_signal)), str(os.getpid())]
         with self.log.open("ab") if self.log is not None else contextlib.nullcontext(sys.stderr) as output:
             self.process = subprocess.Popen(
-                self.spec.command,
-                env={**os.environ, **self.spec.environment},
+                [*(launch if sys.platform == "linux" else []), program, *self.spec.command[1:]],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=lambda: die_with_parent(self.spec.death_signal),
                 # A group of its own: what it has started is reached through it, and a terminal's Ctrl-C is only ours.
                 process_group=0,
             )
@@ -138,9 +153,8 @@ class Supervisor:
                 return False
             try:
                 child.start()
-            except (OSError, subprocess.SubprocessError) as error:
-                # The latter: what runs between fork and exec has failed, which a big process with many threads can bring about.
-                LOG.warning("%s cannot be started: %s", child.spec.name, error)
+            except OSError as error:
+                LOG.warning("%s cannot be started: %s", child.spec.name, error.strerror)
                 return child.crashed(now_s)
             return False
         status = process.poll()
